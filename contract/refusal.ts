@@ -1,0 +1,39 @@
+// Every refusal that a node gives a client, with its HTTP status. Codes are API: sent in the header `X-SecureSQL-Code`, logged, counted, never renamed;
+// retired ones stay listed here as a comment. docs/errors.md says for each what to do; a test keeps both in step.
+
+/** Where rqlite's contract fixes the status, it is rqlite's (401 for "who are you" and "not allowed" alike; 503 without a leader). 200: the refusal stands in the JSON body. */
+export const refusals = {
+  permission_denied: 401,
+  credentials_locked_out: 401,
+  method_not_allowed: 405,
+  not_found: 404,
+  invalid_parameter: 400,
+  invalid_json: 400,
+  invalid_request: 400,
+  no_statements: 400,
+  unsupported_parameter_type: 400,
+  body_too_large: 413,
+  url_too_long: 414,
+  headers_too_large: 431,
+  not_supported_yet: 501,
+  leader_unknown: 503,
+  not_ready: 503,
+  overloaded: 503,
+  outcome_unknown: 503,
+  deadline: 503,
+  forward_failed: 503,
+  stale_read: 200,
+  statement_refused: 200,
+  statement_not_deterministic: 200,
+  internal: 500,
+} as const satisfies Record<string, number>
+
+export type RefusalCode = keyof typeof refusals
+
+export interface Refusal {
+  readonly code: RefusalCode
+  /** One plain sentence for people; never a secret, a bound value or SQL text beyond SQLite's own error. */
+  readonly message: string
+}
+
+export const refusalHeader = 'X-SecureSQL-Code'

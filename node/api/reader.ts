@@ -1,0 +1,23 @@
+// Port: local reads. Owned by the API; `node/store` implements it with read-only connections.
+import type { Result } from '../../runtime/result.ts'
+import type { Statement, StatementResult } from '../command/command.ts'
+import type { GateProblem } from '../command/gate-port.ts'
+
+export interface ReadOptions {
+  /** One read transaction around all statements, stopped at the first error. */
+  readonly transaction: boolean
+  /** The snapshot must contain at least this applied index, checked inside the read transaction itself. */
+  readonly appliedIndexMin: number
+}
+
+export interface Read {
+  readonly results: readonly StatementResult[]
+  /** Applied index of the snapshot that was read. */
+  readonly appliedIndex: number
+}
+
+export interface Reader {
+  query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, GateProblem>>
+  /** Whether every text reads only; the unified endpoint asks before it chooses read path or log. A text that does not prepare counts as a write: the log path then answers its error. */
+  readsOnly(statements: readonly Statement[]): boolean
+}

@@ -1,0 +1,137 @@
+// The one door of the consensus core: inputs in, one Output out. The core is pure: no clock, random source, socket, disk, await or logger; the same inputs
+// and the same seed give the same outputs. `raft.ts` implements it; the replica loop, the scenarios and the simulator drive it.
+import type { Entry } from './entry.ts'
+import type { Membership, MembershipChange, NodeId } from './membership.ts'
+import type { Message, Parcel } from './message.ts'
+
+/** Term and vote; durable before any answer that depends on them (Raft figure 2, "persistent state"). */
+export interface HardState {
+  readonly term: number
+  readonly votedFor: NodeId | undefined
+}
+
+/** Where the log begins after compaction: the last entry that a snapshot replaced. Index 0, term 0: nothing was compacted. */
+export interface LogBase {
+  readonly index: number
+  readonly term: number
+}
+
+/** The durable part of the log as the core reads it; implemented by the log store. Synchronous and cheap: recent entries come from memory. */
+export interface LogReader {
+  readonly base: LogBase
+  /** Index of the last entry that the store holds, base.index when it holds none. */
+  lastIndex(): number
+  /** Term of an entry between base.index and lastIndex() inclusive. */
+  termAt(index: number): number
+  /** Entries from..to inclusive, cut so that their bytes stay below `bytesMax` but at least one. */
+  read(range: { readonly from: number; readonly to: number; readonly bytesMax: number }): readonly Entry[]
+}
+
+export type Input =
+  /** One unit of time. A late event loop delivers at most one election's worth. */
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'message'; readonly from: NodeId; readonly message: Message }
+  /** Commands to append; `id` comes back in `proposed` or `refused`. */
+  | { readonly kind: 'propose'; readonly id: number; readonly payload: Uint8Array }
+  | { readonly kind: 'change-membership'; readonly id: number; readonly change: MembershipChange }
+  /** A linearizable read; `id` comes back in `reads` or `refused`. On a follower it is asked of the leader. */
+  | { readonly kind: 'read'; readonly id: number }
+  /** All that was to be persisted up to and including Output.persist.sequence is on disk. */
+  | { readonly kind: 'durable'; readonly sequence: number }
+  /** The state machine has applied up to `index`. */
+  | { readonly kind: 'applied'; readonly index: number }
+  /** The connection to a member was refused or reset. */
+  | { readonly kind: 'unreachable'; readonly id: NodeId }
+  | { readonly kind: 'transfer'; readonly to: NodeId | undefined }
+
+/** What must reach the disk, in order of sequence. Entries replace whatever the log holds from the first one's index on. */
+export interface Persist {
+  readonly sequence: number
+  readonly hardState: HardState | undefined
+  readonly entries: readonly Entry[]
+}
+
+export type RefusalCode =
+  | 'not_leader'
+  | 'leader_unknown'
+  | 'overloaded'
+  | 'membership_change_pending'
+  | 'membership_change_invalid'
+  | 'leadership_lost'
+  | 'transfer_in_progress'
+
+export type RaftEvent =
+  | { readonly kind: 'became-follower'; readonly term: number; readonly leader: NodeId | undefined }
+  | { readonly kind: 'became-pre-candidate'; readonly term: number }
+  | { readonly kind: 'became-candidate'; readonly term: number }
+  | { readonly kind: 'became-leader'; readonly term: number }
+  | { readonly kind: 'stepped-down'; readonly term: number; readonly why: 'higher-term' | 'quorum-lost' | 'removed' }
+  | { readonly kind: 'membership-changed'; readonly membership: Membership }
+  /** A member needs entries from before the log's base; snapshots come with a later issue, until then the log is never compacted. */
+  | { readonly kind: 'snapshot-needed'; readonly id: NodeId }
+
+export interface Output {
+  readonly persist: Persist | undefined
+  /** May be sent at once: the core itself holds back what must wait for durability. */
+  readonly send: readonly Parcel[]
+  /** Newly committed entries, contiguous, to be applied in this order, each exactly once. They are durable on this node. */
+  readonly committed: readonly Entry[]
+  /** A proposal's place in the log; its fate is decided when `committed` brings an entry of the same index: same term = ours, another term = lost. */
+  readonly proposed: readonly { readonly id: number; readonly index: number; readonly term: number }[]
+  /** Confirmed reads: serve when the state machine has applied at least `index`. */
+  readonly reads: readonly { readonly id: number; readonly index: number }[]
+  readonly refused: readonly { readonly id: number; readonly code: RefusalCode }[]
+  readonly events: readonly RaftEvent[]
+}
+
+export interface RaftStatus {
+  readonly id: NodeId
+  readonly term: number
+  readonly votedFor: NodeId | undefined
+  readonly role: 'follower' | 'pre-candidate' | 'candidate' | 'leader' | 'learner'
+  readonly leader: NodeId | undefined
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  readonly lastIndex: number
+  readonly lastTerm: number
+  readonly membership: Membership
+  /** Per follower, on the leader only. `active`: heard from within an election timeout. */
+  readonly followers: readonly {
+    readonly id: NodeId
+    readonly matchIndex: number
+    readonly nextIndex: number
+    readonly state: 'probe' | 'replicate' | 'snapshot'
+    readonly active: boolean
+  }[]
+}
+
+export interface RaftOptions {
+  readonly id: NodeId
+  readonly hardState: HardState
+  readonly log: LogReader
+  /** As applied at `appliedIndex` (from the state machine's own bookkeeping, or the bootstrap). */
+  readonly membership: Membership
+  readonly appliedIndex: number
+  /** Election timeout is drawn from [electionTicks, 2 * electionTicks). */
+  readonly electionTicks: number
+  readonly heartbeatTicks: number
+  /** Must differ between nodes, or votes split for ever. */
+  readonly seed: number
+  readonly limits: RaftLimits
+}
+
+export interface RaftLimits {
+  /** Bytes of entries in one append message. */
+  readonly appendBytesMax: number
+  /** Appends in flight to one follower, in messages and bytes. */
+  readonly inflightMessagesMax: number
+  readonly inflightBytesMax: number
+  /** Entries appended but not committed; beyond it proposals are refused as `overloaded`. */
+  readonly uncommittedBytesMax: number
+}
+
+export interface RaftCore {
+  /** Takes all inputs that have gathered, in order, and gives one Output for them together. */
+  step(inputs: readonly Input[]): Output
+  status(): RaftStatus
+}

@@ -1,0 +1,16 @@
+// Port: where log, term and vote are kept. Owned by the replica loop; `node/store` implements it on disk, `memory-log-store.ts` in memory.
+import type { HardState, LogReader, Persist } from '../raft/raft-port.ts'
+
+export interface LogStore {
+  /** The durable and the just written entries, as one log. */
+  readonly reader: LogReader
+  readonly hardState: HardState
+  /**
+   * Starts writing; returns at once. Calls come in order of sequence. When everything up to a sequence is on disk the listener hears of it
+   * (one call may cover several sequences: natural batching). A disk that refuses ends the process: a retried fsync may lie.
+   */
+  append(persist: Persist): void
+  /** Set once, before the first append. */
+  onDurable(listener: (sequence: number) => void): void
+  close(): Promise<void>
+}

@@ -1,0 +1,31 @@
+// The door of the replica for the API and the peers: propose, read, look.
+import type { Result } from '../../runtime/result.ts'
+import type { MembershipChange, NodeId } from '../raft/membership.ts'
+import type { RaftEvent, RaftStatus, RefusalCode } from '../raft/raft-port.ts'
+import type { Applied } from './state-machine.ts'
+
+/**
+ * `not_leader` and `leader_unknown`, `overloaded`: nothing was appended, safe to try again. `outcome_unknown`: the command may or may not have been committed
+ * (leadership was lost, or the deadline passed while it was in flight): never answered as a failure. `deadline` is only given to reads.
+ */
+export type ReplicaProblem = {
+  readonly code: Exclude<RefusalCode, 'leadership_lost'> | 'outcome_unknown' | 'deadline' | 'closing'
+  readonly leader: NodeId | undefined
+}
+
+export interface Replica {
+  propose(payload: Uint8Array, options: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>>
+  changeMembership(change: MembershipChange, options: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>>
+  /** Resolves with the confirmed index once the state machine has applied it: a read begun now is linearizable (thesis §6.4). */
+  readBarrier(options: { readonly timeoutMs: number }): Promise<Result<number, ReplicaProblem>>
+  /** Resolves when the state machine has applied `index`. */
+  whenApplied(index: number, options: { readonly timeoutMs: number }): Promise<Result<number, ReplicaProblem>>
+  /** Asks another voter to take over (thesis §3.10). */
+  transferLeadership(options: { readonly to: NodeId | undefined; readonly timeoutMs: number }): Promise<Result<void, ReplicaProblem>>
+  status(): RaftStatus
+  /** Milliseconds since this node last heard from the leader it follows; 0 on the leader. */
+  leaderContactAgeMs(): number
+  /** Elections, leadership, membership: for logs, metrics and the peers. */
+  onEvent(listener: (event: RaftEvent) => void): void
+  close(): Promise<void>
+}

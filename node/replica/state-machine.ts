@@ -1,0 +1,27 @@
+// Port: what committed entries are applied to. Owned by the replica loop; `node/store` implements it with SQLite, `memory-state-machine.ts` in memory.
+import type { Entry } from '../raft/entry.ts'
+import type { Membership } from '../raft/membership.ts'
+
+/** What the proposer of a command gets back: opaque to Raft and to the replica. */
+export type Outcome = unknown
+
+export interface Applied {
+  readonly index: number
+  readonly term: number
+  /** Absent for noop and membership entries. */
+  readonly outcome: Outcome
+}
+
+export interface StateMachine {
+  /** As of the last applied entry, read back from the data's own transaction. `membership` is undefined only before the first membership entry or bootstrap. */
+  readonly appliedIndex: number
+  readonly appliedTerm: number
+  readonly membership: Membership | undefined
+  /**
+   * Applies contiguous entries in one transaction, `appliedIndex`, `appliedTerm` and membership in it too; the listener hears of the results in order.
+   * May answer later (a worker): calls queue. An environment error (disk full, I/O, corrupt) ends the process; it is never recorded as a result.
+   */
+  apply(entries: readonly Entry[]): void
+  onApplied(listener: (applied: readonly Applied[]) => void): void
+  close(): Promise<void>
+}
