@@ -1,6 +1,6 @@
 // A real Kubernetes control plane for a test run: etcd, kube-apiserver and kube-controller-manager on loopback, with RBAC. There is no kubelet and no scheduler: pods
 // stay Pending until somebody (a test, or the process kubelet) plays that part.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeKubeconfig, type KubeconfigTarget } from './kubeconfig.ts'
@@ -16,6 +16,8 @@ export interface ControlPlane extends KubeconfigTarget {
   readonly folder: string
   readonly adminKubeconfig: string
   readonly admin: Kubectl
+  /** One JSON object a line for each request that a ServiceAccount outside of kube-system has made: who, verb, resource, status code. No bodies. */
+  readonly auditLog: string
   /** Ends the programs and removes the folder. */
   close(): Promise<void>
 }
@@ -48,8 +50,16 @@ async function startPrograms(programs: Programs, folder: string, group: ProcessG
   const managerKubeconfig = join(folder, 'controller-manager.kubeconfig')
   await writeKubeconfig(managerKubeconfig, target, { kind: 'certificate', files: keys.controllerManager })
 
+  const auditLog = join(folder, 'audit.log')
+  const auditPolicyFile = join(folder, 'audit-policy.json')
+  await writeFile(auditPolicyFile, JSON.stringify(auditPolicy))
+
   group.start({ name: 'etcd', program: programs.etcd, args: etcdArgs(folder, etcdPort, etcdPeerPort) })
-  group.start({ name: 'kube-apiserver', program: programs.kubeApiserver, args: apiServerArgs(folder, keys, apiPort, etcdPort) })
+  group.start({
+    name: 'kube-apiserver',
+    program: programs.kubeApiserver,
+    args: apiServerArgs({ folder, keys, port: apiPort, etcdPort, auditLog, auditPolicyFile }),
+  })
   const admin = kubectlAs(programs.kubectl, adminKubeconfig, folder)
   // kubectl ends with 0 only on HTTP 200. The text of a failing report contains "ok" as well, and a controller manager that starts before 200 ends at once, because
   // its RBAC rules do not exist yet.
@@ -60,7 +70,7 @@ async function startPrograms(programs: Programs, folder: string, group: ProcessG
     args: controllerManagerArgs(keys, managerKubeconfig),
   })
   await ready(group, 'kube-controller-manager', admin, ['get', 'serviceaccount', 'default', '--namespace', 'default'])
-  return { ...target, adminKubeconfig, admin }
+  return { ...target, adminKubeconfig, admin, auditLog }
 }
 
 async function ready(group: ProcessGroup, name: string, admin: Kubectl, args: readonly string[]): Promise<void> {
@@ -86,8 +96,31 @@ function etcdArgs(folder: string, port: number, peerPort: number): readonly stri
   ]
 }
 
-function apiServerArgs(folder: string, keys: ControlPlaneKeys, port: number, etcdPort: number): readonly string[] {
+interface ApiServerFiles {
+  readonly folder: string
+  readonly keys: ControlPlaneKeys
+  readonly port: number
+  readonly etcdPort: number
+  readonly auditLog: string
+  readonly auditPolicyFile: string
+}
+
+// The controllers' own ServiceAccounts live in kube-system; what they do is not of interest here.
+const auditPolicy = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived', 'ResponseStarted'],
+  rules: [
+    { level: 'None', userGroups: ['system:serviceaccounts:kube-system'] },
+    { level: 'Metadata', userGroups: ['system:serviceaccounts'] },
+    { level: 'None' },
+  ],
+}
+
+function apiServerArgs({ folder, keys, port, etcdPort, auditLog, auditPolicyFile }: ApiServerFiles): readonly string[] {
   return [
+    `--audit-log-path=${auditLog}`,
+    `--audit-policy-file=${auditPolicyFile}`,
     `--etcd-servers=http://127.0.0.1:${etcdPort}`,
     '--bind-address=127.0.0.1',
     `--secure-port=${port}`,

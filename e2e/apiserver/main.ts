@@ -44,8 +44,16 @@ async function run(suiteFiles: readonly string[]): Promise<number> {
 }
 
 async function runSuites(suiteFiles: readonly string[], programs: Programs, controlPlane: ControlPlane): Promise<number> {
-  const { folder, adminKubeconfig, server, authorityFile } = controlPlane
-  const content: ControlPlaneFile = { folder, adminKubeconfig, server, authorityFile, kubectl: programs.kubectl, helm: programs.helm }
+  const { folder, adminKubeconfig, auditLog, server, authorityFile } = controlPlane
+  const content: ControlPlaneFile = {
+    folder,
+    adminKubeconfig,
+    auditLog,
+    server,
+    authorityFile,
+    kubectl: programs.kubectl,
+    helm: programs.helm,
+  }
   const file = join(folder, 'control-plane.json')
   await writeFile(file, JSON.stringify(content), { mode: 0o600 })
   const environment = { ...process.env, [controlPlaneFileVariable]: file, KUBECONFIG: adminKubeconfig }

@@ -95,7 +95,7 @@ async function moduleHash(module: ProgramModule, source: string): Promise<string
 async function goBuild(module: ProgramModule, source: string, target: string, { environment, say }: BuildOptions): Promise<void> {
   const startedMs = performance.now()
   const elapsed = () => `${((performance.now() - startedMs) / 1000).toFixed(0)} s`
-  say(`building ${module.packages.map(programName).join(', ')} from programs/${module.folder} (minutes the first time, then kept)`)
+  say(`building programs/${module.folder}: ${module.packages.join(', ')} (minutes the first time, then kept)`)
   const progress = setInterval(() => say(`still building programs/${module.folder} (${elapsed()})`), progressMs)
   try {
     const args = ['build', ...buildFlags, `-ldflags=${module.linkerFlags}`, '-o', `${target}/`, ...module.packages]
@@ -106,10 +106,6 @@ async function goBuild(module: ProgramModule, source: string, target: string, { 
     clearInterval(progress)
   }
   say(`built programs/${module.folder} in ${elapsed()}`)
-}
-
-function programName(goPackage: string): string {
-  return goPackage.split('/').findLast((element) => !/^v\d+$/.test(element)) ?? goPackage
 }
 
 async function assertGo({ environment }: BuildOptions): Promise<void> {

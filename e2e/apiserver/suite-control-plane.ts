@@ -11,6 +11,7 @@ export const controlPlaneFileVariable = 'SECURESQL_E2E_CONTROL_PLANE'
 export interface ControlPlaneFile extends KubeconfigTarget {
   readonly folder: string
   readonly adminKubeconfig: string
+  readonly auditLog: string
   readonly kubectl: string
   readonly helm: string
 }
