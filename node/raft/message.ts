@@ -24,7 +24,7 @@ export type Message =
       readonly readSequence: number
       readonly entries: readonly Entry[]
     }
-  /** `matchIndex` counts only what is durable at the follower. On refusal `hintIndex`/`hintTerm` let the leader skip whole terms backwards (Raft §5.3, last paragraphs). */
+  /** `matchIndex` counts only what is durable at the follower; on refusal it is the prevLogIndex that was refused, and `hintIndex`/`hintTerm` let the leader skip whole terms backwards (Raft §5.3, last paragraphs). */
   | {
       readonly kind: 'append-reply'
       readonly term: number

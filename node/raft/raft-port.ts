@@ -115,7 +115,7 @@ export interface RaftOptions {
   /** Election timeout is drawn from [electionTicks, 2 * electionTicks). */
   readonly electionTicks: number
   readonly heartbeatTicks: number
-  /** Must differ between nodes, or votes split for ever. */
+  /** Must differ between nodes, or votes split for ever, and between the lives of a node, or an answer meant for an earlier life could be taken for a new one. */
   readonly seed: number
   readonly limits: RaftLimits
 }

@@ -1,0 +1,128 @@
+// Elections: pre-vote (thesis §9.6), votes (Raft §5.2, §5.4.1) and the loyalty that keeps a working leader in place (thesis §4.2.3).
+import type { NodeId } from './membership.ts'
+import type { Message } from './message.ts'
+import { voteResult } from './quorum.ts'
+import { isFollowing, isUpToDate, isVoter, leaderOf, send, sendWhenDurable, type RaftState } from './raft-state.ts'
+import { appendOwn } from './replication.ts'
+import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate, resetElectionTimer } from './transitions.ts'
+
+type PreVote = Extract<Message, { kind: 'pre-vote' }>
+type Vote = Extract<Message, { kind: 'vote' }>
+
+/**
+ * Whether this node has a leader that it heard within an election timeout: then a request for votes can only disturb (thesis §4.2.3).
+ * A leader that lost its quorum steps down by itself, so while it leads it is loyal to itself. A leader that asks for votes is none any more.
+ */
+export function isLoyal(state: RaftState, candidate: NodeId): boolean {
+  if (state.role.kind === 'leader') return true
+  return isFollowing(state.role) && state.role.leader !== candidate && state.electionElapsed < state.electionTicks
+}
+
+/** A learner has no vote to win with; and whoever knows of a committed change it has not applied would count by a membership no longer in force. */
+export function mayCampaign(state: RaftState): boolean {
+  return state.role.kind !== 'leader' && isVoter(state) && !state.membershipLog.hasUnappliedUpTo(state.commitIndex)
+}
+
+/** The election timer has run out, or the leader is known to be gone. */
+export function preCampaign(state: RaftState): void {
+  if (!mayCampaign(state)) {
+    resetElectionTimer(state)
+    return
+  }
+  becomePreCandidate(state)
+  if (settlePreVotes(state)) return
+  const request = { kind: 'pre-vote', term: state.term + 1, lastLogIndex: state.log.lastIndex, lastLogTerm: state.log.lastTerm } as const
+  for (const voter of state.voters) if (voter !== state.id) send(state, voter, request)
+}
+
+/**
+ * The connection to the leader was reset: most often because its process died, and then all of its followers hear of it at once. Each forgets it, and with it the
+ * loyalty to it, and asks for pre-votes without waiting for the timer. Where the leader lives and only this connection broke, the others are loyal, do not answer,
+ * and its next heartbeat makes this node a follower again, in the same term.
+ */
+export function forgetLeader(state: RaftState, id: NodeId): void {
+  if (!isFollowing(state.role) || state.role.leader !== id) return
+  if (mayCampaign(state)) preCampaign(state)
+  else becomeFollower(state, { term: state.term, leader: undefined })
+}
+
+/** Changes nothing at this node, least of all its term, its vote or its timer. */
+export function takePreVote(state: RaftState, from: NodeId, message: PreVote): void {
+  if (isLoyal(state, from)) return
+  const isGranted = message.term > state.term && isUpToDate(state.log, message)
+  send(state, from, { kind: 'pre-vote-reply', term: isGranted ? message.term : state.term, granted: isGranted })
+  if (isGranted && state.role.kind === 'pre-candidate' && isBetterCandidate(state, from, message)) {
+    // Followers that lose their leader in the same moment would split the vote: the one with less log, or the greater id, steps back for one timeout.
+    becomeFollower(state, { term: state.term, leader: undefined })
+  }
+}
+
+export function takePreVoteReply(state: RaftState, from: NodeId, message: Extract<Message, { kind: 'pre-vote-reply' }>): void {
+  if (state.role.kind !== 'pre-candidate') return
+  if (message.granted && message.term !== state.term + 1) return
+  state.role.votes.set(from, message.granted)
+  settlePreVotes(state)
+}
+
+/** A vote request of this node's term. The first who asks gets the one vote of the term, if its log is up to date (Raft §5.2, §5.4.1). */
+export function takeVote(state: RaftState, from: NodeId, message: Vote): void {
+  const isFree = state.votedFor === from || (state.votedFor === undefined && leaderOf(state) === undefined)
+  if (!isFree || !isUpToDate(state.log, message)) return send(state, from, { kind: 'vote-reply', term: state.term, granted: false })
+  if (state.votedFor === undefined) {
+    state.votedFor = from
+    state.out.hardStateChanged()
+  }
+  becomeFollower(state, { term: state.term, leader: leaderOf(state) })
+  resetElectionTimer(state)
+  sendWhenDurable(state, from, { message: { kind: 'vote-reply', term: state.term, granted: true }, logIndex: 0 })
+}
+
+export function takeVoteReply(state: RaftState, from: NodeId, message: Extract<Message, { kind: 'vote-reply' }>): void {
+  if (state.role.kind !== 'candidate') return
+  state.role.votes.set(from, message.granted)
+  settleVotes(state)
+}
+
+/** The candidate's term and vote are on disk: its own vote counts now and the others may be asked. */
+export function campaign(state: RaftState): void {
+  const { role } = state
+  if (role.kind !== 'candidate') return
+  role.votes.set(state.id, true)
+  if (settleVotes(state)) return
+  const request = {
+    kind: 'vote',
+    term: state.term,
+    lastLogIndex: state.log.lastIndex,
+    lastLogTerm: state.log.lastTerm,
+    transfer: role.transfer,
+  } as const
+  for (const voter of state.voters) if (voter !== state.id) send(state, voter, request)
+}
+
+/** The leader hands over: no pre-vote, and the voters are told that this is no disturbance (thesis §3.10). */
+export function takeTimeoutNow(state: RaftState, from: NodeId): void {
+  if (leaderOf(state) !== undefined && leaderOf(state) !== from) return
+  if (mayCampaign(state)) becomeCandidate(state, { transfer: true })
+}
+
+function settlePreVotes(state: RaftState): boolean {
+  if (state.role.kind !== 'pre-candidate') return false
+  const result = voteResult(state.voters, state.role.votes)
+  if (result === 'won') becomeCandidate(state, { transfer: false })
+  if (result === 'lost') becomeFollower(state, { term: state.term, leader: undefined })
+  return result !== 'pending'
+}
+
+function settleVotes(state: RaftState): boolean {
+  if (state.role.kind !== 'candidate') return false
+  const result = voteResult(state.voters, state.role.votes)
+  // The noop lets the new leader commit, and so learn, what its predecessors left (Raft §5.4.2, §8).
+  if (result === 'won') appendOwn(state, becomeLeader(state), { kind: 'noop', payload: new Uint8Array() })
+  if (result === 'lost') becomeFollower(state, { term: state.term, leader: undefined })
+  return result !== 'pending'
+}
+
+function isBetterCandidate(state: RaftState, from: NodeId, message: PreVote): boolean {
+  const isEqual = message.lastLogTerm === state.log.lastTerm && message.lastLogIndex === state.log.lastIndex
+  return isEqual ? from < state.id : true
+}

@@ -1,0 +1,38 @@
+// Handing over leadership (thesis §3.10): bring the target's log up to the end, tell it to stand for election at once, take no proposals meanwhile.
+import type { NodeId } from './membership.ts'
+import { isActive } from './replication.ts'
+import { send, type RaftState } from './raft-state.ts'
+import type { LeaderRole } from './role.ts'
+
+/** `to` undefined: the voter whose log is longest. A target that is no other active voter is not tried. */
+export function takeTransfer(state: RaftState, to: NodeId | undefined): void {
+  const leader = state.role
+  if (leader.kind !== 'leader' || leader.transfer !== undefined) return
+  const target = to ?? bestTarget(state, leader)
+  if (target === undefined || target === state.id || !state.voters.has(target)) return
+  leader.transfer = { to: target, ticks: 0, asked: false }
+}
+
+export function settleTransfer(state: RaftState, leader: LeaderRole): void {
+  const { transfer } = leader
+  if (transfer === undefined || transfer.asked) return
+  if (leader.followers.get(transfer.to)?.matchIndex !== state.log.lastIndex) return
+  transfer.asked = true
+  send(state, transfer.to, { kind: 'timeout-now', term: state.term })
+}
+
+/** After an election timeout the target has failed and this leader goes on. */
+export function tickTransfer(state: RaftState, leader: LeaderRole): void {
+  if (leader.transfer === undefined) return
+  leader.transfer.ticks += 1
+  if (leader.transfer.ticks >= state.electionTicks) leader.transfer = undefined
+}
+
+function bestTarget(state: RaftState, leader: LeaderRole): NodeId | undefined {
+  let best: { readonly id: NodeId; readonly matchIndex: number } | undefined
+  for (const [id, progress] of leader.followers) {
+    if (!state.voters.has(id) || !isActive(state, progress)) continue
+    if (best === undefined || progress.matchIndex > best.matchIndex) best = { id, matchIndex: progress.matchIndex }
+  }
+  return best?.id
+}

@@ -1,0 +1,104 @@
+// What the leader believes about one follower. How entries flow to it is a union, because each manner has data of its own:
+// `probe`     one message at a time until it is known where the logs agree;
+// `replicate` optimistic: the next entries leave before the last ones are confirmed, within a window;
+// `snapshot`  the follower needs entries that the log no longer holds; nothing but heartbeats goes out until it reports the log's base.
+import assert from 'node:assert/strict'
+import { Inflights } from './inflights.ts'
+import type { RaftLimits } from './raft-port.ts'
+
+export type Flow =
+  | { readonly kind: 'probe'; readonly waiting: boolean }
+  | { readonly kind: 'replicate'; readonly inflights: Inflights }
+  | { readonly kind: 'snapshot'; readonly baseIndex: number }
+
+export class Progress {
+  readonly #limits: RaftLimits
+  /** Durable at the follower and equal to the leader's log up to here (Raft figure 2). Never goes back within a term. */
+  matchIndex = 0
+  /** The next entry to send. */
+  nextIndex: number
+  /** The leader's tick at which this member was last heard of. */
+  heardAtTick: number
+  /** The newest read position that this member has confirmed (thesis §6.4). */
+  readSequence = 0
+  /** The commit index that the last message to it carried. */
+  commitTold = 0
+  flow: Flow = { kind: 'probe', waiting: false }
+
+  constructor(start: { readonly nextIndex: number; readonly heardAtTick: number; readonly limits: RaftLimits }) {
+    this.nextIndex = start.nextIndex
+    this.heardAtTick = start.heardAtTick
+    this.#limits = start.limits
+  }
+
+  get canSend(): boolean {
+    switch (this.flow.kind) {
+      case 'probe':
+        return !this.flow.waiting
+      case 'replicate':
+        return !this.flow.inflights.full
+      case 'snapshot':
+        return false
+    }
+  }
+
+  sent(entries: { readonly lastIndex: number; readonly bytes: number }): void {
+    assert(this.canSend, 'entries were sent to a follower that may get none now')
+    if (this.flow.kind === 'probe') this.flow = { kind: 'probe', waiting: true }
+    if (this.flow.kind !== 'replicate') return
+    this.flow.inflights.add(entries)
+    this.nextIndex = entries.lastIndex + 1
+  }
+
+  /** The follower holds everything up to `matchIndex`. A late answer that says less changes nothing. */
+  accepted(matchIndex: number): void {
+    this.matchIndex = Math.max(this.matchIndex, matchIndex)
+    switch (this.flow.kind) {
+      case 'replicate':
+        this.nextIndex = Math.max(this.nextIndex, this.matchIndex + 1)
+        this.flow.inflights.freeTo(this.matchIndex)
+        return
+      case 'snapshot':
+        if (this.matchIndex >= this.flow.baseIndex) this.#replicate()
+        return
+      case 'probe':
+        this.#replicate()
+    }
+  }
+
+  /**
+   * The follower has no entry that fits before `refusedIndex + 1`; `retryAfter` is the highest index at which the logs can agree.
+   * Late and repeated refusals are told apart by the index they refuse.
+   */
+  refused(refusal: { readonly refusedIndex: number; readonly retryAfter: number }): void {
+    switch (this.flow.kind) {
+      case 'replicate':
+        if (refusal.refusedIndex > this.matchIndex) this.probeFromMatch()
+        return
+      case 'probe':
+        if (refusal.refusedIndex !== this.nextIndex - 1) return
+        this.nextIndex = Math.max(Math.min(refusal.refusedIndex, refusal.retryAfter + 1), this.matchIndex + 1)
+        this.flow = { kind: 'probe', waiting: false }
+        return
+      case 'snapshot':
+        return
+    }
+  }
+
+  /** Something sent may be lost (a refusal, a reset connection): begin again after what is certain. */
+  probeFromMatch(): void {
+    if (this.flow.kind === 'snapshot') return
+    this.nextIndex = this.matchIndex + 1
+    this.flow = { kind: 'probe', waiting: false }
+  }
+
+  needSnapshot(baseIndex: number): void {
+    this.flow = { kind: 'snapshot', baseIndex }
+  }
+
+  #replicate(): void {
+    this.nextIndex = this.matchIndex + 1
+    const window = { messagesMax: this.#limits.inflightMessagesMax, bytesMax: this.#limits.inflightBytesMax }
+    this.flow = { kind: 'replicate', inflights: new Inflights(window) }
+  }
+}
