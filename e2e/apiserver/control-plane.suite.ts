@@ -10,7 +10,7 @@ const controlPlane = suiteControlPlane()
 const { admin } = controlPlane
 const namespace = 'control-plane-smoke'
 
-before(() => admin.run(['create', 'namespace', namespace]))
+before(() => controlPlane.newNamespace(namespace))
 after(() => admin.run(['delete', 'namespace', namespace, '--wait=false']))
 
 test('kubectl and the API server state the same version, so that helm can judge a chart by it', async () => {
@@ -30,10 +30,6 @@ test('the API server refuses a caller without credentials', async () => {
 })
 
 test('a ServiceAccount without a role may do nothing, and is known by its own name', async () => {
-  await waitUntil({ what: 'default ServiceAccount', deadlineMs: 60_000 }, async () => {
-    const { exitCode } = await admin.attempt(['get', 'serviceaccount', 'default', '--namespace', namespace])
-    return exitCode === 0 ? true : undefined
-  })
   const { kubectl } = await controlPlane.asServiceAccount(namespace, 'default')
   const { exitCode, stderr } = await kubectl.attempt(['get', 'secrets', '--namespace', namespace])
   assert.equal(exitCode, 1)

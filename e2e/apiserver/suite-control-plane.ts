@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeKubeconfig, type KubeconfigTarget } from './kubeconfig.ts'
 import { kubectlAs, type Kubectl } from './kubectl.ts'
+import { waitUntil } from './wait-until.ts'
 
 export const controlPlaneFileVariable = 'SECURESQL_E2E_CONTROL_PLANE'
 
@@ -18,6 +19,8 @@ export interface ControlPlaneFile extends KubeconfigTarget {
 
 export interface SuiteControlPlane extends ControlPlaneFile {
   readonly admin: Kubectl
+  /** A fresh namespace whose ServiceAccount `default` exists: without it every pod is refused. */
+  newNamespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>
   /** kubectl, and the path of its kubeconfig, with a token of that ServiceAccount: exactly the rights that RBAC gives it. */
   asServiceAccount(namespace: string, name: string): Promise<{ readonly kubectl: Kubectl; readonly kubeconfig: string }>
 }
@@ -33,5 +36,12 @@ export function suiteControlPlane(): SuiteControlPlane {
     await writeKubeconfig(kubeconfig, file, { kind: 'token', token })
     return { kubectl: kubectlAs(file.kubectl, kubeconfig, file.folder), kubeconfig }
   }
-  return { ...file, admin, asServiceAccount }
+  const newNamespace = async (name: string, labels: Readonly<Record<string, string>> = {}): Promise<void> => {
+    await admin.run(['create', '--filename=-'], JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }))
+    await waitUntil({ what: `ServiceAccount default of ${name}`, deadlineMs: 60_000 }, async () => {
+      const { exitCode } = await admin.attempt(['get', 'serviceaccount', 'default', '--namespace', name])
+      return exitCode === 0 ? true : undefined
+    })
+  }
+  return { ...file, admin, newNamespace, asServiceAccount }
 }
