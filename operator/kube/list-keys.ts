@@ -11,6 +11,7 @@ const keysByField: Readonly<Record<string, readonly (readonly string[])[]>> = {
   env: [['name']],
   volumes: [['name']],
   users: [['name']],
+  members: [['name']],
   imagePullSecrets: [['name']],
   volumeMounts: [['mountPath']],
   // A container's ports, then a Service's.
