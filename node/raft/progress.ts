@@ -73,7 +73,7 @@ export class Progress {
   refused(refusal: { readonly refusedIndex: number; readonly retryAfter: number }): void {
     switch (this.flow.kind) {
       case 'replicate':
-        if (refusal.refusedIndex > this.matchIndex) this.probeFromMatch()
+        if (refusal.refusedIndex > this.matchIndex) this.#probe({ waiting: false })
         return
       case 'probe':
         if (refusal.refusedIndex !== this.nextIndex - 1) return
@@ -85,15 +85,21 @@ export class Progress {
     }
   }
 
-  /** Something sent may be lost (a refusal, a reset connection): begin again after what is certain. */
-  probeFromMatch(): void {
-    if (this.flow.kind === 'snapshot') return
-    this.nextIndex = this.matchIndex + 1
-    this.flow = { kind: 'probe', waiting: false }
+  /**
+   * The connection is gone and what was sent may be lost: begin again after what is certain, with the next heartbeat's answer.
+   * Sending at once would meet the same refused connection, and be told so, in a circle.
+   */
+  unreachable(): void {
+    if (this.flow.kind !== 'snapshot') this.#probe({ waiting: true })
   }
 
   needSnapshot(baseIndex: number): void {
     this.flow = { kind: 'snapshot', baseIndex }
+  }
+
+  #probe(flow: { readonly waiting: boolean }): void {
+    this.nextIndex = this.matchIndex + 1
+    this.flow = { kind: 'probe', waiting: flow.waiting }
   }
 
   #replicate(): void {

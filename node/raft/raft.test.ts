@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeId } from './membership.ts'
-import { TestNode, testLimits, testMembership } from './test-node.ts'
+import { VirtualNode, virtualLimits, virtualMembership } from './virtual-node.ts'
 
 const ids = ['n1', 'n2', 'n3'] as NodeId[]
 
@@ -9,11 +9,18 @@ test('three nodes elect one leader and a command reaches all state machines', ()
   const nodes = new Map(
     ids.map((id, position) => [
       id,
-      new TestNode({ id, membership: testMembership(ids), electionTicks: 10, heartbeatTicks: 2, seed: position + 1, limits: testLimits }),
+      new VirtualNode({
+        id,
+        membership: virtualMembership(ids),
+        electionTicks: 10,
+        heartbeatTicks: 2,
+        seed: position + 1,
+        limits: virtualLimits,
+      }),
     ]),
   )
   let inFlight: { from: NodeId; parcel: { to: NodeId; message: never } }[] = []
-  const run = (node: TestNode, inputs: Parameters<TestNode['step']>[0]) => {
+  const run = (node: VirtualNode, inputs: Parameters<VirtualNode['step']>[0]) => {
     const output = node.step(inputs)
     inFlight.push(...output.send.map((parcel) => ({ from: node.id, parcel: parcel as never })))
     return output

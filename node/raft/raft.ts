@@ -131,7 +131,7 @@ function take(state: RaftState, input: Input): void {
     case 'applied':
       return applied(state, input.index)
     case 'unreachable':
-      if (state.role.kind === 'leader') return state.role.followers.get(input.id)?.probeFromMatch()
+      if (state.role.kind === 'leader') return state.role.followers.get(input.id)?.unreachable()
       return forgetLeader(state, input.id)
     case 'transfer':
       return takeTransfer(state, input.to)

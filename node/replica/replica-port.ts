@@ -5,8 +5,8 @@ import type { RaftEvent, RaftStatus, RefusalCode } from '../raft/raft-port.ts'
 import type { Applied } from './state-machine.ts'
 
 /**
- * `not_leader` and `leader_unknown`, `overloaded`: nothing was appended, safe to try again. `outcome_unknown`: the command may or may not have been committed
- * (leadership was lost, or the deadline passed while it was in flight): never answered as a failure. `deadline` is only given to reads.
+ * `not_leader` and `leader_unknown`, `overloaded`: nothing was appended, or what was appended has certainly been replaced: safe to try again. `outcome_unknown`: the command may or may not have been committed
+ * (leadership was lost, or the deadline passed while it was in flight): never answered as a failure. `deadline` is only given to reads, waits and transfers. `closing`: nothing was appended.
  */
 export type ReplicaProblem = {
   readonly code: Exclude<RefusalCode, 'leadership_lost'> | 'outcome_unknown' | 'deadline' | 'closing'
@@ -20,10 +20,10 @@ export interface Replica {
   readBarrier(options: { readonly timeoutMs: number }): Promise<Result<number, ReplicaProblem>>
   /** Resolves when the state machine has applied `index`. */
   whenApplied(index: number, options: { readonly timeoutMs: number }): Promise<Result<number, ReplicaProblem>>
-  /** Asks another voter to take over (thesis §3.10). */
+  /** Asks another voter to take over (thesis §3.10); resolves when this node follows another leader. A target that is no other voter: `membership_change_invalid`. */
   transferLeadership(options: { readonly to: NodeId | undefined; readonly timeoutMs: number }): Promise<Result<void, ReplicaProblem>>
   status(): RaftStatus
-  /** Milliseconds since this node last heard from the leader it follows; 0 on the leader. */
+  /** Milliseconds since this node last heard from the leader it follows, since the start if it never did; 0 on the leader. */
   leaderContactAgeMs(): number
   /** Elections, leadership, membership: for logs, metrics and the peers. */
   onEvent(listener: (event: RaftEvent) => void): void

@@ -1,20 +1,20 @@
 // For tests: one core with a disk and a state machine around it that move only when the test says so.
 import assert from 'node:assert/strict'
 import type { Entry } from './entry.ts'
-import type { Membership, NodeId } from './membership.ts'
+import type { Member, Membership, NodeId, Suffrage } from './membership.ts'
 import { decodeMembership } from './membership-codec.ts'
 import { Raft } from './raft.ts'
 import type { Input, Output, RaftLimits } from './raft-port.ts'
-import { TestDisk } from './test-disk.ts'
+import { VirtualDisk } from './virtual-disk.ts'
 
-export const testLimits: RaftLimits = {
+export const virtualLimits: RaftLimits = {
   appendBytesMax: 4096,
   inflightMessagesMax: 8,
   inflightBytesMax: 16_384,
   uncommittedBytesMax: 65_536,
 }
 
-export interface TestNodeOptions {
+export interface VirtualNodeOptions {
   readonly id: NodeId
   readonly membership: Membership
   readonly electionTicks: number
@@ -23,19 +23,19 @@ export interface TestNodeOptions {
   readonly limits: RaftLimits
 }
 
-export class TestNode {
+export class VirtualNode {
   readonly id: NodeId
-  readonly disk = new TestDisk()
+  readonly disk = new VirtualDisk()
   raft: Raft
   /** What the state machine has applied; it survives crashes, as SQLite's own transaction does. */
   readonly applied: Entry[] = []
   /** Given to the state machine, not yet applied. */
   toApply: Entry[] = []
   lives = 1
-  readonly #options: TestNodeOptions
+  readonly #options: VirtualNodeOptions
   #membership: Membership
 
-  constructor(options: TestNodeOptions) {
+  constructor(options: VirtualNodeOptions) {
     this.id = options.id
     this.#options = options
     this.#membership = options.membership
@@ -91,14 +91,11 @@ export class TestNode {
   }
 }
 
-export function testMembership(voters: readonly string[], learners: readonly string[] = []): Membership {
-  const member = (suffrage: 'voter' | 'learner') => (name: string) => ({
-    id: name as NodeId,
-    incarnation: `${name}-1`,
-    raftAddress: `${name}:4002`,
-    apiUrl: `https://${name}:4001`,
-    suffrage,
-  })
-  const members = [...voters.map(member('voter')), ...learners.map(member('learner'))]
+export function virtualMembership(voters: readonly string[], learners: readonly string[] = []): Membership {
+  const members = [...voters.map((name) => virtualMember(name, 'voter')), ...learners.map((name) => virtualMember(name, 'learner'))]
   return { members: members.sort((a, b) => (a.id < b.id ? -1 : 1)) }
+}
+
+export function virtualMember(name: string, suffrage: Suffrage): Member {
+  return { id: name as NodeId, incarnation: `${name}-1`, raftAddress: `${name}:4002`, apiUrl: `https://${name}:4001`, suffrage }
 }

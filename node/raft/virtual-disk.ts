@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Entry } from './entry.ts'
 import type { HardState, LogBase, LogReader, Persist } from './raft-port.ts'
 
-export class TestDisk implements LogReader {
+export class VirtualDisk implements LogReader {
   readonly base: LogBase = { index: 0, term: 0 }
   hardState: HardState = { term: 0, votedFor: undefined }
   /** On the platter. */

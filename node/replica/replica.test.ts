@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Membership, NodeId } from '../raft/membership.ts'
+import { ManualClock } from './manual-clock.ts'
+import { MemoryDisk, MemoryLogStore } from './memory-log-store.ts'
+import { MemoryDatabase, MemoryStateMachine } from './memory-state-machine.ts'
+import { MemoryNetwork } from './memory-transport.ts'
+import { closeGraceMs, ReplicaLoop } from './replica.ts'
+
+const ids = ['n1', 'n2', 'n3'] as NodeId[]
+const limits = { appendBytesMax: 65_536, inflightMessagesMax: 16, inflightBytesMax: 1_048_576, uncommittedBytesMax: 1_048_576 }
+const tickMs = 100
+const electionTicks = 10
+const timeoutMs = 3_000
+
+/** Three replicas over memory twins, on a clock of the test's own. */
+class World {
+  readonly clock = new ManualClock()
+  readonly network = new MemoryNetwork(this.clock)
+  readonly nodes = new Map<
+    NodeId,
+    { disk: MemoryDisk; database: MemoryDatabase; log: MemoryLogStore; machine: MemoryStateMachine; replica: ReplicaLoop }
+  >()
+  readonly #bootstrap: Membership
+  #starts = 0
+
+  constructor(voters: readonly NodeId[] = ids) {
+    this.#bootstrap = {
+      members: voters.map((id) => ({
+        id,
+        incarnation: `${id}-1`,
+        raftAddress: `${id}:4002`,
+        apiUrl: `https://${id}:4001`,
+        suffrage: 'voter' as const,
+      })),
+    }
+    for (const id of voters) this.start(id)
+  }
+
+  start(id: NodeId, bootstrap = this.#bootstrap): ReplicaLoop {
+    const disk = this.nodes.get(id)?.disk ?? new MemoryDisk()
+    const database = this.nodes.get(id)?.database ?? new MemoryDatabase()
+    const log = new MemoryLogStore(disk, this.clock)
+    const machine = new MemoryStateMachine(database, this.clock)
+    this.#starts += 1
+    const replica = new ReplicaLoop({
+      id,
+      log,
+      stateMachine: machine,
+      transport: this.network.join(id),
+      clock: this.clock,
+      bootstrap,
+      tickMs,
+      electionTicks,
+      heartbeatTicks: 2,
+      seed: this.#starts,
+      limits,
+    })
+    this.nodes.set(id, { disk, database, log, machine, replica })
+    return replica
+  }
+
+  at(id: NodeId): ReplicaLoop {
+    return this.nodes.get(id)!.replica
+  }
+
+  commands(id: NodeId): readonly string[] {
+    return this.nodes.get(id)!.database.commands
+  }
+
+  /** The process dies: unsynced writes are lost, its connections reset. */
+  kill(id: NodeId): void {
+    const node = this.nodes.get(id)!
+    node.log.crash()
+    node.machine.crash()
+    void node.replica.close()
+    this.network.leave(id)
+  }
+
+  leader(among: readonly NodeId[] = ids): NodeId {
+    for (let waitedMs = 0; waitedMs < 60_000; waitedMs += tickMs) {
+      const leaders = among.filter((id) => this.at(id).status().role === 'leader')
+      if (leaders.length === 1 && among.every((id) => this.at(id).status().leader === leaders[0])) return leaders[0]!
+      this.clock.advance(tickMs)
+    }
+    throw new Error('no leader within a minute')
+  }
+
+  /** Lets the clock run until the promise has an answer. */
+  async answer<Value>(promise: Promise<Value>): Promise<Value> {
+    const watch = { isDone: false }
+    const watched = promise.finally(() => (watch.isDone = true))
+    for (let waitedMs = 0; waitedMs < 60_000 && !watch.isDone; waitedMs += 10) {
+      this.clock.advance(waitedMs === 0 ? 0 : 10)
+      for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
+    }
+    return watched
+  }
+
+  write(id: NodeId, text: string) {
+    return this.answer(this.at(id).propose(Buffer.from(text), { timeoutMs }))
+  }
+}
+
+test('a write at the leader is answered when it is applied, and reaches all three', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const written = await world.write(leader, 'a')
+  assert.deepEqual(written.ok && written.value.outcome, { text: 'a', position: 0 })
+  world.clock.advance(1_000)
+  for (const id of ids) assert.deepEqual(world.commands(id), ['a'])
+})
+
+test('proposals of one turn share one write to disk', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const node = world.nodes.get(leader)!
+  let appends = 0
+  const append = node.log.append.bind(node.log)
+  node.log.append = (persist) => {
+    if (persist.entries.length > 0) appends += 1
+    append(persist)
+  }
+  const written = await world.answer(
+    Promise.all(Array.from({ length: 50 }, (_, n) => node.replica.propose(Buffer.from(`${n}`), { timeoutMs }))),
+  )
+  assert.equal(
+    written.every((one) => one.ok),
+    true,
+  )
+  assert.equal(appends, 1)
+})
+
+test('a follower refuses a write and names the leader', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const follower = ids.find((id) => id !== leader)!
+  assert.deepEqual(await world.write(follower, 'a'), { ok: false, problem: { code: 'not_leader', leader } })
+})
+
+test('a read barrier holds on every node until the latest acknowledged write is applied there', async () => {
+  const world = new World()
+  const leader = world.leader()
+  for (const id of ids) {
+    await world.write(leader, `before ${id}`)
+    const barrier = await world.answer(world.at(id).readBarrier({ timeoutMs }))
+    assert.equal(barrier.ok, true)
+    assert.equal(world.commands(id).at(-1), `before ${id}`)
+  }
+})
+
+test('a leader cut off from the others confirms no read', async () => {
+  const world = new World()
+  const leader = world.leader()
+  await world.write(leader, 'a')
+  for (const id of ids) if (id !== leader) world.network.cut(leader, id)
+  const barrier = await world.answer(world.at(leader).readBarrier({ timeoutMs: 500 }))
+  assert.deepEqual(barrier, { ok: false, problem: { code: 'deadline', leader } })
+})
+
+test('when the leader dies the others elect one without waiting for the timer, and nothing acknowledged is lost', async () => {
+  const world = new World()
+  const first = world.leader()
+  await world.write(first, 'a')
+  const others = ids.filter((id) => id !== first)
+  world.kill(first)
+  world.clock.advance(tickMs)
+  const second = others.find((id) => world.at(id).status().role === 'leader')
+  assert(second !== undefined, 'the reset connections were enough: not one election timeout has passed')
+  assert.equal((await world.write(second, 'b')).ok, true)
+  world.start(first)
+  world.leader()
+  world.clock.advance(2_000)
+  for (const id of ids) assert.deepEqual(world.commands(id), ['a', 'b'])
+})
+
+test('all three restart and carry on where they were', async () => {
+  const world = new World()
+  await world.write(world.leader(), 'a')
+  for (const id of ids) world.kill(id)
+  for (const id of ids) world.start(id)
+  await world.write(world.leader(), 'b')
+  world.clock.advance(1_000)
+  for (const id of ids) assert.deepEqual(world.commands(id), ['a', 'b'])
+})
+
+test('a proposal whose leader loses its majority ends as outcome_unknown at its deadline', async () => {
+  const world = new World()
+  const leader = world.leader()
+  for (const id of ids) if (id !== leader) world.network.cut(leader, id)
+  const written = await world.write(leader, 'lost?')
+  assert.equal(written.ok, false)
+  assert.equal(!written.ok && written.problem.code, 'outcome_unknown')
+})
+
+test('a proposal that another leader has replaced is known not to have happened', async () => {
+  const world = new World()
+  const first = world.leader()
+  const others = ids.filter((id) => id !== first)
+  for (const id of others) world.network.cut(first, id)
+  const lost = world.at(first).propose(Buffer.from('lost'), { timeoutMs: 60_000 })
+  const second = world.leader(others)
+  await world.write(second, 'kept')
+  world.network.heal()
+  const answer = await world.answer(lost)
+  assert.deepEqual(answer, { ok: false, problem: { code: 'not_leader', leader: second } })
+  for (const id of ids) assert.deepEqual(world.commands(id), ['kept'])
+})
+
+test('leadership is handed to the named voter', async () => {
+  const world = new World()
+  const first = world.leader()
+  const to = ids.find((id) => id !== first)!
+  assert.deepEqual(await world.answer(world.at(first).transferLeadership({ to, timeoutMs })), { ok: true, value: undefined })
+  assert.equal(world.leader(), to)
+})
+
+test('leadership is not handed to a stranger', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const answer = await world.answer(world.at(leader).transferLeadership({ to: 'x' as NodeId, timeoutMs }))
+  assert.equal(!answer.ok && answer.problem.code, 'membership_change_invalid')
+})
+
+test('a node that joins learns the log and is given a vote', async () => {
+  const world = new World()
+  const leader = world.leader()
+  await world.write(leader, 'a')
+  const n4 = 'n4' as NodeId
+  world.start(n4, { members: [] })
+  const change = {
+    kind: 'add-learner',
+    member: { id: n4, incarnation: 'n4-1', raftAddress: 'n4:4002', apiUrl: 'https://n4:4001' },
+  } as const
+  assert.equal((await world.answer(world.at(leader).changeMembership(change, { timeoutMs }))).ok, true)
+  world.clock.advance(5_000)
+  assert.deepEqual(world.commands(n4), ['a'])
+  for (const id of [...ids, n4]) {
+    const suffrages = world
+      .at(id)
+      .status()
+      .membership.members.map((member) => `${member.id} ${member.suffrage}`)
+    assert.deepEqual(suffrages, ['n1 voter', 'n2 voter', 'n3 voter', 'n4 voter'])
+  }
+})
+
+test('after standing still for a minute a follower hears its leader before it thinks of an election', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const { term } = world.at(leader).status()
+  world.clock.stall(60_000)
+  world.clock.advance(5_000)
+  assert.equal(world.at(world.leader()).status().term, term)
+})
+
+test('close lets what is in flight finish, takes nothing new, and ends', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const written = world.at(leader).propose(Buffer.from('last'), { timeoutMs })
+  const closed = world.at(leader).close()
+  assert.equal((await world.write(leader, 'too late')).ok, false)
+  assert.equal((await world.answer(written)).ok, true)
+  await world.answer(closed)
+})
+
+test('close does not wait for ever for a proposal that cannot be committed', async () => {
+  const world = new World()
+  const leader = world.leader()
+  for (const id of ids) if (id !== leader) world.network.cut(leader, id)
+  const written = world.at(leader).propose(Buffer.from('x'), { timeoutMs: 3_600_000 })
+  const startedAtMs = world.clock.monotonicMs()
+  await world.answer(world.at(leader).close())
+  assert.equal(world.clock.monotonicMs() - startedAtMs <= closeGraceMs + 10, true)
+  const answer = await written
+  assert.equal(!answer.ok && answer.problem.code, 'outcome_unknown')
+})
+
+test('a single voter elects itself and answers reads alone', async () => {
+  const world = new World(['n1' as NodeId])
+  world.leader(['n1' as NodeId])
+  assert.equal((await world.write('n1' as NodeId, 'a')).ok, true)
+  assert.equal((await world.answer(world.at('n1' as NodeId).readBarrier({ timeoutMs }))).ok, true)
+})
+
+test('whenApplied waits for the index and gives up at its deadline', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const { appliedIndex } = world.at(leader).status()
+  const waiting = world.at(leader).whenApplied(appliedIndex + 1, { timeoutMs })
+  await world.write(leader, 'a')
+  assert.deepEqual(await waiting, { ok: true, value: appliedIndex + 1 })
+  const late = await world.answer(world.at(leader).whenApplied(appliedIndex + 9, { timeoutMs: 200 }))
+  assert.equal(!late.ok && late.problem.code, 'deadline')
+})
