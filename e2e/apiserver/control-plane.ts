@@ -77,10 +77,9 @@ async function startPrograms(programs: Programs, folder: string, group: ProcessG
 // In an empty etcd resource version 1 is the present, and the API server answers a watch from it; in any cluster with a past it has forgotten it (410). The tests of
 // that answer need a past: a few writes under a key that the API server does not look at, through etcd's JSON gateway.
 async function giveEtcdAPast(port: number, group: ProcessGroup): Promise<void> {
-  const text = (value: string): string => Buffer.from(value).toString('base64')
   const write = async (): Promise<true | undefined> => {
     if (!group.isRunning('etcd')) throw new Error(`etcd ended during the start:\n${await group.logTail('etcd')}`)
-    const body = JSON.stringify({ key: text('/past'), value: text('any') })
+    const body = JSON.stringify({ key: btoa('/past'), value: btoa('any') })
     const answer = await fetch(`http://127.0.0.1:${port}/v3/kv/put`, { method: 'POST', body }).catch(() => undefined)
     return answer?.ok === true ? true : undefined
   }
