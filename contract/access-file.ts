@@ -1,5 +1,5 @@
-// The access file (`-auth FILE`): JSON array of { username, password, perms }, as in both rqlite security documents. The operator renders it, the node parses it.
-import type { Result } from '../runtime/result.ts'
+// The access file (`-auth FILE`): JSON array of { username, password, perms }, as in both rqlite security documents. The operator renders it, the node parses it
+// (parse-access-file.ts).
 import type { Permission } from './permissions.ts'
 
 /** Anonymous and every other caller hold the permissions of this entry. It alone has no password. */
@@ -30,4 +30,22 @@ export interface AccessFileProblem {
   readonly message: string
 }
 
-export type ParseAccessFile = (text: string) => Result<readonly AccessEntry[], AccessFileProblem>
+/** Bytes of a password that bcrypt looks at: the 73rd and all after it change nothing, so a longer one must never match a hash. */
+export const bcryptPasswordBytesMax = 72
+
+/** Bytes of a cleartext password or of a name: far above what people and generators choose, far below what would fill a request's header. */
+export const credentialBytesMax = 1024
+
+const hash = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}$/
+const bcryptCostMin = 4
+// Each step doubles the time: 14 takes about a second of one core per check, and a check is what an attacker may ask for.
+const bcryptCostMax = 14
+
+/** What a stored password is. Whatever begins like a bcrypt hash is a hash or a mistake, never a cleartext password: a damaged hash must not become a password. */
+export function kindOfPassword(
+  stored: string,
+): { readonly kind: 'cleartext' | 'malformed-hash' } | { readonly kind: 'bcrypt'; readonly cost: number } {
+  if (!/^\$2[a-z]?\$/.test(stored)) return { kind: 'cleartext' }
+  const cost = Number(hash.exec(stored)?.[1])
+  return cost >= bcryptCostMin && cost <= bcryptCostMax ? { kind: 'bcrypt', cost } : { kind: 'malformed-hash' }
+}
