@@ -95,8 +95,10 @@ export class Controller {
         ...(fieldSelector === undefined ? {} : { fieldSelector }),
       },
       onChange: (change) => {
+        // An object that changed hands concerns its former cluster too.
         const objects = change.kind === 'changed' ? [change.before, change.object] : [change.object]
-        for (const object of objects) for (const cluster of clustersOf(object)) this.#queue.add(keyOf(cluster))
+        const keys = new Set(objects.flatMap(clustersOf).map(keyOf))
+        for (const key of keys) this.#queue.add(key)
       },
       onRestart: (problem) => onEvent?.({ kind: 'watch_restarted', watched: kind.kind, problem: problem.code }),
     })

@@ -68,7 +68,7 @@ export class WorkQueue {
     this.#closed = true
     this.#waiting.clear()
     this.#dirty.clear()
-    for (const key of [...this.#delayed.keys()]) this.#cancelDelay(key)
+    for (const key of this.#delayed.keys()) this.#cancelDelay(key)
     await Promise.all(this.#running.values())
   }
 
