@@ -40,6 +40,8 @@ export class MemoryStateMachine implements StateMachine {
 
   apply(entries: readonly Entry[]): void {
     assert(!this.#isClosed, 'apply after close')
+    let index = this.#queue.at(-1)?.at(-1)?.index ?? this.#database.appliedIndex
+    for (const entry of entries) assert(entry.index === (index += 1), 'entries are applied without a gap, each once')
     this.#queue.push(entries)
     this.#clock.soon(() => this.#applyNext())
   }
@@ -67,7 +69,6 @@ export class MemoryStateMachine implements StateMachine {
 
   #applyOne(entry: Entry): Applied {
     const database = this.#database
-    assert(entry.index === database.appliedIndex + 1, 'entries are applied without a gap, each once')
     database.appliedIndex = entry.index
     database.appliedTerm = entry.term
     if (entry.kind === 'membership') {
