@@ -1,0 +1,188 @@
+// The flags that work today. A row moves here from later-flags.ts with the code that gives it meaning.
+import type { FlagRow } from './flag.ts'
+
+export const logLevels = ['DEBUG', 'INFO', 'WARN', 'ERROR', 'OFF'] as const
+
+const apiFlags = {
+  'http-addr': {
+    kind: 'address',
+    group: 'HTTP API',
+    default: 'localhost:4001',
+    help: 'Address the API listens on. `:4001` listens on every interface.',
+  },
+  'http-adv-addr': {
+    kind: 'address',
+    group: 'HTTP API',
+    default: '',
+    help: 'Address under which clients and other nodes reach the API. Without it: the one it listens on. Must not be 0.0.0.0 or ::.',
+  },
+  'http-allow-origin': {
+    kind: 'string',
+    group: 'HTTP API',
+    default: '',
+    help: 'Value of the header Access-Control-Allow-Origin, sent as it is.',
+  },
+  'http-cert': {
+    kind: 'path',
+    group: 'HTTP API',
+    default: '',
+    help: 'X.509 certificate of the API (PEM, chain allowed). With -http-key it turns HTTPS on.',
+  },
+  'http-key': { kind: 'path', group: 'HTTP API', default: '', help: 'Private key of -http-cert (PEM). Must not be readable by others.' },
+  'http-ca-cert': {
+    kind: 'path',
+    group: 'HTTP API',
+    default: '',
+    help: 'X.509 CA certificates (PEM) that vouch for client certificates, and for the API asked by `-join https://…`. Without it: the CAs of the host.',
+  },
+  'http-verify-client': {
+    kind: 'bool',
+    group: 'HTTP API',
+    default: 'false',
+    help: 'Mutual TLS: only clients with a certificate of -http-ca-cert may speak to the API.',
+  },
+  'http-no-verify': {
+    kind: 'bool',
+    group: 'HTTP API',
+    default: 'false',
+    help: 'Do not verify the certificate of the API asked by `-join https://…`. For tests only: whoever answers there sees the join credentials.',
+  },
+} as const satisfies Record<string, FlagRow>
+
+const raftPortFlags = {
+  'node-cert': {
+    kind: 'path',
+    group: 'Raft port',
+    default: '',
+    help: 'X.509 certificate of this node (PEM), shown as server and as client. With -node-key it turns TLS between nodes on.',
+  },
+  'node-key': { kind: 'path', group: 'Raft port', default: '', help: 'Private key of -node-cert (PEM). Must not be readable by others.' },
+  'node-ca-cert': {
+    kind: 'path',
+    group: 'Raft port',
+    default: '',
+    help: 'X.509 CA certificates (PEM) that vouch for the other nodes. Without it: the CAs of the host.',
+  },
+  'node-verify-client': {
+    kind: 'bool',
+    group: 'Raft port',
+    default: 'false',
+    help: 'Mutual TLS: only nodes with a certificate of -node-ca-cert may speak to the Raft port.',
+  },
+  'node-verify-server-name': {
+    kind: 'string',
+    group: 'Raft port',
+    default: '',
+    help: 'Name that the certificate of a dialled node must carry, instead of the host that was dialled. For certificates shared by all nodes.',
+  },
+  'node-no-verify': {
+    kind: 'bool',
+    group: 'Raft port',
+    default: 'false',
+    help: 'Do not verify certificates between nodes, in either direction. For tests only: traffic is encrypted, but to whom is not known.',
+  },
+  'node-encrypt': {
+    kind: 'bool',
+    group: 'Raft port',
+    default: 'false',
+    help: 'Old word for TLS between nodes. It needs -node-cert and -node-key, which alone are enough today.',
+  },
+} as const satisfies Record<string, FlagRow>
+
+const raftFlags = {
+  'node-id': {
+    kind: 'string',
+    group: 'Raft',
+    default: '',
+    help: 'Name of this node, unique in the cluster, never changed. Without it: the advertised Raft address.',
+  },
+  'raft-addr': {
+    kind: 'address',
+    group: 'Raft',
+    default: 'localhost:4002',
+    help: 'Address the Raft port listens on. Other members alone need to reach it.',
+  },
+  'raft-adv-addr': {
+    kind: 'address',
+    group: 'Raft',
+    default: '',
+    help: 'Address under which other members reach the Raft port. Without it: the one it listens on. Must not be 0.0.0.0 or ::.',
+  },
+  'raft-log-level': {
+    kind: 'log-level',
+    group: 'Raft',
+    default: 'WARN',
+    help: `Least severe message of the Raft parts that is logged: ${logLevels.join(', ')}.`,
+  },
+  'raft-heartbeat-timeout': {
+    kind: 'duration',
+    group: 'Raft',
+    default: '1s',
+    help: 'Silence of the leader after which a follower stands for election. Heartbeats go ten times as often.',
+  },
+  'raft-election-timeout': {
+    kind: 'duration',
+    group: 'Raft',
+    default: '1s',
+    help: 'Time without a result after which a candidate stands again. At least -raft-heartbeat-timeout.',
+  },
+  'raft-apply-timeout': {
+    kind: 'duration',
+    group: 'Raft',
+    default: '10s',
+    help: 'Longest wait for a write to be replicated and applied. Beyond it the client hears that the outcome is not known.',
+  },
+} as const satisfies Record<string, FlagRow>
+
+const joiningFlags = {
+  join: {
+    kind: 'join-list',
+    group: 'Joining',
+    default: '',
+    help: 'Comma list of members to join through: Raft addresses (host:port), or API addresses (https://host:port), which are asked for the Raft address.',
+  },
+  'join-as': {
+    kind: 'string',
+    group: 'Joining',
+    default: '',
+    help: 'User whose name and password, from this node’s own -auth file, authorise the join. A bcrypt hash cannot be sent: the entry needs a cleartext password.',
+  },
+  'join-attempts': {
+    kind: 'int',
+    group: 'Joining',
+    default: '5',
+    help: 'How often every address of -join is tried before the node gives up and exits.',
+  },
+  'join-interval': { kind: 'duration', group: 'Joining', default: '3s', help: 'Pause between two rounds of -join.' },
+  'bootstrap-expect': {
+    kind: 'int',
+    group: 'Joining',
+    default: '0',
+    help: 'Form a new cluster once this many nodes, all started with it, have met through -join. 0: join, or stand alone.',
+  },
+  'bootstrap-expect-timeout': {
+    kind: 'duration',
+    group: 'Joining',
+    default: '120s',
+    help: 'How long -bootstrap-expect waits for the others before the node exits.',
+  },
+} as const satisfies Record<string, FlagRow>
+
+export const workingFlags = {
+  help: { kind: 'bool', group: 'General', default: 'false', help: 'Show this list and exit.' },
+  version: { kind: 'bool', group: 'General', default: 'false', help: 'Show the version and exit.' },
+  ...apiFlags,
+  auth: {
+    kind: 'path',
+    group: 'Users',
+    default: '',
+    help: 'Access file: JSON list of users, passwords (cleartext or bcrypt) and permissions. Without it everybody may do everything.',
+  },
+  ...raftPortFlags,
+  ...raftFlags,
+  ...joiningFlags,
+  fk: { kind: 'bool', group: 'Database', default: 'false', help: 'SQLite enforces foreign keys. Must be the same on every node.' },
+} as const satisfies Record<string, FlagRow>
+
+export type WorkingFlags = typeof workingFlags
+export type WorkingFlag = keyof WorkingFlags

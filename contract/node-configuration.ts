@@ -1,0 +1,88 @@
+// What a node was told on its command line, parsed once and frozen: the composition root hands each part what it needs. Paths are as typed; nothing was opened yet.
+import type { HostPort } from './host-port.ts'
+
+/** With a password only where the old `-join https://user:password@host:port` was typed; never log it. */
+export interface ApiCredentials {
+  readonly username: string
+  readonly password: string
+}
+
+export type JoinTarget =
+  | { readonly kind: 'raft'; readonly address: HostPort }
+  /** Ask this API for the Raft address (`GET /status`), then join there. */
+  | { readonly kind: 'api'; readonly url: string; readonly credentials: ApiCredentials | undefined }
+
+export interface HttpConfiguration {
+  /** Empty host: every interface. */
+  readonly listen: HostPort
+  readonly advertised: HostPort
+  /** `https://host:port`, or `http://…` without certificate. */
+  readonly advertisedUrl: string
+  readonly allowOrigin: string | undefined
+  readonly tls: { readonly certFile: string; readonly keyFile: string; readonly verifyClient: boolean } | undefined
+  /** Vouches for clients, and for the API asked by `-join https://…`; undefined: the CAs of the host. */
+  readonly caFile: string | undefined
+  /** False: the API asked by `-join https://…` is not verified. */
+  readonly verifyServers: boolean
+}
+
+export interface NodeTlsConfiguration {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly caFile: string | undefined
+  /** False: no certificate between nodes is verified, in either direction. */
+  readonly verify: boolean
+  readonly verifyClient: boolean
+  /** Checked instead of the dialled host. */
+  readonly serverName: string | undefined
+}
+
+export interface RaftConfiguration {
+  readonly listen: HostPort
+  readonly advertised: HostPort
+  readonly tls: NodeTlsConfiguration | undefined
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  /** Silence after which a follower stands for election; heartbeats go ten times as often. */
+  readonly heartbeatTimeoutMs: number
+  readonly electionTimeoutMs: number
+  readonly applyTimeoutMs: number
+}
+
+export interface JoinConfiguration {
+  readonly targets: readonly JoinTarget[]
+  /** User of the own access file who authorises the join. */
+  readonly as: string | undefined
+  readonly attempts: number
+  readonly intervalMs: number
+  /** 0: join, or stand alone. */
+  readonly bootstrapExpect: number
+  readonly bootstrapExpectTimeoutMs: number
+}
+
+export interface NodeConfiguration {
+  readonly dataDir: string
+  readonly nodeId: string
+  /** `-auth FILE`; undefined: everybody may do everything. */
+  readonly accessFile: string | undefined
+  readonly http: HttpConfiguration
+  readonly raft: RaftConfiguration
+  readonly join: JoinConfiguration
+  readonly foreignKeys: boolean
+}
+
+/** Something that works but should be changed: logged at start, once each. Never holds a secret. */
+export interface ConfigurationWarning {
+  readonly code:
+    | 'password_in_arguments'
+    | 'node_encrypt_is_old'
+    | 'api_without_tls'
+    | 'passwords_without_tls'
+    | 'access_for_everybody'
+    | 'join_over_plain_http'
+    | 'join_without_verification'
+    | 'raft_without_tls'
+    | 'raft_without_verification'
+    | 'raft_without_client_certificates'
+    | 'advertised_on_localhost'
+  readonly message: string
+}
