@@ -9,6 +9,8 @@ export const secretLabel = 'securesql.dev/secret'
 export const operatorPodLabels = { 'app.kubernetes.io/name': 'securesql-operator' } as const
 export const managedByLabel = 'app.kubernetes.io/managed-by'
 export const operatorName = 'securesql-operator'
+/** The operator's own user at the API: it may ask for status and readiness. */
+export const operatorUser = 'securesql-operator'
 
 export function clusterLabels(cluster: Named): Readonly<Record<string, string>> {
   return {
