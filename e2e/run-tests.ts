@@ -2,15 +2,14 @@
 // their value behind an equals sign (`--test-name-pattern=vote`). A run in which no test ran is a failure, not a success.
 import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import { selectTests, testFiles, testsInSummary } from './test-files.ts'
+import { createInterface } from 'node:readline'
+import { selectTests, testFiles, countTests } from './test-files.ts'
 
 const root = new URL('..', import.meta.url).pathname
 // Files wait for processes and timers more than they compute; beyond four they only slow one another down.
 const concurrency = Math.min(4, Math.max(2, availableParallelism()))
 // Far above the slowest test on a loaded machine: this ends what hangs.
 const testTimeoutMs = 120_000
-// The summary is the last thing the reporter writes; it fits well into this.
-const tailChars = 16_384
 
 const selected = selectTests(testFiles(root), process.argv.slice(2))
 if (selected.files.length === 0) {
@@ -30,14 +29,17 @@ const runner = spawn(
   ],
   { cwd: root, stdio: ['inherit', 'pipe', 'inherit'] },
 )
-let tail = ''
-runner.stdout.setEncoding('utf8')
-runner.stdout.on('data', (text: string) => {
-  tail = (tail + text).slice(-tailChars)
-  process.stdout.write(text)
+// Lines of interest only (see countTests): the output of a long run is not kept in memory.
+const lines: string[] = []
+createInterface({ input: runner.stdout }).on('line', (line) => {
+  if (line.startsWith('ℹ tests ') || line.startsWith('✔ ')) lines.push(line)
+  console.log(line)
 })
-runner.on('close', (code, signal) => {
-  const tests = testsInSummary(tail)
-  if (code === 0 && (tests === undefined || tests === 0)) console.error('no test ran')
-  process.exitCode = code === 0 && tests !== undefined && tests > 0 ? 0 : signal === null && code !== 0 ? (code ?? 1) : 1
+runner.on('close', (code) => {
+  const { tests, emptyFiles } = countTests(lines, selected.files)
+  const named = selected.options.some((option) => option.startsWith('--test-name-pattern'))
+  if (!named && emptyFiles.length > 0) console.error(`no test in: ${emptyFiles.join(', ')}`)
+  if (tests === undefined || tests === 0) console.error('no test ran')
+  const complete = tests !== undefined && tests > 0 && (named || emptyFiles.length === 0)
+  process.exitCode = code === 0 && complete ? 0 : code === 0 ? 1 : (code ?? 1)
 })

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { selectTests, testFiles, testsInSummary } from './test-files.ts'
+import { selectTests, testFiles, countTests } from './test-files.ts'
 
 test('npm test finds the tests beside the code and leaves out the suites with their own entry', () => {
   const root = mkdtempSync(join(tmpdir(), 'securesql-test-files-'))
@@ -38,8 +38,11 @@ test('words select files, options go to the runner', () => {
   assert.deepEqual(selectTests(files, ['nothing']).files, [])
 })
 
-test('the number of tests is read from the last summary alone', () => {
-  assert.equal(testsInSummary('ℹ tests 3\nℹ pass 3\n'), 3)
-  assert.equal(testsInSummary('  ℹ tests 9 of something\nℹ tests 0\n'), 0)
-  assert.equal(testsInSummary('crashed'), undefined)
+test('the number of tests is that of the last summary, and a file in which none ran is no test', () => {
+  assert.equal(countTests(['ℹ tests 3', 'ℹ pass 3'], []).tests, 3)
+  assert.equal(countTests(['crashed'], []).tests, undefined)
+  assert.deepEqual(countTests(['✔ a.test.ts (3.5ms)', '✔ it works (1ms)', 'ℹ tests 2'], ['a.test.ts']), {
+    tests: 1,
+    emptyFiles: ['a.test.ts'],
+  })
 })

@@ -34,8 +34,21 @@ export function selectTests(
   }
 }
 
-/** How many tests a run of node's spec reporter says it had; undefined when it never came to its summary. */
-export function testsInSummary(output: string): number | undefined {
-  const counts = [...output.matchAll(/^ℹ tests (\d+)$/gm)]
-  return counts.length === 0 ? undefined : Number(counts.at(-1)?.[1])
+/**
+ * How many tests a run of node's spec reporter had; undefined when it never came to its summary. Node counts a file in which no test ran as one passed test
+ * under the file's name: such files are not tests here.
+ */
+export function countTests(
+  lines: Iterable<string>,
+  files: readonly string[],
+): { readonly tests: number | undefined; readonly emptyFiles: readonly string[] } {
+  let counted: number | undefined
+  const emptyFiles: string[] = []
+  for (const line of lines) {
+    const total = /^ℹ tests (\d+)$/.exec(line)?.[1]
+    if (total !== undefined) counted = Number(total)
+    const passed = /^✔ (\S+) \([\d.]+ms\)$/.exec(line)?.[1]
+    if (passed !== undefined && files.includes(passed)) emptyFiles.push(passed)
+  }
+  return { tests: counted === undefined ? undefined : counted - emptyFiles.length, emptyFiles }
 }
