@@ -1,10 +1,10 @@
 // Port: a request that another node must answer. Owned by the API; `node/peer` implements it over the Raft port's mutual TLS.
 // The request travels as the client sent it, with the identity that this node has verified beside it: never the password, and never anything a client's header says.
 import type { Result } from '../../runtime/result.ts'
+import type { Identity } from '../access/identity.ts'
 import type { NodeId } from '../raft/membership.ts'
 
-/** `anonymous`: no credentials, holds the permissions of `*`. */
-export type Identity = { readonly kind: 'anonymous' } | { readonly kind: 'user'; readonly username: string }
+export type { Identity }
 
 export interface ForwardedRequest {
   readonly method: string
