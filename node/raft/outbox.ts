@@ -41,6 +41,12 @@ export class Outbox {
     this.#promised.push(promised)
   }
 
+  /** The candidate is none any more: it asks for nothing, and the log that it stood with may be replaced in this very step. */
+  withdrawCampaign(): void {
+    this.#promised = this.#promised.filter((promised) => promised.kind !== 'campaign')
+    this.#held = this.#held.filter((item) => item.promised.kind !== 'campaign')
+  }
+
   hardStateChanged(): void {
     this.#hardStateChanged = true
   }

@@ -88,6 +88,7 @@ function enterTerm(state: RaftState, term: number, votedFor: NodeId | undefined)
 
 function leaveRole(state: RaftState, why: SteppingDown): void {
   if (isFollowing(state.role)) state.forwardedReads.refuseAll('leadership_lost')
+  if (state.role.kind === 'candidate') state.out.withdrawCampaign()
   if (state.role.kind !== 'leader') return
   refuseReads(state, state.role)
   state.out.event({ kind: 'stepped-down', term: state.term, why })
