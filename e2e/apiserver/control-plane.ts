@@ -119,11 +119,12 @@ interface ApiServerFiles {
   readonly auditPolicyFile: string
 }
 
-// The controllers' own ServiceAccounts live in kube-system; what they do is not of interest here.
+// The controllers' own ServiceAccounts live in kube-system; what they do is not of interest here. A watch is logged when it begins (ResponseStarted), because its
+// end may come after the suite's.
 const auditPolicy = {
   apiVersion: 'audit.k8s.io/v1',
   kind: 'Policy',
-  omitStages: ['RequestReceived', 'ResponseStarted'],
+  omitStages: ['RequestReceived'],
   rules: [
     { level: 'None', userGroups: ['system:serviceaccounts:kube-system'] },
     { level: 'Metadata', userGroups: ['system:serviceaccounts'] },
@@ -145,7 +146,8 @@ function apiServerArgs({ folder, keys, port, etcdPort, auditLog, auditPolicyFile
     `--tls-private-key-file=${keys.apiServer.key}`,
     `--client-ca-file=${keys.authority.certificate}`,
     '--authorization-mode=Node,RBAC',
-    '--enable-admission-plugins=NodeRestriction',
+    // The second is off by default but on in some distributions: an owner reference that blocks the owner's deletion then needs a right on the owner's finalizers.
+    '--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement',
     '--service-cluster-ip-range=10.96.0.0/16',
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-signing-key-file=${keys.serviceAccountKey}`,

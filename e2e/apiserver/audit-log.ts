@@ -1,0 +1,57 @@
+// What the API server says that a ServiceAccount has asked for, and how that compares with the rules that it was given. The obvious alternative, reading the operator's
+// source for calls, would miss what a library does and what an apply needs besides `patch`.
+import { readFileSync } from 'node:fs'
+
+/** As RBAC writes it: `patch statefulsets.apps`, `get securesqlclusters.securesql.dev/status`. */
+export type Right = string
+
+export interface AuditedCall {
+  readonly right: Right
+  readonly namespace: string | undefined
+  readonly statusCode: number
+}
+
+export interface RbacRule {
+  readonly apiGroups: readonly string[]
+  readonly resources: readonly string[]
+  readonly verbs: readonly string[]
+}
+
+interface AuditEvent {
+  readonly stage: string
+  readonly verb: string
+  readonly user: { readonly username: string }
+  readonly objectRef?: { readonly apiGroup?: string; readonly resource: string; readonly subresource?: string; readonly namespace?: string }
+  readonly responseStatus?: { readonly code?: number }
+}
+
+/** All calls of that ServiceAccount to resources until now, in order. An apply that made its object counts as `create` too: RBAC asks for both. */
+export function callsOf(auditLog: string, namespace: string, serviceAccount: string): readonly AuditedCall[] {
+  const username = `system:serviceaccount:${namespace}:${serviceAccount}`
+  return readFileSync(auditLog, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(username) && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as AuditEvent)
+    .filter((event) => event.user.username === username)
+    .flatMap(toCalls)
+}
+
+export function rightsIn(rules: readonly RbacRule[]): ReadonlySet<Right> {
+  return new Set(
+    rules.flatMap((rule) =>
+      rule.apiGroups.flatMap((group) => rule.resources.flatMap((resource) => rule.verbs.map((verb) => right(verb, resource, group)))),
+    ),
+  )
+}
+
+function toCalls({ verb, objectRef, responseStatus }: AuditEvent): readonly AuditedCall[] {
+  if (objectRef === undefined) return []
+  const { apiGroup = '', resource, subresource, namespace } = objectRef
+  const path = subresource === undefined ? resource : `${resource}/${subresource}`
+  const call = { right: right(verb, path, apiGroup), namespace, statusCode: responseStatus?.code ?? 0 }
+  return verb === 'patch' && call.statusCode === 201 ? [call, { ...call, right: right('create', path, apiGroup) }] : [call]
+}
+
+function right(verb: string, resource: string, group: string): Right {
+  return `${verb} ${resource}${group === '' ? '' : `.${group}`}`
+}
