@@ -71,7 +71,7 @@ export class RaftLog {
     const durable = this.#reader.read({ from: range.from, to: durableTo, bytesMax: range.bytesMax })
     if (durable.length < durableTo - range.from + 1 || durableTo === range.to) return durable
     const rest = range.bytesMax - bytesOf(durable)
-    return rest <= (this.#tail[0]?.bytes.length ?? 0) ? durable : [...durable, ...this.#readTail(durableTo + 1, range.to, rest)]
+    return rest < (this.#tail[0]?.bytes.length ?? 0) ? durable : [...durable, ...this.#readTail(durableTo + 1, range.to, rest)]
   }
 
   /** The highest index up to `index` whose term is at most `term`: the last place where a log with `term` at `index` can agree with this one. */

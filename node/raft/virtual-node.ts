@@ -1,6 +1,6 @@
 // For tests: one core with a disk and a state machine around it that move only when the test says so.
 import assert from 'node:assert/strict'
-import type { Entry } from './entry.ts'
+import { makeEntry, type Entry } from './entry.ts'
 import type { Member, Membership, NodeId, Suffrage } from './membership.ts'
 import { decodeMembership } from './membership-codec.ts'
 import { Raft } from './raft.ts'
@@ -21,11 +21,13 @@ export interface VirtualNodeOptions {
   readonly heartbeatTicks: number
   readonly seed: number
   readonly limits: RaftLimits
+  /** What an earlier life left; empty when absent. */
+  readonly disk?: VirtualDisk
 }
 
 export class VirtualNode {
   readonly id: NodeId
-  readonly disk = new VirtualDisk()
+  readonly disk: VirtualDisk
   raft: Raft
   /** What the state machine has applied; it survives crashes, as SQLite's own transaction does. */
   readonly applied: Entry[] = []
@@ -37,6 +39,7 @@ export class VirtualNode {
 
   constructor(options: VirtualNodeOptions) {
     this.id = options.id
+    this.disk = options.disk ?? new VirtualDisk()
     this.#options = options
     this.#membership = options.membership
     this.raft = this.#start()
@@ -89,6 +92,15 @@ export class VirtualNode {
       limits,
     })
   }
+}
+
+/** A log with one command per term given: [1, 1, 2] has three entries. */
+export function virtualLog(terms: readonly number[], from = 1): readonly Entry[] {
+  return terms.map((term, position) => virtualEntry(from + position, term))
+}
+
+export function virtualEntry(index: number, term: number, text = `${index} of term ${term}`): Entry {
+  return makeEntry({ index, term, kind: 'command', payload: new TextEncoder().encode(text) })
 }
 
 export function virtualMembership(voters: readonly string[], learners: readonly string[] = []): Membership {
