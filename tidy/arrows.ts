@@ -67,6 +67,8 @@ export const rooms: Readonly<Record<string, Room>> = {
     types('operator/kube'),
     types('operator/members'),
     types('operator/credentials'),
+    // Reads a certificate's dates and names: arithmetic on text.
+    'operator/credentials/certificate-facts.ts',
     'contract',
     types('runtime'),
   ),
