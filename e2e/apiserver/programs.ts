@@ -42,6 +42,8 @@ const kubernetesModule: ProgramModule = {
 }
 const helmModule: ProgramModule = { folder: 'helm', packages: ['helm.sh/helm/v4/cmd/helm'], linkerFlags: '-s -w' }
 
+/** Found on PATH. */
+const goProgram = 'go'
 const buildFlags = ['-trimpath', '-buildvcs=false', '-mod=readonly']
 /** How often a running build says that it still runs. */
 const progressMs = 30_000
@@ -121,7 +123,7 @@ async function runGo(
   cwd: string,
   environment: NodeJS.ProcessEnv,
 ): Promise<{ exitCode: number | null; stderr: string }> {
-  const go = spawn('go', args, { cwd, env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
+  const go = spawn(goProgram, args, { cwd, env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
   let stderr = ''
   go.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   await once(go, 'close')

@@ -10,6 +10,8 @@ export interface Buildah {
   readonly environment: NodeJS.ProcessEnv
 }
 
+/** Found on PATH. */
+const program = 'buildah'
 const messageLines = 40
 
 /** `storage` is kept between runs: the base image and the layers are reused. */
@@ -17,7 +19,7 @@ export function buildahWith(storage: string, environment: NodeJS.ProcessEnv): Bu
   const common = ['--root', `${storage}/root`, '--runroot', `${storage}/run`]
   const ownEnvironment = { ...environment, BUILDAH_ISOLATION: 'chroot' }
   const run = async (args: readonly string[]): Promise<string> => {
-    const child = spawn('buildah', [...common, ...args], { env: ownEnvironment, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, [...common, ...args], { env: ownEnvironment, stdio: ['ignore', 'pipe', 'pipe'] })
     let stdout = ''
     let said = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -29,5 +31,5 @@ export function buildahWith(storage: string, environment: NodeJS.ProcessEnv): Bu
     if (child.exitCode !== 0) throw new Error(`buildah ${args[0]} failed: ${said.trim().split('\n').slice(-messageLines).join('\n')}`)
     return stdout.trim()
   }
-  return { run, command: (args) => ({ program: 'buildah', args: [...common, ...args] }), environment: ownEnvironment }
+  return { run, command: (args) => ({ program, args: [...common, ...args] }), environment: ownEnvironment }
 }

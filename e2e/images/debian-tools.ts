@@ -7,6 +7,8 @@ import { delimiter, join } from 'node:path'
 /** Program and the Debian package that has it. */
 const tools = { buildah: 'buildah', mmdebstrap: 'mmdebstrap' } as const
 
+const installer = 'apt-get'
+
 export interface ToolOptions {
   readonly environment: NodeJS.ProcessEnv
   readonly say: (line: string) => void
@@ -21,7 +23,7 @@ export async function ensureTools({ environment, say }: ToolOptions): Promise<vo
   if (missing.length === 0) return
   if (process.getuid?.() !== 0)
     throw new Error(`missing: ${missing.join(', ')}. Install them (apt-get install ${missing.join(' ')}), or run this as root on Debian`)
-  if (!(await isOnPath('apt-get', environment)))
+  if (!(await isOnPath(installer, environment)))
     throw new Error(`missing: ${missing.join(', ')}. Only Debian packages can be installed by this script`)
   say(`installing ${missing.join(', ')} by apt-get`)
   const aptEnvironment = { ...environment, DEBIAN_FRONTEND: 'noninteractive' }
@@ -30,7 +32,7 @@ export async function ensureTools({ environment, say }: ToolOptions): Promise<vo
 }
 
 async function aptGet(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
-  const apt = spawn('apt-get', ['--quiet', ...args], { env: environment, stdio: ['ignore', 'ignore', 'inherit'] })
+  const apt = spawn(installer, ['--quiet', ...args], { env: environment, stdio: ['ignore', 'ignore', 'inherit'] })
   await once(apt, 'close')
   if (apt.exitCode !== 0) throw new Error(`apt-get ${args.join(' ')} failed`)
 }
