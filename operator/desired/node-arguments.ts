@@ -18,10 +18,10 @@ export function nodeArguments(cluster: Cluster): readonly string[] {
   const { httpTlsDir, nodeTlsDir, accessDir, apiPort, raftPort } = podLayout
   return [
     renderFlag('node-id', podName),
-    // No host: every address, so that `kubectl port-forward` works and IPv4 and IPv6 clusters alike.
-    renderFlag('http-addr', `:${apiPort}`),
+    // Every address of the pod, loopback included: `kubectl port-forward` connects there.
+    renderFlag('http-addr', `0.0.0.0:${apiPort}`),
     renderFlag('http-adv-addr', `${podDnsName(cluster, podName)}:${apiPort}`),
-    renderFlag('raft-addr', `:${raftPort}`),
+    renderFlag('raft-addr', `0.0.0.0:${raftPort}`),
     renderFlag('raft-adv-addr', `${podDnsName(cluster, podName)}:${raftPort}`),
     renderFlag('http-cert', `${httpTlsDir}/tls.crt`),
     renderFlag('http-key', `${httpTlsDir}/tls.key`),

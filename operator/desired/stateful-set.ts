@@ -13,6 +13,9 @@ const secretFileMode = 0o440
 // A bound for spilled sorts; a pod above it is evicted rather than filling the disk of its machine.
 const tmpSizeLimit = '1Gi'
 
+/** With how many members the cluster was formed. `spec.replicas` of the StatefulSet may be changed by others; what the Raft configuration has is not changed by that. */
+export const replicasAnnotation = 'securesql.dev/replicas'
+
 /**
  * The voters. Parallel: members need each other to start. OnDelete: the StatefulSet controller knows no leader and would restart by ordinal; the order is
  * the operator's business.
@@ -21,7 +24,7 @@ export function statefulSet(cluster: Cluster, installation: Installation): Desir
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
-    metadata: metadataOf(cluster, names.statefulSet(cluster)),
+    metadata: metadataOf(cluster, names.statefulSet(cluster), { annotations: { [replicasAnnotation]: String(cluster.replicas) } }),
     spec: {
       replicas: cluster.replicas,
       serviceName: names.nodesService(cluster),

@@ -13,7 +13,6 @@ export const conditionReasons = {
     NoLeader: 'No member that answers knows a leader.',
     QuorumLost: 'Fewer members than a majority can serve: writes are refused.',
     InvalidSpec: 'The spec does not satisfy the schema. Nothing was changed.',
-    Blocked: 'Something outside of the operator must change first; see Degraded.',
   },
   Progressing: {
     Settled: 'The cluster is what the spec says.',
@@ -44,19 +43,19 @@ export const conditionReasons = {
     AccessGranted: 'The access file holds every user of the spec.',
     PasswordSecretMissing: 'A Secret that a user names does not exist. The last access file stays in force.',
     PasswordUnusable: 'A Secret that a user names holds no usable password. The last access file stays in force.',
-    InvalidSpec: 'The spec does not satisfy the schema. The last access file stays in force.',
+    Pending: 'Not made yet.',
     Blocked: 'Something outside of the operator must change first; see Degraded.',
   },
   CertificatesReady: {
     Issued: 'All certificates are in place and valid.',
     CertificateAuthorityMissing: 'The Secret of a CA is gone while certificates that it signed are in use; they stay until they expire.',
     CertificateAuthorityExpiring: 'A CA ends soon, and changing a CA without interruption is not built yet.',
-    InvalidSpec: 'The spec does not satisfy the schema. The certificates stay as they are.',
+    Pending: 'Not made yet.',
     Blocked: 'Something outside of the operator must change first; see Degraded.',
   },
   NetworkRestricted: {
     PoliciesInPlace: 'The NetworkPolicies are in place. Whether they are enforced depends on the network plugin.',
-    InvalidSpec: 'The spec does not satisfy the schema. The policies stay as they are.',
+    Pending: 'Not made yet.',
     Blocked: 'Something outside of the operator must change first; see Degraded.',
   },
 } as const satisfies Record<ConditionType, Readonly<Record<string, string>>>

@@ -1,0 +1,78 @@
+// Does what the plan says, in its order, and stops at the first refusal: what comes later may rely on what came before.
+import assert from 'node:assert/strict'
+import { fail, ok } from '../../runtime/result.ts'
+import type { Result } from '../../runtime/result.ts'
+import type { Credentials } from '../credentials/credentials.ts'
+import { accessFile, accessSecret } from '../desired/access-secret.ts'
+import { clientCaSecret, nodeCaSecret } from '../desired/ca-secret.ts'
+import type { DesiredObject } from '../desired/desired-object.ts'
+import { operatorPasswordSecret, userPasswordSecret } from '../desired/password-secret.ts'
+import { apiTlsSecret, nodeTlsSecret } from '../desired/tls-secret.ts'
+import type { Kube, KubeProblem } from '../kube/kube.ts'
+import type { Cluster } from '../resource/cluster.ts'
+import { operatorName, operatorUser } from '../resource/labels.ts'
+import { names } from '../resource/names.ts'
+import { stamped } from './difference.ts'
+import { objectKey } from './observation.ts'
+import type { Action, HashTask } from './plan-action.ts'
+
+/** One field manager for everything, so that server-side apply knows what is ours. */
+export const fieldManager = operatorName
+
+export interface ActPorts {
+  readonly kube: Kube
+  readonly credentials: Credentials
+  readonly now: () => number
+}
+
+export interface Refused {
+  readonly object: string
+  readonly problem: KubeProblem
+}
+
+/** How many objects were written, or which write was refused and why. */
+export async function act(ports: ActPorts, cluster: Cluster, actions: readonly Action[]): Promise<Result<number, Refused>> {
+  for (const action of actions) {
+    const object = stamped(await objectOf(ports, cluster, action))
+    const applied = await ports.kube.apply(object, fieldManager)
+    if (!applied.ok) return fail({ object: objectKey(object), problem: applied.problem })
+  }
+  return ok(actions.length)
+}
+
+async function objectOf({ credentials, now }: ActPorts, cluster: Cluster, action: Action): Promise<DesiredObject> {
+  switch (action.kind) {
+    case 'apply':
+      return action.object
+    case 'issue-ca': {
+      const ca = await credentials.issueCa({ authority: action.authority, clusterName: cluster.name, nowMs: now() })
+      return action.authority === 'client' ? clientCaSecret(cluster, ca) : nodeCaSecret(cluster, ca)
+    }
+    case 'issue-leaf': {
+      const { authority, ca, names: wanted } = action
+      const commonName = authority === 'client' ? names.clientService(cluster) : names.nodesService(cluster)
+      const leaf = await credentials.issueLeaf({ authority, commonName, ...wanted, ca, nowMs: now() })
+      return authority === 'client' ? apiTlsSecret(cluster, leaf, ca.certificatePem) : nodeTlsSecret(cluster, leaf, ca.certificatePem)
+    }
+    case 'make-password': {
+      const password = credentials.newPassword()
+      return action.user === operatorUser ? operatorPasswordSecret(cluster, password) : userPasswordSecret(cluster, action.user, password)
+    }
+    case 'write-access': {
+      const hashes = new Map<string, string>()
+      // One after the other: they share one thread anyway.
+      for (const task of action.tasks) hashes.set(task.user, await hashOf(credentials, task))
+      const sources = Object.fromEntries(action.tasks.map((task) => [task.user, task.source]))
+      return accessSecret(cluster, { file: accessFile(cluster, hashes), sources })
+    }
+  }
+}
+
+async function hashOf(credentials: Credentials, task: HashTask): Promise<string> {
+  if (task.how === 'keep') return task.hash
+  // The Secret changed, or somebody else changed the file: the hash stays only if it is one of the password.
+  if (task.how === 'check' && (await credentials.passwordMatches(task.password, task.hash))) return task.hash
+  const hash = await credentials.hashPassword(task.password)
+  assert(hash !== task.password, 'a hash')
+  return hash
+}

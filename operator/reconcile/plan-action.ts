@@ -1,0 +1,61 @@
+// What a pass may do, and what it found that it cannot do. Closed lists: `act` executes the one, `status` tells the other.
+import type { Authority } from '../credentials/credentials.ts'
+import type { CertificateNames } from '../desired/certificate-names.ts'
+import type { DesiredObject } from '../desired/desired-object.ts'
+import type { PemPair } from '../desired/material.ts'
+
+export type Action =
+  /** `because`: `absent`, or the first field that differs. The object is stamped. */
+  | { readonly kind: 'apply'; readonly object: DesiredObject; readonly because: string }
+  | { readonly kind: 'issue-ca'; readonly authority: Authority }
+  | {
+      readonly kind: 'issue-leaf'
+      readonly authority: Authority
+      readonly ca: PemPair
+      readonly names: CertificateNames
+      readonly because: LeafReason
+    }
+  /** For a user of the resource, or for the operator's own. */
+  | { readonly kind: 'make-password'; readonly user: string }
+  | { readonly kind: 'write-access'; readonly tasks: readonly HashTask[] }
+
+export type LeafReason = 'absent' | 'unreadable' | 'other-ca' | 'names-changed' | 'renewal-due'
+
+/** How a user comes to a hash. `keep`: nothing to compute. `check`: keep `hash` if it is one of `password`, else hash it. */
+export type HashTask = { readonly user: string; readonly source: string } & (
+  | { readonly how: 'keep'; readonly hash: string }
+  | { readonly how: 'check'; readonly hash: string; readonly password: string }
+  | { readonly how: 'hash'; readonly password: string }
+)
+
+export type Problem =
+  | { readonly code: 'NameTaken'; readonly object: string }
+  | { readonly code: 'ApplyRefused'; readonly object: string; readonly message: string }
+  | { readonly code: 'ScalingNotSupportedYet'; readonly present: number; readonly wanted: number }
+  | { readonly code: 'StorageGrowthNotSupportedYet'; readonly present: string; readonly wanted: string }
+  | { readonly code: 'PasswordSecretMissing'; readonly user: string; readonly secret: string }
+  | { readonly code: 'PasswordUnusable'; readonly user: string; readonly secret: string; readonly why: string }
+  | { readonly code: 'CertificateAuthorityMissing'; readonly secret: string }
+  | { readonly code: 'CertificateAuthorityExpiring'; readonly secret: string; readonly expiresAtMs: number }
+
+/** A sentence for people. Never holds a password: problems carry names only. */
+export function describeProblem(problem: Problem): string {
+  switch (problem.code) {
+    case 'NameTaken':
+      return `${problem.object} exists already and does not belong to this cluster; it was not touched`
+    case 'ApplyRefused':
+      return `the API server refused ${problem.object}: ${problem.message}`
+    case 'ScalingNotSupportedYet':
+      return `the cluster has ${problem.present} members and stays so: changing to ${problem.wanted} is not supported yet`
+    case 'StorageGrowthNotSupportedYet':
+      return `the volumes have ${problem.present} and stay so: growing to ${problem.wanted} is not supported yet`
+    case 'PasswordSecretMissing':
+      return `the Secret ${problem.secret} with the password of user ${problem.user} does not exist`
+    case 'PasswordUnusable':
+      return `the Secret ${problem.secret} holds no usable password for user ${problem.user}: ${problem.why}`
+    case 'CertificateAuthorityMissing':
+      return `the CA in the Secret ${problem.secret} is gone while its certificates are in use; put it back, or delete the certificates' Secrets too to begin anew`
+    case 'CertificateAuthorityExpiring':
+      return `the CA in the Secret ${problem.secret} expires at ${new Date(problem.expiresAtMs).toISOString()}`
+  }
+}

@@ -1,0 +1,156 @@
+// One pass over one cluster: observe, plan, act, say what is. Level-triggered: it is told a name and reads everything anew; it never waits for something to
+// come about, but asks to be called again. A pass on a cluster that is as it should be writes nothing.
+import type { Credentials } from '../credentials/credentials.ts'
+import type { Installation } from '../desired/installation.ts'
+import type { Kube, KubeObject, KubeProblem } from '../kube/kube.ts'
+import type { Members } from '../members/members.ts'
+import type { Cluster } from '../resource/cluster.ts'
+import type { ClusterStatus } from '../resource/cluster-status.ts'
+import { operatorUser } from '../resource/labels.ts'
+import { names, podUrl } from '../resource/names.ts'
+import { parseCluster } from '../resource/parse-cluster.ts'
+import { clusterKind } from '../resource/resource-kind.ts'
+import { act, fieldManager } from './act.ts'
+import type { Refused } from './act.ts'
+import type { MemberAnswer } from './cluster-health.ts'
+import { sameJson } from './difference.ts'
+import type { Observation } from './observation.ts'
+import { observe } from './observe.ts'
+import { plan } from './plan.ts'
+import type { Plan } from './plan.ts'
+import type { Problem } from './plan-action.ts'
+import { presentShape } from './present-shape.ts'
+import { summaryOf } from './reconcile-event.ts'
+import type { ReconcileEvent } from './reconcile-event.ts'
+import { restartPending } from './restart-pending.ts'
+import { secretText } from './secret-text.ts'
+import { invalidStatus, statusOf } from './status.ts'
+
+export interface ReconcilerPorts {
+  readonly kube: Kube
+  readonly members: Members
+  readonly credentials: Credentials
+  readonly installation: Installation
+  /** Wall clock, milliseconds since the epoch. */
+  readonly now: () => number
+  readonly report: (event: ReconcileEvent) => void
+}
+
+/** Absent `requeueAfterMs`: nothing to look at until something changes. */
+export interface ReconcileOutcome {
+  readonly requeueAfterMs?: number
+}
+
+/** After a stage was written: the next one is planned from what the API server then has. */
+export const nextStageAfterMs = 0
+/** While members start or stop, their answers change without any event. */
+export const unsettledAfterMs = 1000
+/** A settled cluster is asked how it is; a change of a password in a Secret that a user names is seen within this time, too, since such Secrets carry no label of ours to be watched by. */
+export const settledAfterMs = 5000
+/** The API server did not answer, or somebody wrote at the same time. */
+export const retryAfterMs = 2000
+/** The API server refused for a reason that only a person can take away. */
+export const refusedAfterMs = 30_000
+
+export class Reconciler {
+  readonly #ports: ReconcilerPorts
+
+  constructor(ports: ReconcilerPorts) {
+    this.#ports = ports
+  }
+
+  async reconcile(cluster: { readonly namespace: string; readonly name: string }): Promise<ReconcileOutcome> {
+    const ref = { apiVersion: clusterKind.apiVersion, kind: clusterKind.kind, namespace: cluster.namespace, name: cluster.name }
+    const found = await this.#ports.kube.get(ref)
+    if (!found.ok) return found.problem.code === 'not_found' ? {} : this.#failed(cluster, 'reading the resource', found.problem)
+    // Kubernetes deletes what has the resource as its owner.
+    if (found.value.metadata.deletionTimestamp !== undefined) return {}
+    const parsed = parseCluster(found.value)
+    if (parsed.ok) return this.#pass(found.value, parsed.value)
+    const { generation = 0 } = found.value.metadata
+    const status = invalidStatus({ issues: parsed.problem, generation, previous: found.value['status'], nowMs: this.#ports.now() })
+    this.#ports.report({ kind: 'spec-invalid', cluster, issues: parsed.problem })
+    return (await this.#writeStatus(found.value, status)) ?? {}
+  }
+
+  async #pass(object: KubeObject, cluster: Cluster): Promise<ReconcileOutcome> {
+    const { kube, installation, now, report } = this.#ports
+    const observed = await observe(kube, cluster)
+    if (!observed.ok) return this.#failed(cluster, 'reading the objects', observed.problem)
+    const planned = plan(observed.value, installation, now())
+    const acted = await act(this.#ports, cluster, planned.actions)
+    if (planned.actions.length > 0)
+      report({
+        kind: 'acted',
+        cluster: { namespace: cluster.namespace, name: cluster.name },
+        stage: planned.stage,
+        actions: planned.actions.map((action) => summaryOf(action, cluster)),
+        ok: acted.ok,
+      })
+    const transient = acted.ok ? undefined : transientProblem(acted.problem)
+    if (transient !== undefined) return this.#failed(cluster, 'writing an object', transient)
+    const refused: Problem | undefined = acted.ok
+      ? undefined
+      : { code: 'ApplyRefused', object: acted.problem.object, message: acted.problem.problem.message }
+    const members = await this.#askMembers(observed.value, planned)
+    const status = statusOf({
+      cluster,
+      plan: planned,
+      refused,
+      members,
+      restartPending: restartPending(observed.value),
+      previous: object['status'],
+      nowMs: now(),
+    })
+    return (await this.#writeStatus(object, status)) ?? { requeueAfterMs: nextLook(planned, refused, status) }
+  }
+
+  /** Everybody at once: each answer has its own deadline, and a dead member must not delay the others' health. */
+  async #askMembers({ cluster, ...observation }: Observation, { certificates }: Plan): Promise<readonly MemberAnswer[]> {
+    const { cluster: shape } = presentShape({ cluster, ...observation })
+    const password = secretText(observation.objects.get(`Secret ${names.operatorUser(cluster)}`), 'password')
+    const caPem = certificates.client.leaf?.caPem ?? certificates.client.ca?.certificatePem
+    const running = observation.objects.has(`StatefulSet ${names.statefulSet(cluster)}`)
+    const pods = Array.from({ length: shape.replicas }, (_, ordinal) => names.pod(cluster, ordinal))
+    return Promise.all(
+      pods.map(async (name): Promise<MemberAnswer> => {
+        if (!running || password === undefined || caPem === undefined)
+          return { name, problem: { code: 'member_unreachable', message: 'it does not exist yet' } }
+        const answer = await this.#ports.members.report({ name, url: podUrl(cluster, name) }, { username: operatorUser, password, caPem })
+        return answer.ok ? { name, report: answer.value } : { name, problem: answer.problem }
+      }),
+    )
+  }
+
+  /** Undefined when it was written or did not need to be. */
+  async #writeStatus(object: KubeObject, status: ClusterStatus): Promise<ReconcileOutcome | undefined> {
+    if (sameJson(status, object['status'])) return undefined
+    const { name, namespace = '' } = object.metadata
+    const written = await this.#ports.kube.applyStatus(
+      { apiVersion: clusterKind.apiVersion, kind: clusterKind.kind, metadata: { name, namespace }, status },
+      fieldManager,
+    )
+    if (written.ok || written.problem.code === 'not_found') return undefined
+    return this.#failed({ namespace, name }, 'writing the status', written.problem)
+  }
+
+  #failed(
+    { namespace, name }: { readonly namespace: string; readonly name: string },
+    doing: string,
+    problem: KubeProblem,
+  ): ReconcileOutcome {
+    this.#ports.report({ kind: 'failed', cluster: { namespace, name }, doing, problem })
+    return { requeueAfterMs: retryAfterMs }
+  }
+}
+
+function nextLook(planned: Plan, refused: Problem | undefined, status: ClusterStatus): number {
+  if (refused !== undefined) return refusedAfterMs
+  if (planned.actions.length > 0) return nextStageAfterMs
+  return status.readyReplicas === status.replicas && status.leader !== undefined ? settledAfterMs : unsettledAfterMs
+}
+
+/** Worth trying again soon, and no business of the user; `invalid`, `forbidden` and `unauthorized` are. */
+function transientProblem({ problem }: Refused): KubeProblem | undefined {
+  return ['invalid', 'forbidden', 'unauthorized'].includes(problem.code) ? undefined : problem
+}

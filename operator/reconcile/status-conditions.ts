@@ -1,0 +1,117 @@
+// The judgement behind each condition. PURE. Every reason is listed in resource/conditions.ts.
+import type { ConditionType, Reason } from '../resource/conditions.ts'
+import type { ClusterHealth } from './cluster-health.ts'
+import type { Plan } from './plan.ts'
+import { describeProblem } from './plan-action.ts'
+import type { Problem } from './plan-action.ts'
+
+export interface Verdict {
+  readonly status: 'True' | 'False' | 'Unknown'
+  readonly reason: string
+  readonly message: string
+}
+
+export interface Evidence {
+  readonly plan: Plan
+  readonly health: ClusterHealth
+  readonly refused: Problem | undefined
+  readonly restartPending: boolean
+  /** All members have been ready at once before. */
+  readonly wasServing: boolean
+}
+
+type Judge<Type extends ConditionType> = (evidence: Evidence) => Verdict & { readonly reason: Reason<Type> }
+
+export function judge(evidence: Evidence): Readonly<Record<ConditionType, Verdict>> {
+  return {
+    Ready: ready(evidence),
+    Progressing: progressing(evidence),
+    Degraded: degraded(evidence),
+    UsersReady: usersReady(evidence),
+    CertificatesReady: certificatesReady(evidence),
+    NetworkRestricted: networkRestricted(evidence),
+  }
+}
+
+/** Becomes True when every member is ready, and stays so while a majority with a leader serves: it is about clients, Degraded is about members. */
+const ready: Judge<'Ready'> = ({ health, wasServing }) => {
+  const message = membersReady(health)
+  if (health.leader !== undefined && health.ready >= health.wanted) return { status: 'True', reason: 'AllMembersReady', message }
+  if (!wasServing) return { status: 'False', reason: 'MembersStarting', message }
+  if (health.ready < health.quorum) return { status: 'False', reason: 'QuorumLost', message: `${message}; ${health.quorum} are needed` }
+  if (health.leader === undefined) return { status: 'False', reason: 'NoLeader', message: `${message}; no leader is known` }
+  return { status: 'True', reason: 'QuorumReady', message }
+}
+
+const progressing: Judge<'Progressing'> = ({ plan, health, refused, restartPending, wasServing }) => {
+  const stuck = plan.problems.find(
+    (problem) => problem.code === 'ScalingNotSupportedYet' || problem.code === 'StorageGrowthNotSupportedYet',
+  )
+  if (refused !== undefined) return { status: 'False', reason: 'Blocked', message: describeProblem(refused) }
+  if (plan.actions.length > 0) return { status: 'True', reason: 'Applying', message: 'objects of the cluster are being made or changed' }
+  if (stuck?.code === 'ScalingNotSupportedYet' || stuck?.code === 'StorageGrowthNotSupportedYet')
+    return { status: 'False', reason: stuck.code, message: describeProblem(stuck) }
+  if (!wasServing && health.ready < health.wanted) return { status: 'True', reason: 'MembersStarting', message: membersReady(health) }
+  if (restartPending)
+    return {
+      status: 'False',
+      reason: 'RestartNotSupportedYet',
+      message: 'delete the pods one at a time, the leader last, each when all members are ready',
+    }
+  return { status: 'False', reason: 'Settled', message: 'the cluster is what the spec says' }
+}
+
+const degraded: Judge<'Degraded'> = ({ plan, health, refused, wasServing }) => {
+  const worst = refused ?? plan.problems[0]
+  const all = [...(refused === undefined ? [] : [refused]), ...plan.problems].map(describeProblem).join('; ')
+  if (worst !== undefined) return { status: 'True', reason: worst.code, message: all }
+  if (health.ready >= health.wanted) return { status: 'False', reason: 'AsExpected', message: 'nothing is wrong' }
+  if (!wasServing) return { status: 'False', reason: 'MembersStarting', message: membersReady(health) }
+  return { status: 'True', reason: 'MembersNotReady', message: membersReady(health) }
+}
+
+const usersReady: Judge<'UsersReady'> = ({ plan, refused }) => {
+  const problems = plan.problems.filter((problem) => problem.code === 'PasswordSecretMissing' || problem.code === 'PasswordUnusable')
+  const [first] = problems
+  if (first?.code === 'PasswordSecretMissing' || first?.code === 'PasswordUnusable')
+    return { status: 'False', reason: first.code, message: problems.map(describeProblem).join('; ') }
+  if (plan.accessGranted) return { status: 'True', reason: 'AccessGranted', message: 'the access file has every user' }
+  return pendingOr(refused, plan)
+}
+
+const certificatesReady: Judge<'CertificatesReady'> = ({ plan, refused }) => {
+  const problem = plan.problems.find(
+    (candidate) => candidate.code === 'CertificateAuthorityMissing' || candidate.code === 'CertificateAuthorityExpiring',
+  )
+  if (problem?.code === 'CertificateAuthorityMissing' || problem?.code === 'CertificateAuthorityExpiring')
+    return { status: 'False', reason: problem.code, message: describeProblem(problem) }
+  const { client, node } = plan.certificates
+  if (client.leafExpiresAtMs !== undefined && node.leafExpiresAtMs !== undefined)
+    return { status: 'True', reason: 'Issued', message: 'all certificates are in place' }
+  return pendingOr(refused, plan)
+}
+
+const networkRestricted: Judge<'NetworkRestricted'> = ({ plan, refused }) => {
+  const taken = plan.problems.find((problem) => problem.code === 'NameTaken' && problem.object.startsWith('NetworkPolicy '))
+  if (taken !== undefined) return { status: 'False', reason: 'Blocked', message: describeProblem(taken) }
+  // The first stage was complete, or has just been completed.
+  if (plan.stage !== 'guards' || refused === undefined)
+    return {
+      status: 'True',
+      reason: 'PoliciesInPlace',
+      message: 'the NetworkPolicies are in place; whether they are enforced depends on the network plugin',
+    }
+  return pendingOr(refused, plan)
+}
+
+/** `Pending` while it is only a matter of the next passes. */
+function pendingOr(refused: Problem | undefined, { problems }: Plan): Verdict & { readonly reason: 'Blocked' | 'Pending' } {
+  const blocking = refused ?? problems.find((problem) => problem.code === 'NameTaken')
+  return blocking === undefined
+    ? { status: 'Unknown', reason: 'Pending', message: 'not made yet' }
+    : { status: 'False', reason: 'Blocked', message: describeProblem(blocking) }
+}
+
+function membersReady({ ready: count, wanted }: ClusterHealth): string {
+  return `${count} of ${wanted} members are ready`
+}
