@@ -126,8 +126,13 @@ export class Rig {
 
   /** Leads, and its first entry is committed. */
   leadFirmly(): this {
+    return this.leadFirmlyWithout()
+  }
+
+  /** The same, but the named ones have not answered. */
+  leadFirmlyWithout(...silent: readonly string[]): this {
     this.lead()
-    for (const { id } of this.status.followers) this.accepted(id, this.status.lastIndex)
+    for (const { id } of this.status.followers) if (!silent.includes(id)) this.accepted(id, this.status.lastIndex)
     this.take()
     return this
   }
