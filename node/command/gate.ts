@@ -1,0 +1,169 @@
+// The statement gate. An allow-list over SQLite's own tokens: what is not known is refused. It stands before the log (and before each local read), never behind it:
+// a committed entry always applies. Refused is what would open other files, end the group's transaction, change one node only, differ between nodes, or touch our
+// bookkeeping. Why not ask SQLite: the binding has no authorizer, and its `readonly` says true for ATTACH, BEGIN and PRAGMA query_only = 0.
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import { findNondeterminism } from './determinism.ts'
+import type { GateProblem, JudgeText, JudgedStatement } from './gate-port.ts'
+import { isPragma, judgePragma, judgePragmaFunction } from './pragmas.ts'
+import { splitStatements, wordOf, type Piece } from './split.ts'
+import { tokenName, type Token } from './tokenizer.ts'
+
+/** Names of ours in the user's database begin with it. */
+export const reservedPrefix = '_securesql_'
+
+const reads: ReadonlySet<string> = new Set(['select', 'values'])
+const writes: ReadonlySet<string> = new Set('insert replace update delete create drop alter reindex analyze'.split(' '))
+const transactionControl: ReadonlySet<string> = new Set('begin commit end savepoint release rollback'.split(' '))
+/** Functions that reach outside of the database, whether this build has them or not. */
+const outwardFunctions: ReadonlySet<string> = new Set(
+  'load_extension fts3_tokenizer readfile writefile edit fsdir lsmode zipfile sqlar_compress sqlar_uncompress'.split(' '),
+)
+const virtualTableModules: ReadonlySet<string> = new Set(['fts5', 'fts4', 'rtree', 'rtree_i32', 'geopoly'])
+const createdThings: ReadonlySet<string> = new Set(['table', 'index', 'view', 'trigger', 'virtual', 'unique'])
+
+export const judgeText: JudgeText = (text, options) => {
+  const pieces = splitStatements(text)
+  if (!pieces.ok) return refused(`unrecognized token at character ${pieces.problem.offset + 1}`)
+  const judged: JudgedStatement[] = []
+  for (const piece of pieces.value) {
+    const effect = judgePiece(piece, options.for)
+    if (!effect.ok) return effect
+    judged.push({ sql: piece.sql, effect: effect.value })
+  }
+  return ok(judged)
+}
+
+type Effect = JudgedStatement['effect']
+
+function judgePiece(piece: Piece, purpose: 'execute' | 'query' | 'request'): Result<Effect, GateProblem> {
+  const explained = explainLength(piece)
+  const effect = judgeKeyword(piece, explained)
+  if (!effect.ok) return effect
+  const name = findForbiddenName(piece)
+  if (name !== undefined) return name
+  // EXPLAIN runs nothing: whatever it explains, it is a read.
+  const actual = explained > 0 ? 'read' : effect.value
+  if (purpose === 'query') {
+    return actual === 'read' ? ok(actual) : refused(`${keywordAt(piece, 0)} changes data: a query only reads`)
+  }
+  // A read inside a command is run by every node too: if it failed on some of them only, a transaction would stop there and not elsewhere.
+  const culprit = explained > 0 ? undefined : findNondeterminism(piece)
+  if (culprit !== undefined) return fail({ code: 'statement_not_deterministic', message: `${culprit} would differ between nodes` })
+  if (explained === 0 && usesLocalPragma(piece)) {
+    return fail({ code: 'statement_not_deterministic', message: 'this pragma function would differ between nodes' })
+  }
+  return ok(actual)
+}
+
+/** How many leading tokens are EXPLAIN or EXPLAIN QUERY PLAN. */
+function explainLength(piece: Piece): number {
+  if (wordOf(piece.sql, piece.tokens[0]) !== 'explain') return 0
+  return wordOf(piece.sql, piece.tokens[1]) === 'query' && wordOf(piece.sql, piece.tokens[2]) === 'plan' ? 3 : 1
+}
+
+function judgeKeyword(piece: Piece, position: number): Result<Effect, GateProblem> {
+  const keyword = wordOf(piece.sql, piece.tokens[position])
+  if (reads.has(keyword)) return ok('read')
+  if (keyword === 'with') return ok(effectOfWith(piece, position))
+  if (keyword === 'create') return judgeCreate(piece, position)
+  if (writes.has(keyword)) return ok('write')
+  if (isPragma(piece, position)) {
+    const effect = judgePragma(piece, position)
+    return effect === undefined ? disallowedPragma : ok(effect)
+  }
+  if (transactionControl.has(keyword)) {
+    return refused(
+      `${keyword.toUpperCase()} is not allowed: send the statements of a transaction in one request with the parameter transaction`,
+    )
+  }
+  if (keyword === 'attach' || keyword === 'detach')
+    return refused(`${keyword.toUpperCase()} is not allowed: it would open files on the node`)
+  if (keyword === 'vacuum') return refused('VACUUM is not supported yet')
+  return refused(`${keywordAt(piece, position)} does not begin a statement that is allowed`)
+}
+
+/** The verb follows the closing parenthesis of the last common table expression. Whatever cannot be told counts as a write: SQLite then says what is wrong with it. */
+function effectOfWith(piece: Piece, position: number): Effect {
+  let depth = 0
+  for (let at = position + 1; at < piece.tokens.length; at += 1) {
+    const text = operatorAt(piece, at)
+    if (text === '(') depth += 1
+    if (text === ')') depth -= 1
+    if (depth !== 0 || text !== ')') continue
+    const verb = wordOf(piece.sql, piece.tokens[at + 1])
+    if (reads.has(verb)) return 'read'
+    if (writes.has(verb)) return 'write'
+  }
+  return 'write'
+}
+
+function judgeCreate(piece: Piece, position: number): Result<Effect, GateProblem> {
+  const thing = wordOf(piece.sql, piece.tokens[position + 1])
+  if (thing === 'temp' || thing === 'temporary')
+    return refused('temporary tables, views and triggers live on one connection of one node: not allowed')
+  if (!createdThings.has(thing)) return refused(`CREATE ${keywordAt(piece, position + 1)} is not allowed`)
+  const named = nameBehindCreate(piece, position + 1)
+  const isQualified = operatorAt(piece, named + 1) === '.'
+  if (isQualified && nameAt(piece, named) !== 'main') return refused('an object can only be created in the schema main')
+  if (thing !== 'virtual') return ok('write')
+  const using = named + (isQualified ? 3 : 1)
+  const module = nameAt(piece, using + 1)
+  if (wordOf(piece.sql, piece.tokens[using]) !== 'using' || !virtualTableModules.has(module)) {
+    return refused(`a virtual table can only use ${[...virtualTableModules].join(', ')}`)
+  }
+  return ok('write')
+}
+
+/** Behind CREATE: [UNIQUE | VIRTUAL] TABLE | INDEX | VIEW | TRIGGER [IF NOT EXISTS]. */
+function nameBehindCreate(piece: Piece, position: number): number {
+  const first = wordOf(piece.sql, piece.tokens[position])
+  const at = position + (first === 'unique' || first === 'virtual' ? 2 : 1)
+  return wordOf(piece.sql, piece.tokens[at]) === 'if' && wordOf(piece.sql, piece.tokens[at + 1]) === 'not' ? at + 3 : at
+}
+
+/** Names that no statement may hold, in whatever quotes: SQLite takes `"x"`, `[x]`, `` `x` `` and in places 'x' for a name. */
+function findForbiddenName(piece: Piece): Result<never, GateProblem> | undefined {
+  const creates = wordOf(piece.sql, piece.tokens[explainLength(piece)]) === 'create'
+  for (const [position, token] of piece.tokens.entries()) {
+    if (token.kind !== 'word' && token.kind !== 'quoted' && token.kind !== 'string') continue
+    const name = tokenName(piece.sql, token)
+    // Within CREATE a name may stand inside of a longer argument of a virtual table: content="…".
+    if (creates ? name.includes(reservedPrefix) : name.startsWith(reservedPrefix))
+      return refused(`names that begin with ${reservedPrefix} are reserved`)
+    if (judgePragmaFunction(name) === 'nowhere') return disallowedPragma
+    if (token.kind !== 'string' && outwardFunctions.has(name) && operatorAt(piece, position + 1) === '(')
+      return refused(`${name}() is not allowed`)
+  }
+  return undefined
+}
+
+function usesLocalPragma(piece: Piece): boolean {
+  return piece.tokens.some((token) => isNameLike(token) && judgePragmaFunction(tokenName(piece.sql, token)) === 'reads')
+}
+
+function isNameLike(token: Token): boolean {
+  return token.kind === 'word' || token.kind === 'quoted' || token.kind === 'string'
+}
+
+function operatorAt(piece: Piece, position: number): string {
+  const token = piece.tokens[position]
+  return token?.kind === 'operator' ? piece.sql.slice(token.start, token.end) : ''
+}
+
+function nameAt(piece: Piece, position: number): string {
+  const token = piece.tokens[position]
+  return token === undefined ? '' : tokenName(piece.sql, token)
+}
+
+/** For messages: the keyword in capitals, or that there is none. Never the client's text beyond one word. */
+function keywordAt(piece: Piece, position: number): string {
+  const keyword = wordOf(piece.sql, piece.tokens[position])
+  return keyword === '' ? 'this' : keyword.slice(0, 32).toUpperCase()
+}
+
+function refused(message: string): Result<never, GateProblem> {
+  return fail({ code: 'statement_refused', message })
+}
+
+/** rqlite's own words, which clients look for. */
+const disallowedPragma: Result<never, GateProblem> = fail({ code: 'statement_refused', message: 'disallowed pragma' })

@@ -1,0 +1,55 @@
+// One text into single statements, at the semicolons that SQLite would stop at. What comes out is prepared as it is, one statement per prepare, so a mistake here
+// can only make SQLite refuse a piece: it can never let a second statement ride along.
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import { tokenName, tokenize, type Token, type TokenDefect } from './tokenizer.ts'
+
+export interface Piece {
+  /** The statement without its closing `;`, comments and all. */
+  readonly sql: string
+  /** Tokens of `sql`, their offsets counted in `sql`; at least one. */
+  readonly tokens: readonly Token[]
+}
+
+/** An empty list: nothing but white space, comments and semicolons. */
+export function splitStatements(text: string): Result<readonly Piece[], TokenDefect> {
+  const tokens = tokenize(text)
+  if (!tokens.ok) return fail(tokens.problem)
+  const pieces: Piece[] = []
+  let first = 0
+  for (const [position, token] of tokens.value.entries()) {
+    if (token.kind !== 'semicolon' || !endsStatement(text, tokens.value, first, position)) continue
+    addPiece(pieces, text, tokens.value.slice(first, position), token.start)
+    first = position + 1
+  }
+  addPiece(pieces, text, tokens.value.slice(first), text.length)
+  return ok(pieces)
+}
+
+function addPiece(pieces: Piece[], text: string, tokens: readonly Token[], end: number): void {
+  const start = tokens[0]?.start
+  if (start === undefined) return
+  pieces.push({
+    sql: text.slice(start, end),
+    tokens: tokens.map((token) => ({ kind: token.kind, start: token.start - start, end: token.end - start })),
+  })
+}
+
+/** A trigger's body is full of semicolons: its statement ends at the one behind `; END`, which no expression can contain (CASE … END has no `;` before END). */
+function endsStatement(text: string, tokens: readonly Token[], first: number, position: number): boolean {
+  if (!startsTrigger(text, tokens, first)) return true
+  const end = tokens[position - 1]
+  return end !== undefined && wordOf(text, end) === 'end' && tokens[position - 2]?.kind === 'semicolon' && position - 2 > first
+}
+
+function startsTrigger(text: string, tokens: readonly Token[], first: number): boolean {
+  let at = first
+  if (wordOf(text, tokens[at]) === 'explain') at += wordOf(text, tokens[at + 1]) === 'query' ? 3 : 1
+  if (wordOf(text, tokens[at]) !== 'create') return false
+  const next = wordOf(text, tokens[at + 1])
+  return next === 'trigger' || ((next === 'temp' || next === 'temporary') && wordOf(text, tokens[at + 2]) === 'trigger')
+}
+
+/** The lower-cased keyword, '' where the token is none. */
+export function wordOf(text: string, token: Token | undefined): string {
+  return token?.kind === 'word' ? tokenName(text, token) : ''
+}

@@ -1,0 +1,182 @@
+// Runs the statements of one command on the write connection, inside a transaction that the caller has begun. Whatever happens here depends on the command, the data
+// and the counters alone, never on which other entries share the transaction.
+import type Database from 'better-sqlite3'
+import { bindParameters } from '../command/binding.ts'
+import type { Command, Statement, StatementResult } from '../command/command.ts'
+import { toBindings, toRow } from './sql-values.ts'
+import { answerOf } from './sqlite-failure.ts'
+import { StatementCache, type PreparedPiece } from './statement-cache.ts'
+
+/** What the connection would report: changed by every statement that writes. */
+export interface Counters {
+  lastInsertId: bigint
+  rowsAffected: number
+}
+
+/** The part of a command that is to run: whole statements from `first` on, up to (not including) one piece of one statement when `until` is given. */
+export interface Extent {
+  readonly first: number
+  readonly until: { readonly statement: number; readonly piece: number } | undefined
+}
+
+export const everything: Extent = { first: 0, until: undefined }
+
+export type CommandRun =
+  | { readonly kind: 'done'; readonly results: readonly StatementResult[] }
+  /** A statement has rolled back the whole transaction (OR ROLLBACK, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)): nothing of this run is in the data. */
+  | {
+      readonly kind: 'rolled-back'
+      readonly statement: number
+      readonly piece: number
+      readonly error: StatementResult
+      readonly results: readonly StatementResult[]
+    }
+
+type PieceEnd =
+  | { readonly kind: 'result'; readonly result: StatementResult }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'rolled-back'; readonly message: string }
+
+type TextEnd =
+  | { readonly kind: 'result'; readonly result: StatementResult }
+  | { readonly kind: 'failed'; readonly result: StatementResult }
+  | { readonly kind: 'rolled-back'; readonly result: StatementResult; readonly piece: number }
+
+/** The gate has refused these before they were proposed. Here they would break the group's transaction, so a log that holds one all the same gets an answer instead. */
+const neverRun: ReadonlySet<string> = new Set('begin commit end rollback savepoint release attach detach vacuum'.split(' '))
+const dataChanging: ReadonlySet<string> = new Set('insert replace update delete with'.split(' '))
+/** Running them leaves the schema as it is. Everything else drops the cached handles. */
+const schemaKeeping: ReadonlySet<string> = new Set('insert replace update delete with select values explain pragma'.split(' '))
+
+export class CommandRunner {
+  readonly counters: Counters
+  readonly #database: Database.Database
+  readonly #cache: StatementCache
+  readonly #savepoint: Database.Statement
+  readonly #release: Database.Statement
+  readonly #rollbackTo: Database.Statement
+  readonly #lastRowid: Database.Statement
+
+  constructor(database: Database.Database, counters: Counters) {
+    this.#database = database
+    this.counters = counters
+    this.#cache = new StatementCache(database)
+    this.#savepoint = database.prepare('SAVEPOINT _securesql_entry')
+    this.#release = database.prepare('RELEASE _securesql_entry')
+    this.#rollbackTo = database.prepare('ROLLBACK TO _securesql_entry')
+    this.#lastRowid = database.prepare('SELECT last_insert_rowid()').pluck(true).safeIntegers(true)
+  }
+
+  /** After a transaction was rolled back: its changes of the schema are gone, and so must be the handles made under it. */
+  forgetStatements(): void {
+    this.#cache.clear()
+  }
+
+  run(command: Command, extent: Extent): CommandRun {
+    return command.transaction ? this.#runTogether(command) : this.#runEach(command, extent)
+  }
+
+  /** All or nothing: one savepoint, stop at the first error. */
+  #runTogether(command: Command): CommandRun {
+    const results: StatementResult[] = []
+    this.#savepoint.run()
+    for (const [position, statement] of command.statements.entries()) {
+      if (statement.sql === '') continue
+      const end = this.#runText(statement, command.kind, undefined)
+      if (end.kind === 'rolled-back') return { kind: 'rolled-back', statement: position, piece: end.piece, error: end.result, results }
+      results.push(end.result)
+      if (end.kind === 'result') continue
+      this.#rollbackTo.run()
+      this.forgetStatements()
+      break
+    }
+    this.#release.run()
+    return { kind: 'done', results }
+  }
+
+  /** Each statement stands alone. SQLite itself takes back what a failed statement has changed (or keeps it, where the statement says OR FAIL). */
+  #runEach(command: Command, extent: Extent): CommandRun {
+    const results: StatementResult[] = []
+    for (let position = extent.first; position < command.statements.length; position += 1) {
+      const statement = command.statements[position]
+      if (statement === undefined || (extent.until !== undefined && position > extent.until.statement)) break
+      if (statement.sql === '') continue
+      const isLast = position === extent.until?.statement
+      // One savepoint a statement: full-text tables flush at savepoints, and where they flush must not depend on the group.
+      this.#savepoint.run()
+      const end = this.#runText(statement, command.kind, isLast ? extent.until?.piece : undefined)
+      if (end.kind === 'rolled-back') return { kind: 'rolled-back', statement: position, piece: end.piece, error: end.result, results }
+      this.#release.run()
+      if (!isLast) results.push(end.result)
+    }
+    return { kind: 'done', results }
+  }
+
+  /** Runs the pieces of one text, `until` one of them when given; answers with the last one's result. */
+  #runText(statement: Statement, kind: Command['kind'], until: number | undefined): TextEnd {
+    const startedAtMs = performance.now()
+    const seconds = (): number => (performance.now() - startedAtMs) / 1000
+    const pieces = this.#cache.get(statement.sql)
+    if (pieces === undefined) return { kind: 'failed', result: { kind: 'error', message: 'unrecognized token', seconds: seconds() } }
+    let last: StatementResult = { kind: 'written', lastInsertId: 0n, rowsAffected: 0, seconds: 0 }
+    let skip = 0
+    for (const [position, piece] of pieces.slice(0, until).entries()) {
+      const end = this.#runPiece(piece, statement, kind, skip)
+      if (end.kind !== 'result') {
+        const result: StatementResult = { kind: 'error', message: end.message, seconds: seconds() }
+        return end.kind === 'failed' ? { kind: 'failed', result } : { kind: 'rolled-back', result, piece: position }
+      }
+      last = end.result
+      skip += piece.plan?.count ?? 0
+    }
+    return { kind: 'result', result: { ...last, seconds: seconds() } }
+  }
+
+  #runPiece(piece: PreparedPiece, statement: Statement, kind: Command['kind'], skip: number): PieceEnd {
+    if (neverRun.has(piece.keyword)) return { kind: 'failed', message: `${piece.keyword.toUpperCase()} cannot run in a replicated command` }
+    if (piece.plan === undefined) return { kind: 'failed', message: 'too many SQL variables' }
+    const bound = bindParameters(piece.plan, statement.parameters, skip)
+    if (!bound.ok) return { kind: 'failed', message: bound.problem }
+    try {
+      const result = this.#step(piece, toBindings(bound.value), kind)
+      if (!schemaKeeping.has(piece.keyword)) this.forgetStatements()
+      return { kind: 'result', result }
+    } catch (error) {
+      const message = answerOf(error)
+      return this.#database.inTransaction ? this.#failed(piece, message) : { kind: 'rolled-back', message }
+    }
+  }
+
+  #step(piece: PreparedPiece, values: readonly unknown[], kind: Command['kind']): StatementResult {
+    const statement = piece.statement()
+    if (!statement.reader) {
+      const { changes } = statement.run(...values)
+      this.#count(piece, changes)
+      return this.#written()
+    }
+    const changesData = dataChanging.has(piece.keyword) && !statement.readonly
+    // A read among writes: run for its errors; like rqlite, execute answers with the counters.
+    if (kind === 'execute' && !changesData) {
+      statement.get(...values)
+      return this.#written()
+    }
+    const rows = (statement.all(...values) as unknown[][]).map(toRow)
+    if (changesData) this.#count(piece, rows.length)
+    return { kind: 'rows', columns: piece.columns(), rows, seconds: 0 }
+  }
+
+  #failed(piece: PreparedPiece, message: string): PieceEnd {
+    this.#count(piece, 0)
+    return { kind: 'failed', message }
+  }
+
+  #count(piece: PreparedPiece, changes: number): void {
+    // A statement of another kind (CREATE, DROP …) leaves the count as it was, as sqlite3_changes() does.
+    if (dataChanging.has(piece.keyword)) this.counters.rowsAffected = changes
+    this.counters.lastInsertId = this.#lastRowid.get() as bigint // SELECT of one integer column with safe integers
+  }
+
+  #written(): StatementResult {
+    return { kind: 'written', lastInsertId: this.counters.lastInsertId, rowsAffected: this.counters.rowsAffected, seconds: 0 }
+  }
+}

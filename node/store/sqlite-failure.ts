@@ -1,0 +1,27 @@
+// Which of SQLite's errors are answers and which mean that the world under it is broken. An answer must be the same on every node, so it depends on the log alone;
+// an environment error depends on this machine and must never be recorded as a result.
+import Database from 'better-sqlite3'
+
+/** Thrown through the apply path and caught by the state machine only. */
+export class EnvironmentFailure extends Error {}
+
+// By primary result code. SQLITE_LOCKED is not here: without a shared cache (this build has none) it only arises between statements of one connection, alike on every node.
+const environmentCodes =
+  /^SQLITE_(FULL|IOERR|NOMEM|BUSY|CORRUPT|NOTADB|CANTOPEN|PROTOCOL|PERM|READONLY|INTERRUPT|NOLFS|MISUSE|INTERNAL|AUTH|FORMAT)(_|$)/
+// Findings of a virtual table about its own content (FTS5 'integrity-check'), or about sqlite_sequence as users have left it: the same on every node.
+const answers: ReadonlySet<string> = new Set(['SQLITE_CORRUPT_VTAB', 'SQLITE_CORRUPT_SEQUENCE'])
+
+export function isEnvironmentCode(code: string): boolean {
+  return environmentCodes.test(code) && !answers.has(code)
+}
+
+/** The message of an error that is an answer. Environment errors come out as EnvironmentFailure, errors that are none of SQLite's as they are. */
+export function answerOf(error: unknown): string {
+  if (error instanceof Database.SqliteError) {
+    if (isEnvironmentCode(error.code)) throw new EnvironmentFailure(`${error.code}: ${error.message}`, { cause: error })
+    return error.message
+  }
+  // The binding's own refusals: number of values, values it cannot bind, texts without a statement. They depend on the statement alone.
+  if (error instanceof RangeError || error instanceof TypeError) return error.message
+  throw error
+}

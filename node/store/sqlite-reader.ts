@@ -1,0 +1,152 @@
+// Local reads on a read-only connection of this thread. Every text passes the gate first, because a read-only connection is no boundary: it still takes ATTACH and
+// VACUUM INTO. For now a read runs where it was asked and cannot be stopped; reader processes with a deadline come later behind the same port.
+import assert from 'node:assert/strict'
+import Database from 'better-sqlite3'
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import type { Read, ReadOptions, Reader } from '../api/reader.ts'
+import { bindParameters } from '../command/binding.ts'
+import type { Statement, StatementResult } from '../command/command.ts'
+import type { GateProblem } from '../command/gate-port.ts'
+import { judgeText } from '../command/gate.ts'
+import { bookkeepingTable } from './bookkeeping.ts'
+import type { OnFatal } from './fatal.ts'
+import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { toBindings, toRow } from './sql-values.ts'
+import { StatementCache, type PreparedPiece } from './statement-cache.ts'
+
+/** Verdicts kept by text; the gate reads every character of a text, so a second look costs as much as the first. */
+const verdictsMax = 1_000
+
+export class SqliteReader implements Reader {
+  readonly #database: Database.Database
+  readonly #onFatal: OnFatal
+  readonly #cache: StatementCache
+  readonly #verdicts = new Map<string, GateProblem | undefined>()
+  readonly #begin: Database.Statement
+  readonly #commit: Database.Statement
+  readonly #appliedIndex: Database.Statement
+  readonly #schemaVersion: Database.Statement
+  #knownSchema = -1n
+
+  /** The database must exist and hold the bookkeeping. */
+  constructor(path: string, options: { readonly onFatal: OnFatal }) {
+    this.#database = new Database(path, { readonly: true, fileMustExist: true })
+    this.#database.pragma('query_only = ON')
+    this.#onFatal = options.onFatal
+    this.#cache = new StatementCache(this.#database)
+    this.#begin = this.#database.prepare('BEGIN')
+    this.#commit = this.#database.prepare('COMMIT')
+    this.#appliedIndex = this.#database.prepare(`SELECT applied_index FROM ${bookkeepingTable}`).pluck(true)
+    this.#schemaVersion = this.#database.prepare('PRAGMA schema_version').pluck(true).safeIntegers(true)
+  }
+
+  query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, GateProblem>> {
+    for (const statement of statements) {
+      const problem = this.#judge(statement.sql)
+      if (problem !== undefined) return Promise.resolve(fail(problem))
+    }
+    try {
+      return Promise.resolve(ok(this.#read(statements, options)))
+    } catch (error) {
+      if (error instanceof EnvironmentFailure) {
+        this.#onFatal({ code: 'database_failed', message: `during a read: ${error.message}`, cause: error })
+      }
+      return Promise.reject(error)
+    }
+  }
+
+  readsOnly(statements: readonly Statement[]): boolean {
+    return statements.every(({ sql }) => this.#judge(sql) === undefined && this.#isReadonly(sql))
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+
+  #judge(sql: string): GateProblem | undefined {
+    if (this.#verdicts.has(sql)) return this.#verdicts.get(sql)
+    const judged = judgeText(sql, { for: 'query' })
+    const problem = judged.ok ? undefined : judged.problem
+    if (this.#verdicts.size >= verdictsMax) this.#verdicts.clear()
+    this.#verdicts.set(sql, problem)
+    return problem
+  }
+
+  #isReadonly(sql: string): boolean {
+    this.#followSchema()
+    try {
+      return this.#cache.get(sql)?.every(onlyReads) ?? false
+    } catch (error) {
+      answerOf(error)
+      return false
+    }
+  }
+
+  /** One snapshot for all statements: what the caller was promised about its age is checked inside of it. */
+  #read(statements: readonly Statement[], options: ReadOptions): Read {
+    this.#begin.run()
+    try {
+      const appliedIndex = this.#appliedIndex.get() as number // an INTEGER of our own STRICT table, far below 2^53
+      assert(appliedIndex >= options.appliedIndexMin, 'a read waits until the index it needs is applied')
+      this.#followSchema()
+      const results: StatementResult[] = []
+      for (const statement of statements) {
+        if (statement.sql === '') continue
+        const result = this.#readText(statement)
+        results.push(result)
+        if (result.kind === 'error' && options.transaction) break
+      }
+      return { results, appliedIndex }
+    } finally {
+      this.#commit.run()
+    }
+  }
+
+  /** Handles made under an older schema would answer with its columns. */
+  #followSchema(): void {
+    const version = this.#schemaVersion.get() as bigint // one row, one integer, safe integers on
+    if (version === this.#knownSchema) return
+    this.#cache.clear()
+    this.#knownSchema = version
+  }
+
+  #readText(statement: Statement): StatementResult {
+    const startedAtMs = performance.now()
+    const result = this.#readPieces(statement)
+    return { ...result, seconds: (performance.now() - startedAtMs) / 1000 }
+  }
+
+  #readPieces(statement: Statement): StatementResult {
+    let last: StatementResult = { kind: 'rows', columns: [], rows: [], seconds: 0 }
+    let skip = 0
+    for (const piece of this.#cache.get(statement.sql) ?? []) {
+      if (piece.plan === undefined) return { kind: 'error', message: 'too many SQL variables', seconds: 0 }
+      const bound = bindParameters(piece.plan, statement.parameters, skip)
+      if (!bound.ok) return { kind: 'error', message: bound.problem, seconds: 0 }
+      skip += piece.plan.count
+      try {
+        last = readPiece(piece, toBindings(bound.value))
+      } catch (error) {
+        return { kind: 'error', message: answerOf(error), seconds: 0 }
+      }
+    }
+    return last
+  }
+}
+
+function readPiece(piece: PreparedPiece, values: readonly unknown[]): StatementResult {
+  const statement = piece.statement()
+  if (!onlyReads(piece)) return { kind: 'error', message: 'attempt to change database via query operation', seconds: 0 }
+  // A pragma without a result.
+  if (!statement.reader) {
+    statement.run(...values)
+    return { kind: 'rows', columns: [], rows: [], seconds: 0 }
+  }
+  const rows = (statement.all(...values) as unknown[][]).map(toRow)
+  return { kind: 'rows', columns: piece.columns(), rows, seconds: 0 }
+}
+
+/** The binding says of an EXPLAIN what it would say of the statement itself; EXPLAIN changes nothing. */
+function onlyReads(piece: PreparedPiece): boolean {
+  return piece.keyword === 'explain' || piece.statement().readonly
+}

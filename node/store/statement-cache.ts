@@ -1,0 +1,80 @@
+// Texts that were split, planned and prepared before: preparing costs several times what running a small statement does. Prepared handles are dropped whenever the
+// schema may have changed: SQLite re-prepares by itself, but what the binding remembers of a handle (columns, whether it returns rows) would be stale.
+import type Database from 'better-sqlite3'
+import { planParameters, type ParameterPlan } from '../command/binding.ts'
+import type { Column } from '../command/command.ts'
+import { splitStatements, wordOf, type Piece } from '../command/split.ts'
+
+/** Texts kept; a client with more different texts than this should use parameters. */
+const textsMax = 1_000
+/** Longer texts are bulk loads: they do not come again. */
+const textLengthMax = 32 * 1024
+
+export interface PreparedPiece {
+  readonly sql: string
+  /** First keyword in lower case, '' when the statement begins otherwise. */
+  readonly keyword: string
+  /** Undefined: more parameters than SQLite takes. */
+  readonly plan: ParameterPlan | undefined
+  /** Throws what the binding throws. */
+  readonly statement: () => Database.Statement
+  /** Of a statement that returns rows. */
+  readonly columns: () => readonly Column[]
+}
+
+/** Undefined: the text cannot be split, because it holds what SQLite would not read as a token. */
+export type PreparedText = readonly PreparedPiece[] | undefined
+
+export class StatementCache {
+  readonly #database: Database.Database
+  readonly #texts = new Map<string, PreparedText>()
+
+  constructor(database: Database.Database) {
+    this.#database = database
+  }
+
+  get(text: string): PreparedText {
+    if (this.#texts.has(text)) {
+      const known = this.#texts.get(text)
+      this.#texts.delete(text) // and in again at the end: the first one is the least recently used
+      this.#texts.set(text, known)
+      return known
+    }
+    const split = splitStatements(text)
+    const prepared = split.ok ? split.value.map((piece) => preparePiece(this.#database, piece)) : undefined
+    if (text.length <= textLengthMax) this.#keep(text, prepared)
+    return prepared
+  }
+
+  clear(): void {
+    this.#texts.clear()
+  }
+
+  #keep(text: string, prepared: PreparedText): void {
+    this.#texts.set(text, prepared)
+    if (this.#texts.size <= textsMax) return
+    const oldest = this.#texts.keys().next()
+    if (!oldest.done) this.#texts.delete(oldest.value)
+  }
+}
+
+function preparePiece(database: Database.Database, piece: Piece): PreparedPiece {
+  let statement: Database.Statement | undefined
+  let columns: readonly Column[] | undefined
+  const prepared = (): Database.Statement => (statement ??= prepare(database, piece.sql))
+  return {
+    sql: piece.sql,
+    keyword: wordOf(piece.sql, piece.tokens[0]),
+    plan: planParameters(piece),
+    statement: prepared,
+    columns: () =>
+      (columns ??= prepared()
+        .columns()
+        .map(({ name, type }) => ({ name, declaredType: type?.toLowerCase() ?? '' }))),
+  }
+}
+
+function prepare(database: Database.Database, sql: string): Database.Statement {
+  const statement = database.prepare(sql).safeIntegers(true)
+  return statement.reader ? statement.raw(true) : statement
+}

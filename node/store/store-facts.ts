@@ -1,0 +1,23 @@
+// Sizes for status pages and metrics.
+import { statSync } from 'node:fs'
+import type { StoreFacts } from '../api/node-view.ts'
+import type { SegmentLog } from './segment-log.ts'
+
+export function readStoreFacts(options: {
+  readonly databasePath: string
+  readonly sqliteVersion: string
+  readonly foreignKeys: boolean
+  readonly log: SegmentLog
+}): StoreFacts {
+  return {
+    sqliteVersion: options.sqliteVersion,
+    databaseBytes: sizeOf(options.databasePath),
+    walBytes: sizeOf(`${options.databasePath}-wal`),
+    logBytes: options.log.bytes(),
+    foreignKeys: options.foreignKeys,
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
