@@ -7,12 +7,18 @@ import type { CaRequest, Credentials, KeyPair, LeafRequest } from './credentials
 import { issueCa, issueLeaf } from './x509-issuer.ts'
 
 /** 2^10 rounds, about 70 ms with bcryptjs. Nodes verify with the same cost, and cache what they verified. */
-export const bcryptCost = 10
+const bcryptCost = 10
 // 24 bytes are 192 bits and 32 characters of base64url: far below bcrypt's limit, far above what can be guessed.
 const passwordBytes = 24
 
 export class OwnCredentials implements Credentials {
   readonly #bcrypt = new BcryptThread()
+  readonly #cost: number
+
+  /** Tests that hash often choose a lower cost. */
+  constructor(options: { readonly bcryptCost?: number } = {}) {
+    this.#cost = options.bcryptCost ?? bcryptCost
+  }
 
   issueCa(request: CaRequest): Promise<KeyPair> {
     return issueCa(request)
@@ -28,7 +34,7 @@ export class OwnCredentials implements Credentials {
 
   hashPassword(password: string): Promise<string> {
     assert(password.length > 0 && Buffer.byteLength(password) <= passwordBytesMax, 'the caller refuses passwords that bcrypt would cut')
-    return this.#bcrypt.hash(password, bcryptCost)
+    return this.#bcrypt.hash(password, this.#cost)
   }
 
   passwordMatches(password: string, hash: string): Promise<boolean> {

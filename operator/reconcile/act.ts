@@ -33,17 +33,15 @@ export interface Refused {
 /** How many objects were written, or which write was refused and why. */
 export async function act(ports: ActPorts, cluster: Cluster, actions: readonly Action[]): Promise<Result<number, Refused>> {
   for (const action of actions) {
-    const object = stamped(await objectOf(ports, cluster, action))
+    const object = action.kind === 'apply' ? action.object : stamped(await made(ports, cluster, action))
     const applied = await ports.kube.apply(object, fieldManager)
     if (!applied.ok) return fail({ object: objectKey(object), problem: applied.problem })
   }
   return ok(actions.length)
 }
 
-async function objectOf({ credentials, now }: ActPorts, cluster: Cluster, action: Action): Promise<DesiredObject> {
+async function made({ credentials, now }: ActPorts, cluster: Cluster, action: Exclude<Action, { kind: 'apply' }>): Promise<DesiredObject> {
   switch (action.kind) {
-    case 'apply':
-      return action.object
     case 'issue-ca': {
       const ca = await credentials.issueCa({ authority: action.authority, clusterName: cluster.name, nowMs: now() })
       return action.authority === 'client' ? clientCaSecret(cluster, ca) : nodeCaSecret(cluster, ca)

@@ -19,7 +19,6 @@ const kinds = {
 
 /** Kind and name of every object that the cluster consists of: the same as `desired` makes (a test compares them). */
 export function ownedNames(cluster: Cluster): readonly { readonly kind: Kind; readonly name: string }[] {
-  const of = (kind: keyof typeof kinds, ...made: readonly string[]) => made.map((name) => ({ kind: kinds[kind], name }))
   const generated = cluster.users.filter((user) => user.passwordSecret === undefined).map((user) => names.userPassword(cluster, user.name))
   return [
     ...of('NetworkPolicy', names.denyPolicy(cluster), names.raftPolicy(cluster), names.apiPolicy(cluster), names.dnsPolicy(cluster)),
@@ -30,6 +29,10 @@ export function ownedNames(cluster: Cluster): readonly { readonly kind: Kind; re
     ...of('StatefulSet', names.statefulSet(cluster)),
     ...of('PodDisruptionBudget', names.disruptionBudget(cluster)),
   ]
+}
+
+function of(kind: keyof typeof kinds, ...made: readonly string[]): readonly { readonly kind: Kind; readonly name: string }[] {
+  return made.map((name) => ({ kind: kinds[kind], name }))
 }
 
 export async function observe(kube: Kube, cluster: Cluster): Promise<KubeResult<Observation>> {

@@ -107,11 +107,14 @@ function leafReason({ leaf, leafFacts }: Seen, ca: PemPair, wanted: CertificateN
 }
 
 function sameNames(facts: CertificateNames, wanted: CertificateNames): boolean {
-  const text = (list: CertificateNames): string => JSON.stringify([[...list.dnsNames].sort(), list.ipAddresses.map(canonical).sort()])
-  return text(facts) === text(wanted)
+  return namesText(facts) === namesText(wanted)
 }
 
 // An IPv6 address has many spellings, and the certificate's reader has its own.
 function canonical(address: string): string {
   return isIP(address) === 6 ? new URL(`https://[${address}]`).hostname : address
+}
+
+function namesText(list: CertificateNames): string {
+  return JSON.stringify([[...list.dnsNames].sort(), list.ipAddresses.map(canonical).sort()])
 }

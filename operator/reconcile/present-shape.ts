@@ -25,8 +25,10 @@ export function presentShape({ cluster, objects }: Observation): { readonly clus
   const present = { replicas: parsed.data.metadata.annotations[replicasAnnotation], size: claim.spec.resources.requests.storage }
   if (present.replicas !== cluster.replicas)
     problems.push({ code: 'ScalingNotSupportedYet', present: present.replicas, wanted: cluster.replicas })
-  const sameSize = compareQuantities(present.size, cluster.storage.size) === 0
-  if (!sameSize) problems.push({ code: 'StorageGrowthNotSupportedYet', present: present.size, wanted: cluster.storage.size })
-  const storage = sameSize ? cluster.storage : { ...cluster.storage, size: present.size }
+  if (compareQuantities(present.size, cluster.storage.size) !== 0) {
+    problems.push({ code: 'StorageGrowthNotSupportedYet', present: present.size, wanted: cluster.storage.size })
+  }
+  // In the API server's spelling, since the template of the claims is immutable to the letter.
+  const storage = { ...cluster.storage, size: present.size }
   return { cluster: { ...cluster, replicas: present.replicas, storage }, problems }
 }
