@@ -1,0 +1,158 @@
+// `npm run bench [-- --seconds 5]`: writes per second at 1, 16, 64 and 256 clients and reads at every level, of a three-node TLS cluster on this machine, next to two probes
+// taken in the same run. Prints a table and keeps the figures in bench/results/<date>-<commit>.json.
+import { execFileSync, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { nodeStatus } from '../contract/admin-api.ts'
+import { ClusterOfProcesses, admin } from '../e2e/processes/cluster-of-processes.ts'
+import type { NodeProcess } from '../e2e/processes/node-process.ts'
+import type { LoadOrder, LoadReport } from './load-order.ts'
+import { appendsPerSecond, startBareServer } from './probes.ts'
+
+const { values } = parseArgs({ options: { seconds: { type: 'string', default: '4' } } })
+const measureMs = Math.min(10, Math.max(1, Number(values.seconds))) * 1000
+const warmUpMs = 1000
+const clientCounts = [1, 16, 64, 256]
+const readClients = 16
+
+interface Row extends LoadReport {
+  readonly what: string
+  readonly clients: number
+  /** Next to the probe or measurement that limits it. */
+  readonly ratio: { readonly to: string; readonly value: number } | undefined
+}
+
+const authorization = `Basic ${Buffer.from(`${admin.name}:${admin.password}`).toString('base64')}`
+const write = { path: '/db/execute', body: [['INSERT INTO bench(v) VALUES(?)', 'x'.repeat(64)]] }
+const read = (level: string): Pick<LoadOrder, 'path' | 'body'> => ({
+  path: `/db/query?level=${level}`,
+  body: [['SELECT v FROM bench WHERE id = ?', 1]],
+})
+
+const rows: Row[] = []
+console.log(line('', 'clients', 'per s', 'p50 ms', 'p99 ms', 'ratio'))
+const appends = appendsPerSecond(measureMs / 2)
+const bare = await measureBare()
+await measureCluster()
+report()
+
+async function load(order: Omit<LoadOrder, 'warmUpMs' | 'measureMs' | 'authorization'>): Promise<LoadReport> {
+  const child = fork(join(import.meta.dirname, 'load-generator.ts'))
+  child.send({ ...order, authorization, warmUpMs, measureMs } satisfies LoadOrder)
+  const gone = once(child, 'exit')
+  const result = await Promise.race([once(child, 'message'), gone.then(() => undefined)])
+  await gone
+  if (result === undefined) throw new Error('the load generator failed')
+  return result[0] as LoadReport
+}
+
+async function measureBare(): Promise<ReadonlyMap<number, number>> {
+  const server = await startBareServer()
+  const perClients = new Map<number, number>()
+  try {
+    for (const clients of clientCounts) {
+      const measured = await load({ ports: [server.port], ca: server.ca, clients, ...write })
+      perClients.set(clients, measured.perSecond)
+      add(`probe: bare node:https POST`, clients, measured, undefined)
+    }
+  } finally {
+    await server.close()
+  }
+  return perClients
+}
+
+async function measureCluster(): Promise<void> {
+  const cluster = await ClusterOfProcesses.start({ nodes: 3 })
+  try {
+    const { leader, follower } = await roles(cluster)
+    const client = cluster.client(leader)
+    const created = await client.send({
+      path: '/db/execute',
+      body: ['CREATE TABLE bench (id INTEGER PRIMARY KEY, v TEXT)', "INSERT INTO bench VALUES(1, 'one')"],
+    })
+    if (created.kind !== 'reply' || created.status !== 200) throw new Error(`no table: ${JSON.stringify(created)}`)
+    const ca = cluster.files.apiCa
+    for (const clients of clientCounts) {
+      const measured = await load({ ports: [leader.apiPort], ca, clients, ...write })
+      const ratio =
+        clients === 1 ? ratioTo('4 KiB append+fdatasync', measured, appends) : ratioTo('bare https', measured, bare.get(clients))
+      add('write, on the leader', clients, measured, ratio)
+    }
+    add('write, through a follower', 64, await load({ ports: [follower.apiPort], ca, clients: 64, ...write }), undefined)
+    const local = await load({ ports: [leader.apiPort], ca, clients: readClients, ...read('none') })
+    add('read none, on the leader', readClients, local, undefined)
+    for (const level of ['weak', 'linearizable', 'strong']) {
+      const measured = await load({ ports: [leader.apiPort], ca, clients: readClients, ...read(level) })
+      add(`read ${level}, on the leader`, readClients, measured, ratioTo('read none', measured, local.perSecond))
+    }
+    const remote = await load({ ports: [follower.apiPort], ca, clients: readClients, ...read('linearizable') })
+    add('read linearizable, through a follower', readClients, remote, ratioTo('read none', remote, local.perSecond))
+  } finally {
+    await cluster.close()
+  }
+}
+
+async function roles(cluster: ClusterOfProcesses): Promise<{ readonly leader: NodeProcess; readonly follower: NodeProcess }> {
+  const [first] = cluster.nodes
+  const answer = first === undefined ? undefined : await cluster.client(first).send({ path: '/status' })
+  if (answer?.kind !== 'reply') throw new Error('no status')
+  const leaderId = nodeStatus.parse(JSON.parse(answer.body)).store.leader.node_id
+  const leader = cluster.nodes.find(({ id }) => id === leaderId)
+  const follower = cluster.nodes.find(({ id }) => id !== leaderId)
+  if (leader === undefined || follower === undefined) throw new Error(`no leader among the nodes: ${leaderId}`)
+  return { leader, follower }
+}
+
+function ratioTo(to: string, measured: LoadReport, base: number | undefined): Row['ratio'] {
+  return base === undefined || base === 0 ? undefined : { to, value: Math.round((measured.perSecond / base) * 1000) / 1000 }
+}
+
+function add(what: string, clients: number, measured: LoadReport, ratio: Row['ratio']): void {
+  rows.push({ what, clients, ...measured, ratio })
+  console.log(
+    line(
+      what,
+      String(clients),
+      String(measured.perSecond),
+      `${measured.p50Ms}`,
+      `${measured.p99Ms}`,
+      ratio === undefined ? '' : `${ratio.value} × ${ratio.to}`,
+    ),
+  )
+}
+
+function line(...[what = '', clients = '', perSecond = '', p50 = '', p99 = '', ratio = '']: readonly string[]): string {
+  return `${what.padEnd(40)}${clients.padStart(8)}${perSecond.padStart(10)}${p50.padStart(10)}${p99.padStart(10)}  ${ratio}`
+}
+
+function report(): void {
+  console.log(line('probe: 4 KiB append + fdatasync', '1', String(appends)))
+  const commit = gitCommit()
+  const figures = {
+    date: new Date().toISOString(),
+    commit,
+    machine: { cpus: cpus().length, model: cpus()[0]?.model ?? '', memoryBytes: totalmem(), loadAverage: loadavg(), node: process.version },
+    probes: { appendsPerSecond: appends },
+    measureMs,
+    rows,
+  }
+  const folder = join(import.meta.dirname, 'results')
+  mkdirSync(folder, { recursive: true })
+  const path = join(folder, `${figures.date.slice(0, 10)}-${commit}.json`)
+  writeFileSync(path, `${JSON.stringify(figures, undefined, 2)}\n`)
+  console.log(`written: ${path}`)
+}
+
+function gitCommit(): string {
+  try {
+    const options = { cwd: import.meta.dirname, encoding: 'utf8' } as const
+    const dirty = execFileSync('git', ['status', '--porcelain', '--untracked-files=no'], options).trim() !== ''
+    return `${execFileSync('git', ['rev-parse', '--short', 'HEAD'], options).trim()}${dirty ? '-dirty' : ''}`
+  } catch {
+    // An exported tree has no history; the figures still count.
+    return 'unknown'
+  }
+}

@@ -1,0 +1,150 @@
+// `npm run e2e:processes -- --kills N [--seed S] [--writers W]`: a three-node cluster of real processes under running writers and a linearizable reader,
+// kill -9 of random nodes, and then the question whether anything acknowledged is lost, doubled, or different between the nodes.
+import { parseArgs } from 'node:util'
+import { openDatabases } from './databases-on-disk.ts'
+import { convergedRows } from './checks.ts'
+import type { Check } from './checks.ts'
+import { ClusterOfProcesses, admin } from './cluster-of-processes.ts'
+import { killsOf, nextDisaster, strike } from './nemesis.ts'
+import { keepReading } from './read-checker.ts'
+import type { ReadReport } from './read-checker.ts'
+import { seededRandom } from './seeded-random.ts'
+import { WriteHistory } from './write-history.ts'
+import { keepWriting } from './writer.ts'
+
+const { values } = parseArgs({
+  options: { kills: { type: 'string', default: '200' }, seed: { type: 'string' }, writers: { type: 'string', default: '6' } },
+})
+const killsWanted = positive('kills', values.kills)
+const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
+const writers = positive('writers', values.writers)
+const nodes = 3
+const say = (line: string): void => console.log(`e2e:processes: ${line}`)
+
+const startedMs = performance.now()
+say(`${killsWanted} kills, seed ${seed} (the same kills: --seed ${seed}), ${writers} writers`)
+const checks = await run().catch((error: unknown): readonly Check[] => [
+  { title: 'the suite runs to its end', faults: [error instanceof Error ? (error.stack ?? error.message) : String(error)] },
+])
+for (const { title, faults } of checks)
+  say(`${faults.length === 0 ? 'ok     ' : 'FAILED '} ${title}${faults.map((fault) => `\n    ${fault}`).join('')}`)
+const failed = checks.filter(({ faults }) => faults.length > 0).length
+say(`${((performance.now() - startedMs) / 1000).toFixed(0)} s`)
+console.log(`${checks.length - failed} passed, ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0) return value
+  console.error(`--${name} takes a whole number above 0`)
+  process.exit(2)
+}
+
+async function run(): Promise<readonly Check[]> {
+  const cluster = await ClusterOfProcesses.start({ nodes })
+  try {
+    say(`three nodes ready after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+    return await killUnderLoad(cluster)
+  } catch (error) {
+    for (const node of cluster.nodes) say(`the end of ${node.id}'s log:\n${node.logTail()}`)
+    throw error
+  } finally {
+    await cluster.close()
+  }
+}
+
+async function killUnderLoad(cluster: ClusterOfProcesses): Promise<readonly Check[]> {
+  const clients = cluster.nodes.map((node) => cluster.client(node))
+  const created = await clients[0]?.send({
+    path: '/db/execute',
+    body: [
+      'CREATE TABLE writes (id INTEGER PRIMARY KEY, writer INTEGER NOT NULL, n INTEGER NOT NULL)',
+      'CREATE INDEX writes_by_writer ON writes(writer, n)',
+    ],
+  })
+  if (created?.kind !== 'reply' || created.status !== 200) throw new Error(`the table was not created: ${JSON.stringify(created)}`)
+
+  const random = seededRandom(seed)
+  const history = new WriteHistory(writers)
+  let stopped = false
+  const isStopped = (): boolean => stopped
+  const shared = { clients, history, isStopped }
+  const writing = Array.from({ length: writers }, (_, writer) =>
+    keepWriting({ ...shared, writer, random: seededRandom(seed + writer + 1) }),
+  )
+  const reading = keepReading({ ...shared, random: seededRandom(seed - 1) })
+  // A writer or reader that throws has seen what must not be: it ends the run at once.
+  const load = Promise.all([reading, ...writing])
+  try {
+    await Promise.race([killAll(cluster, random, history), load])
+    await Promise.race([untilEachWrites(history), load])
+  } finally {
+    stopped = true
+  }
+  const [reads] = await load
+  return await judge(cluster, history, reads)
+}
+
+async function killAll(cluster: ClusterOfProcesses, random: () => number, history: WriteHistory): Promise<void> {
+  for (let kills = 0; kills < killsWanted;) {
+    const disaster = nextDisaster(random, { nodes, killsLeft: killsWanted - kills })
+    await strike(cluster, disaster)
+    const before = kills
+    kills += killsOf(disaster, nodes)
+    if (Math.floor(before / 10) !== Math.floor(kills / 10) || kills >= killsWanted) {
+      const { acknowledged, unknown } = history.counts()
+      say(
+        `${kills} kills, ${acknowledged} writes acknowledged, ${unknown} with an unknown outcome, ${((performance.now() - startedMs) / 1000).toFixed(0)} s`,
+      )
+    }
+  }
+}
+
+// After the last kill the cluster must serve every writer again, by itself.
+const serviceDeadlineMs = 60_000
+
+async function untilEachWrites(history: WriteHistory): Promise<void> {
+  const before = history.acknowledgedLast()
+  const endMs = performance.now() + serviceDeadlineMs
+  while (history.acknowledgedLast().some((n, writer) => n <= (before[writer] ?? 0))) {
+    if (performance.now() > endMs) throw new Error(`after the last kill not every writer was served within ${serviceDeadlineMs / 1000} s`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+async function judge(cluster: ClusterOfProcesses, history: WriteHistory, reads: ReadReport): Promise<readonly Check[]> {
+  const { sent, acknowledged, refused, unknown } = history.counts()
+  say(
+    `writes: ${sent} sent, ${acknowledged} acknowledged, ${unknown} unknown, ${refused} refused; linearizable reads: ${reads.answered} answered, ${reads.unanswered} not`,
+  )
+  const perNode = await convergedRows(cluster.nodes.map((node) => cluster.client(node, admin)))
+  const exits = await Promise.all(cluster.nodes.map(async (node) => ({ id: node.id, exit: await node.end('SIGTERM') })))
+  const onDisk = openDatabases(cluster.files.nodes.map(({ dataDir }) => dataDir))
+  return [
+    { title: 'writes were acknowledged while nodes died', faults: acknowledged > killsWanted ? [] : [`only ${acknowledged}`] },
+    { title: 'linearizable reads were answered while nodes died', faults: reads.answered > killsWanted ? [] : [`only ${reads.answered}`] },
+    {
+      title: 'no linearizable read was older than a write acknowledged before it, or than an earlier read',
+      faults: reads.faults.slice(0, 20),
+    },
+    ...cluster.nodes.map((node, position) => ({
+      title: `${node.id} shows every acknowledged write once, and nothing that was not sent`,
+      faults: history.faults(perNode[position] ?? []),
+    })),
+    {
+      title: 'every node stops on SIGTERM with exit code 0',
+      faults: exits.filter(({ exit }) => exit.code !== 0).map(({ id, exit }) => `${id}: ${JSON.stringify(exit)}`),
+    },
+    ...onDisk.map(({ rows, integrity }, position) => ({
+      title: `the file of n${position + 1} is intact and holds every acknowledged write once, and nothing that was not sent`,
+      faults: [...(integrity === 'ok' ? [] : [integrity]), ...history.faults(rows)],
+    })),
+    {
+      title: 'the three databases are equal',
+      faults:
+        new Set(onDisk.map(({ fingerprint }) => fingerprint)).size === 1
+          ? []
+          : onDisk.map(({ fingerprint }, position) => `n${position + 1}: ${fingerprint}`),
+    },
+  ]
+}

@@ -1,0 +1,90 @@
+// One node as a real process: started, killed, started again on the same files.
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { formatHostPort } from '../../contract/host-port.ts'
+
+const program = join(import.meta.dirname, '..', '..', 'node', 'main.ts')
+
+export interface ExitStatus {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+// A suite that is interrupted or fails half-way must leave no process behind.
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => process.exit(1))
+}
+
+export class NodeProcess {
+  readonly id: string
+  readonly apiPort: number
+  readonly #arguments: readonly string[]
+  readonly #logFile: string
+  #child: ChildProcess | undefined
+  #exit: Promise<ExitStatus> | undefined
+
+  constructor(options: { readonly id: string; readonly apiPort: number; readonly arguments: readonly string[]; readonly logFile: string }) {
+    this.id = options.id
+    this.apiPort = options.apiPort
+    this.#arguments = options.arguments
+    this.#logFile = options.logFile
+  }
+
+  get address(): string {
+    return formatHostPort({ host: '127.0.0.1', port: this.apiPort })
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** True between start and exit, whoever ended it. */
+  get isRunning(): boolean {
+    return this.#child !== undefined
+  }
+
+  start(): void {
+    if (this.#child !== undefined) throw new Error(`${this.id} is running already`)
+    const log = openSync(this.#logFile, 'a')
+    const child = spawn(process.execPath, [program, ...this.#arguments], { stdio: ['ignore', log, log] })
+    closeSync(log)
+    running.add(child)
+    this.#child = child
+    this.#exit = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        running.delete(child)
+        if (this.#child === child) this.#child = undefined
+        resolve({ code, signal })
+      })
+    })
+  }
+
+  /** Resolves when the process is gone. A stop by SIGTERM that takes longer than the grace is a fault of the node, and the caller sees it in the signal. */
+  async end(signal: 'SIGKILL' | 'SIGTERM', graceMs = 15_000): Promise<ExitStatus> {
+    const child = this.#child
+    const exit = this.#exit
+    if (child === undefined || exit === undefined) throw new Error(`${this.id} is not running`)
+    child.kill(signal)
+    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
+    try {
+      return await exit
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** The end of what it logged, for reports of failures. */
+  logTail(lines = 20): string {
+    return readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
+  }
+
+  log(): string {
+    return readFileSync(this.#logFile, 'utf8')
+  }
+}
