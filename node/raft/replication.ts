@@ -49,7 +49,8 @@ export function replicate(state: RaftState, leader: LeaderRole, due: { readonly 
   for (const [id, progress] of leader.followers) {
     let hasSent = false
     while (sendEntries(state, id, progress)) hasSent = true
-    const mustTell = progress.flow.kind === 'replicate' && progress.commitTold < state.commitIndex
+    // News of the commit, or the first word to a member of whom nothing is known yet.
+    const mustTell = progress.flow.kind === 'replicate' ? progress.commitTold < state.commitIndex : progress.canSend
     // The read round never rides on entries: their answer waits for the follower's disk, the answer to an empty append does not.
     if (due.readRound || (!hasSent && (leader.heartbeatDue || mustTell))) sendEmpty(state, id, progress)
   }
@@ -84,6 +85,7 @@ function sendEntries(state: RaftState, id: NodeId, progress: Progress): boolean 
 function sendEmpty(state: RaftState, id: NodeId, progress: Progress): void {
   // One who needs a snapshot is asked for the log's base: the answer tells when it has got there.
   const prevLogIndex = progress.flow.kind === 'snapshot' ? state.log.base.index : Math.max(progress.nextIndex - 1, state.log.base.index)
+  if (progress.flow.kind === 'probe' && progress.canSend) progress.sent({ lastIndex: prevLogIndex, bytes: 0 })
   sendAppend(state, id, { progress, prevLogIndex, entries: [] })
 }
 

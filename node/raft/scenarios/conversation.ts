@@ -48,6 +48,11 @@ class Conversation {
 
   readonly #actions: Readonly<Record<string, (words: readonly string[]) => void>> = {
     cluster: (words) => this.#cluster(words),
+    // What has been shown elsewhere.
+    quietly: (words) => {
+      this.run(words.join(' '))
+      this.#lines = []
+    },
     join: ([id = '']) => this.#begin(id, { voters: [], learners: [] }, [], 0),
     campaign: ([id = '']) => this.#campaign(id),
     tick: ([id = '', count = '1']) => this.#give(id, ...Array.from({ length: Number(count) }, (): Input => ({ kind: 'tick' }))),
