@@ -5,6 +5,7 @@
 export const refusals = {
   permission_denied: 401,
   credentials_locked_out: 401,
+  cross_site_request: 403,
   method_not_allowed: 405,
   not_found: 404,
   invalid_parameter: 400,
@@ -15,6 +16,7 @@ export const refusals = {
   body_too_large: 413,
   url_too_long: 414,
   headers_too_large: 431,
+  request_timeout: 408,
   not_supported_yet: 501,
   leader_unknown: 503,
   not_ready: 503,
@@ -22,9 +24,11 @@ export const refusals = {
   outcome_unknown: 503,
   deadline: 503,
   forward_failed: 503,
+  transfer_failed: 503,
   stale_read: 200,
   statement_refused: 200,
   statement_not_deterministic: 200,
+  result_too_large: 200,
   internal: 500,
 } as const satisfies Record<string, number>
 
@@ -37,3 +41,9 @@ export interface Refusal {
 }
 
 export const refusalHeader = 'X-SecureSQL-Code'
+
+export const refusalCodes = Object.keys(refusals).filter(isRefusalCode)
+
+export function isRefusalCode(text: string): text is RefusalCode {
+  return Object.hasOwn(refusals, text)
+}

@@ -8,6 +8,8 @@ export interface ReadOptions {
   readonly transaction: boolean
   /** The snapshot must contain at least this applied index, checked inside the read transaction itself. */
   readonly appliedIndexMin: number
+  /** Milliseconds that one statement may run (`db_timeout`); the API answers `query timeout` by then whatever the reader does. */
+  readonly statementTimeoutMs?: number
 }
 
 export interface Read {

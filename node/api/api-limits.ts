@@ -1,0 +1,46 @@
+// What one client, or all of them together, may take of this node. Every limit answers with a refusal of its own or closes the connection.
+
+export interface ApiLimits {
+  /** Bytes of one request's body. */
+  readonly bodyBytesMax: number
+  /** Bytes of all bodies that are being read or served together. */
+  readonly bodiesBytesMax: number
+  /** Request line and headers together. */
+  readonly headerBytesMax: number
+  readonly urlBytesMax: number
+  readonly headersMax: number
+  /** Bytes of one JSON answer. */
+  readonly resultBytesMax: number
+  readonly connectionsMax: number
+  /** Requests being served at a time. */
+  readonly requestsMax: number
+  readonly headersTimeoutMs: number
+  /** From the first byte of a request to the last one of its body. */
+  readonly requestTimeoutMs: number
+  readonly keepAliveTimeoutMs: number
+  readonly handshakeTimeoutMs: number
+  /** For a client to take an answer off our hands. */
+  readonly writeTimeoutMs: number
+  /** The longest that the parameter `timeout` may ask for. */
+  readonly deadlineMsMax: number
+}
+
+export const apiLimits: ApiLimits = {
+  // Parsing is one stretch of the event loop on which heartbeats wait: the worst 8 MiB (all long integers) take under a second, less than an election timeout.
+  // The log would take 64 MiB (raft/entry.ts). Larger loads are several requests.
+  bodyBytesMax: 8 * 1024 * 1024,
+  bodiesBytesMax: 128 * 1024 * 1024,
+  headerBytesMax: 32 * 1024,
+  // Half of the header limit, so that a long URL is told apart from long headers.
+  urlBytesMax: 16 * 1024,
+  headersMax: 100,
+  resultBytesMax: 64 * 1024 * 1024,
+  connectionsMax: 4096, // about 100 KB each with TLS
+  requestsMax: 1024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 65_000, // longer than the 60 s of common load balancers: they must be the ones that close
+  handshakeTimeoutMs: 10_000, // Node's own is 120 s
+  writeTimeoutMs: 60_000,
+  deadlineMsMax: 300_000,
+}

@@ -1,0 +1,25 @@
+// What the endpoints work with; made once by open-api.ts.
+import type { Logger } from '../../runtime/log.ts'
+import type { Metrics } from '../../runtime/metrics.ts'
+import type { Access } from '../access/access.ts'
+import type { Command } from '../command/command.ts'
+import type { JudgeText } from '../command/gate-port.ts'
+import type { ApiLimits } from './api-limits.ts'
+import type { Forwarder } from './forwarder.ts'
+import type { NodeView } from './node-view.ts'
+import type { Reader } from './reader.ts'
+
+export interface ApiParts {
+  readonly access: Access
+  readonly view: NodeView
+  readonly reader: Reader
+  /** Undefined until the node speaks to peers. */
+  readonly forwarder: () => Forwarder | undefined
+  readonly judge: JudgeText
+  readonly encode: (command: Command) => Uint8Array
+  readonly limits: ApiLimits
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** `-http-allow-origin`: the one origin whose scripts may call, or `*`. */
+  readonly allowOrigin: string | undefined
+}

@@ -1,0 +1,65 @@
+// TLS of the API's port: at least 1.2, optional client certificates, everything changed without a restart. Connections that a removed CA has vouched for end.
+import { strict as assert } from 'node:assert'
+import type { Server } from 'node:https'
+import type { ServerOptions } from 'node:https'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { DetailedPeerCertificate } from 'node:tls'
+import type { TlsMaterial, WatchedTlsFiles } from '../../runtime/tls-files.ts'
+
+export interface ApiTls {
+  /** The main program's watched files. */
+  readonly files: Pick<WatchedTlsFiles, 'current' | 'onChange'>
+  /** Clients must show a certificate of the files' CA (`-http-verify-client`), which must then be there. */
+  readonly verifyClient: boolean
+}
+
+// RFC 9325 §3.1.1: nothing older. TLS 1.3 is chosen wherever the client has it.
+const minVersion = 'TLSv1.2'
+
+export function tlsServerOptions(tls: ApiTls, material: TlsMaterial): ServerOptions {
+  // Without an own CA Node would take every public one for a client CA: anybody could get a certificate of theirs.
+  assert(!tls.verifyClient || material.ca !== undefined, 'client certificates need a CA')
+  return {
+    cert: material.certificate,
+    key: material.key,
+    minVersion,
+    ...(tls.verifyClient ? { ca: material.ca } : {}),
+    requestCert: tls.verifyClient,
+    rejectUnauthorized: true,
+    honorCipherOrder: true,
+  }
+}
+
+/** Follows the files. Returns what ends that. */
+export function followTls(server: Server, tls: ApiTls, sockets: ReadonlySet<Socket>): () => void {
+  return tls.files.onChange((material) => {
+    // A new context also ends the session tickets of the old one; all options must be given again, or they fall back to Node's defaults.
+    const { cert, key, ca } = tlsServerOptions(tls, material)
+    server.setSecureContext({ cert, key, minVersion, honorCipherOrder: true, ...(ca === undefined ? {} : { ca }) })
+    if (!tls.verifyClient) return
+    const trusted = new Set(material.caCertificates.map(({ fingerprint256 }) => fingerprint256))
+    for (const socket of sockets) {
+      if (socket instanceof TLSSocket && !isVouchedFor(socket, trusted)) socket.destroy()
+    }
+  })
+}
+
+/** Whether the client's certificate is out of date by now: it was checked once, when the connection began, and a connection may outlive it. */
+export function certificateHasExpired(socket: Socket): boolean {
+  if (!(socket instanceof TLSSocket)) return false
+  const until = Date.parse(socket.getPeerCertificate().valid_to)
+  return !Number.isNaN(until) && until < Date.now()
+}
+
+// What cannot be seen to be vouched for is not: the client connects again and is checked anew.
+function isVouchedFor(socket: TLSSocket, trusted: ReadonlySet<string>): boolean {
+  let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true)
+  const seen = new Set<string>()
+  while (certificate?.fingerprint256 !== undefined && !seen.has(certificate.fingerprint256)) {
+    if (trusted.has(certificate.fingerprint256)) return true
+    seen.add(certificate.fingerprint256)
+    certificate = certificate.issuerCertificate
+  }
+  return false
+}

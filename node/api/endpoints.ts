@@ -1,0 +1,22 @@
+// The route table: every path this node answers to.
+import type { ApiParts } from './api-parts.ts'
+import type { Endpoint } from './endpoint.ts'
+import { laterEndpoints } from './later-endpoints.ts'
+import { leaderEndpoint } from './leader-endpoint.ts'
+import { metricsEndpoint } from './metrics-endpoint.ts'
+import { nodesEndpoint } from './nodes-endpoint.ts'
+import { readyEndpoint } from './ready-endpoint.ts'
+import { statementEndpoints } from './statement-endpoints.ts'
+import { statusEndpoint } from './status-endpoint.ts'
+
+export function endpointsOf(parts: ApiParts): readonly Endpoint[] {
+  return [
+    ...statementEndpoints(parts),
+    statusEndpoint(parts),
+    nodesEndpoint(parts),
+    leaderEndpoint(parts),
+    readyEndpoint(parts),
+    metricsEndpoint(parts),
+    ...laterEndpoints,
+  ]
+}

@@ -1,0 +1,63 @@
+// A request and its reply, free of sockets: the same code answers a client's HTTP request and one that another member has forwarded.
+import { refusalHeader, refusals } from '../../contract/refusal.ts'
+import type { Refusal, RefusalCode } from '../../contract/refusal.ts'
+import type { Result } from '../../runtime/result.ts'
+import type { Identity } from '../access/identity.ts'
+import type { RequestParameters } from './request-parameters.ts'
+
+export interface ApiRequest {
+  /** `member`: forwarded by another node, which already looked for the leader: never forwarded again. */
+  readonly origin: 'client' | 'member'
+  readonly identity: Identity
+  readonly method: string
+  readonly path: string
+  /** Raw query string without `?`. */
+  readonly query: string
+  readonly parameters: RequestParameters
+  /** Lower case, without parameters such as charset; '' when absent. */
+  readonly contentType: string
+  /** Reads the body on first call; until then nothing of it is buffered. */
+  readonly body: () => Promise<Result<Uint8Array, Refusal>>
+  /** performance.now() at arrival, and when the answer is due. */
+  readonly startedAtMs: number
+  readonly deadlineAtMs: number
+}
+
+export interface ApiReply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Uint8Array
+  readonly refusal?: Refusal
+}
+
+export const textHeaders = { 'Content-Type': 'text/plain; charset=utf-8' } as const
+export const jsonHeaders = { 'Content-Type': 'application/json; charset=utf-8' } as const
+
+/** rqlite's shapes: no body with 401, 404 and 405; the JSON envelope where the status is 200; else one line of text. */
+export function refuse(code: RefusalCode, message: string, headers: Readonly<Record<string, string>> = {}): ApiReply {
+  const status: number = refusals[code]
+  const common = { [refusalHeader]: code, ...(code === 'overloaded' ? { 'Retry-After': '1' } : {}), ...headers }
+  const refusal = { code, message }
+  if (status === 200) {
+    return { status, headers: { ...jsonHeaders, ...common }, body: JSON.stringify({ results: [], error: message }), refusal }
+  }
+  if (status === 401 || status === 404 || status === 405) return { status, headers: common, body: '', refusal }
+  return { status, headers: { ...textHeaders, ...common }, body: `${message}\n`, refusal }
+}
+
+export function refuseWith({ code, message }: Refusal): ApiReply {
+  return refuse(code, message)
+}
+
+export function textReply(status: number, body: string): ApiReply {
+  return { status, headers: textHeaders, body }
+}
+
+export function jsonReply(body: string, headers: Readonly<Record<string, string>> = {}): ApiReply {
+  return { status: 200, headers: { ...jsonHeaders, ...headers }, body }
+}
+
+/** Milliseconds until the answer is due, at least 0. */
+export function msLeft(request: ApiRequest): number {
+  return Math.max(0, request.deadlineAtMs - performance.now())
+}

@@ -1,0 +1,126 @@
+// From an HTTP message to a Call, and from an ApiReply back to the wire. Express only finds the route; bodies and replies are handled here.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express from 'express'
+import type { ErrorRequestHandler } from 'express'
+import type { ApiParts } from './api-parts.ts'
+import type { ApiService, Call } from './api-service.ts'
+import { BodyBudget } from './body-budget.ts'
+import { commonHeaders } from './common-headers.ts'
+import type { Endpoint } from './endpoint.ts'
+import { refuse, refuseWith } from './exchange.ts'
+import type { ApiReply } from './exchange.ts'
+import { readBody } from './read-body.ts'
+import { parseRequestParameters } from './request-parameters.ts'
+import { sendReply } from './send-reply.ts'
+
+export class HttpFront {
+  readonly #parts: ApiParts
+  readonly #service: ApiService
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #budget: BodyBudget
+  readonly #router: express.Express
+  /** What has been read of a message before Express looks for its route. */
+  readonly #calls = new WeakMap<IncomingMessage, Call>()
+
+  constructor(parts: ApiParts, service: ApiService, endpoints: readonly Endpoint[]) {
+    this.#parts = parts
+    this.#service = service
+    this.#headers = commonHeaders(parts)
+    this.#budget = new BodyBudget(parts.limits.bodiesBytesMax)
+    this.#router = this.#makeRouter(endpoints)
+  }
+
+  /** `expectsContinue`: the client waits for "100 Continue" before it sends its body, and gets it once the body is wanted. */
+  handle(message: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }): void {
+    const reply = this.#prepare(message, response, options)
+    if (reply === undefined) this.#router(message, response)
+    else this.#send(message, response, this.#note(message, reply))
+  }
+
+  // Before any route: rqlite answers OPTIONS everywhere without credentials, and checks parameters before paths.
+  #prepare(message: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }): ApiReply | undefined {
+    const target = message.url ?? ''
+    if (message.method === 'OPTIONS') return { status: 200, headers: {}, body: '' }
+    if (Buffer.byteLength(target) > this.#parts.limits.urlBytesMax) return refuse('url_too_long', 'the URL is too long')
+    // An absolute target names a second host, and a repeated header two callers: two readers of the request could each believe another one.
+    if (!target.startsWith('/') || repeats(message, 'host') || repeats(message, 'authorization')) {
+      return refuse('invalid_request', 'the request is ambiguous')
+    }
+    if (this.#comesFromAnotherSite(message)) return refuse('cross_site_request', 'requests from scripts of other sites are not allowed')
+    const question = target.indexOf('?')
+    const query = question === -1 ? '' : target.slice(question + 1)
+    const parameters = parseRequestParameters(query)
+    if (!parameters.ok) return refuseWith(parameters.problem)
+    const address = message.socket.remoteAddress ?? ''
+    let body: ReturnType<Call['body']> | undefined
+    this.#calls.set(message, {
+      origin: 'client',
+      method: message.method ?? '',
+      path: question === -1 ? target : target.slice(0, question),
+      query,
+      parameters: parameters.value,
+      contentType: (message.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
+      body: () => {
+        if (body === undefined && options.expectsContinue) response.writeContinue()
+        body ??= readBody(message, response, { limits: this.#parts.limits, budget: this.#budget })
+        return body
+      },
+      startedAtMs: performance.now(),
+      timeoutMsMax: this.#parts.limits.deadlineMsMax,
+      address,
+      authorize: (needed) => this.#parts.access.decide({ authorization: message.headers.authorization, address }, needed),
+    })
+    return undefined
+  }
+
+  #makeRouter(endpoints: readonly Endpoint[]): express.Express {
+    const router = express()
+    router.disable('x-powered-by')
+    router.disable('etag')
+    router.enable('case sensitive routing')
+    router.set('query parser', false)
+    for (const endpoint of endpoints) {
+      router.all(endpoint.path.replace('*', '{*rest}'), async (message, response) => {
+        const call = this.#calls.get(message)
+        const reply = call === undefined ? refuse('internal', 'internal error') : await this.#service.answer(endpoint, call)
+        this.#send(message, response, reply)
+      })
+    }
+    router.use((message, response) => this.#send(message, response, this.#note(message, refuse('not_found', 'not found'))))
+    // Express itself fails on a path that is not valid URL encoding. It knows an error handler by its four parameters.
+    const onError: ErrorRequestHandler = (error: unknown, message, response, _next) => {
+      const bad = error instanceof URIError || (error instanceof Error && 'status' in error && error.status === 400)
+      if (!bad) this.#parts.logger.error({ part: 'api', err: error }, 'request failed')
+      this.#send(message, response, this.#note(message, bad ? refuse('not_found', 'not found') : refuse('internal', 'internal error')))
+    }
+    router.use(onError)
+    return router
+  }
+
+  #note(message: IncomingMessage, reply: ApiReply): ApiReply {
+    const address = message.socket.remoteAddress ?? ''
+    return this.#service.noted(reply, { method: message.method ?? '', endpoint: 'none', origin: 'client', address })
+  }
+
+  #send(message: IncomingMessage, response: ServerResponse, reply: ApiReply): void {
+    sendReply(message, response, { reply, headers: this.#headers, limits: this.#parts.limits })
+  }
+
+  // A browser adds the user's remembered Basic credentials to requests of any page. Browsers say where a request comes from in headers that scripts cannot set;
+  // other clients send neither.
+  #comesFromAnotherSite(message: IncomingMessage): boolean {
+    const site = message.headers['sec-fetch-site']
+    if (site !== 'cross-site' && site !== 'same-site') return false
+    const { allowOrigin } = this.#parts
+    return allowOrigin !== '*' && (allowOrigin === undefined || message.headers.origin !== allowOrigin)
+  }
+}
+
+// Node keeps the first of two such headers and drops the second without a word.
+function repeats(message: IncomingMessage, name: string): boolean {
+  let seen = 0
+  for (let at = 0; at < message.rawHeaders.length; at += 2) {
+    if (message.rawHeaders[at]?.toLowerCase() === name) seen += 1
+  }
+  return seen > 1
+}

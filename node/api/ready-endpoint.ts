@@ -1,0 +1,53 @@
+// GET /readyz, for probes: `noleader` asks only whether HTTP is served, `sync` whether everything that is committed now has been applied.
+import type { ApiParts } from './api-parts.ts'
+import type { Endpoint } from './endpoint.ts'
+import { msLeft, refuse, textHeaders, textReply } from './exchange.ts'
+import type { ApiReply, ApiRequest } from './exchange.ts'
+
+export function readyEndpoint(parts: ApiParts): Endpoint {
+  return {
+    path: '/readyz',
+    methods: ['GET'],
+    permissions: ['ready'],
+    forwardable: false,
+    alwaysServed: true,
+    handle: (request) => (request.parameters.has('noleader') ? Promise.resolve(textReply(200, '[+]node ok')) : ready(parts, request)),
+  }
+}
+
+/** The data of this node can be used: it belongs to a cluster and has applied something of its log. */
+export function isReady({ view }: ApiParts): boolean {
+  const status = view.replica()?.status()
+  return status !== undefined && status.leader !== undefined && status.appliedIndex > 0
+}
+
+async function ready(parts: ApiParts, request: ApiRequest): Promise<ApiReply> {
+  const lines = ['[+]node ok']
+  const replica = parts.view.replica()
+  const status = replica?.status()
+  const leader = status?.membership.members.find(({ id }) => id === status.leader)
+  if (replica === undefined || status === undefined || leader === undefined) return notReady([...lines, '[+]leader does not exist'])
+  if (leader.id !== parts.view.facts.id) {
+    const reached = await parts.view.reach(leader, { timeoutMs: msLeft(request) })
+    if (!reached.reachable) return notReady([...lines, `[+]leader not contactable: ${reached.error ?? 'no answer'}`])
+  }
+  lines.push('[+]leader ok')
+  if (!isReady(parts)) return notReady([...lines, '[+]store not ready'])
+  lines.push('[+]store ok')
+  if (request.parameters.has('sync')) {
+    const synced = await replica.whenApplied(status.commitIndex, { timeoutMs: msLeft(request) })
+    if (!synced.ok) return notReady([...lines, `[+]sync ${synced.problem.code}`])
+    lines.push('[+]sync ok')
+  }
+  const one = await parts.reader.query([{ sql: 'SELECT 1', parameters: { kind: 'positional', values: [] } }], {
+    transaction: false,
+    appliedIndexMin: 0,
+  })
+  const fault = one.ok ? one.value.results.find((result) => result.kind === 'error') : one.problem
+  if (fault !== undefined) return notReady([...lines, `[+]db not ok: (${fault.message}, [])`])
+  return textReply(200, [...lines, '[+]db ok'].join('\n'))
+}
+
+function notReady(lines: readonly string[]): ApiReply {
+  return { ...refuse('not_ready', lines.at(-1) ?? '', textHeaders), body: lines.join('\n') }
+}

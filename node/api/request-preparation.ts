@@ -1,0 +1,52 @@
+// What the three endpoints do before anything else: read the body, refuse parameters whose function comes later, and put every text before the gate.
+import type { Refusal } from '../../contract/refusal.ts'
+import { fail, ok } from '../../runtime/result.ts'
+import type { Result } from '../../runtime/result.ts'
+import type { Statement } from '../command/command.ts'
+import type { ApiParts } from './api-parts.ts'
+import type { ApiRequest } from './exchange.ts'
+import { parseStatements } from './request-statements.ts'
+
+// A parameter that changes what happens must not be ignored in silence.
+const laterParameters = ['queue', 'qualify_columns'] as const
+
+export interface PreparedStatements {
+  readonly statements: readonly Statement[]
+  /** A request that only reads takes the read path, and may ask for the time or for random numbers, which must not enter the log. */
+  readonly path: 'read' | 'write'
+}
+
+export async function prepareStatements(
+  parts: ApiParts,
+  request: ApiRequest,
+  purpose: 'execute' | 'query' | 'request',
+): Promise<Result<PreparedStatements, Refusal>> {
+  const later = laterParameters.find((name) => request.parameters.has(name))
+  if (later !== undefined) return fail({ code: 'not_supported_yet', message: `the parameter ${later} is not supported yet` })
+  const given = await readStatements(request, purpose)
+  if (!given.ok) return given
+  const path = purpose === 'query' || (purpose === 'request' && parts.reader.readsOnly(given.value)) ? 'read' : 'write'
+  const statements: Statement[] = []
+  for (const statement of given.value) {
+    const judged = parts.judge(statement.sql, { for: path === 'read' ? 'query' : purpose })
+    if (!judged.ok) return judged
+    // Nothing but white space and comments is skipped, without an item in the results.
+    if (judged.value.length > 0) statements.push(statement)
+  }
+  return ok({ statements, path })
+}
+
+async function readStatements(
+  request: ApiRequest,
+  purpose: 'execute' | 'query' | 'request',
+): Promise<Result<readonly Statement[], Refusal>> {
+  if (request.method === 'GET') {
+    const sql = request.parameters.text('q')
+    if (sql === undefined) return fail({ code: 'invalid_parameter', message: 'query parameter not set' })
+    return ok([{ sql, parameters: { kind: 'positional', values: [] } }])
+  }
+  const body = await request.body()
+  if (!body.ok) return body
+  // /db/request takes JSON only.
+  return parseStatements(body.value, purpose === 'request' ? 'application/json' : request.contentType)
+}

@@ -1,0 +1,159 @@
+// A node for tests of the API: the replica, the reader and the view do what the test says, and remember what they were asked.
+import { fail, ok } from '../../runtime/result.ts'
+import type { Result } from '../../runtime/result.ts'
+import type { Command, Statement, StatementResult } from '../command/command.ts'
+import { decodeCommand } from '../command/command-codec.ts'
+import type { GateProblem } from '../command/gate-port.ts'
+import type { Member, NodeId } from '../raft/membership.ts'
+import type { RaftStatus } from '../raft/raft-port.ts'
+import type { Replica, ReplicaProblem } from '../replica/replica-port.ts'
+import type { Applied } from '../replica/state-machine.ts'
+import type { ForwardedReply, ForwardedRequest, Forwarder, ForwardProblem } from './forwarder.ts'
+import type { NodeFacts, NodeView, Reachability, StoreFacts } from './node-view.ts'
+import type { Read, ReadOptions, Reader } from './reader.ts'
+
+export function nodeId(name: string): NodeId {
+  return name as NodeId
+}
+
+export function member(name: string, suffrage: Member['suffrage'] = 'voter'): Member {
+  return { id: nodeId(name), incarnation: `${name}-1`, raftAddress: `${name}:4002`, apiUrl: `https://${name}:4001`, suffrage }
+}
+
+export class ScriptedReplica implements Replica {
+  state: RaftStatus
+  contactAgeMs = 0
+  /** Answers in order; when they run out, everything succeeds. */
+  readonly proposals: Result<Applied, ReplicaProblem>[] = []
+  readonly barriers: Result<number, ReplicaProblem>[] = []
+  applied: Result<number, ReplicaProblem> = ok(1)
+  transferred: Result<void, ReplicaProblem> = ok(undefined)
+  /** What a successful proposal answers. */
+  results: readonly StatementResult[] = [{ kind: 'written', lastInsertId: 1n, rowsAffected: 1, seconds: 0 }]
+  readonly proposed: Command[] = []
+  readonly timeoutsMs: number[] = []
+  readonly transfers: (NodeId | undefined)[] = []
+  beforeAnswer: () => Promise<void> = () => Promise.resolve()
+
+  constructor(id: string, leader: string | undefined, members: readonly Member[] = [member('n1'), member('n2'), member('n3')]) {
+    const suffrage = members.find((known) => known.id === id)?.suffrage
+    this.state = {
+      id: nodeId(id),
+      term: 3,
+      votedFor: undefined,
+      role: leader === id ? 'leader' : suffrage === 'learner' ? 'learner' : 'follower',
+      leader: leader === undefined ? undefined : nodeId(leader),
+      commitIndex: 7,
+      appliedIndex: 7,
+      lastIndex: 7,
+      lastTerm: 3,
+      membership: { members },
+      followers: [],
+    }
+  }
+
+  async propose(payload: Uint8Array, { timeoutMs }: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>> {
+    const command = decodeCommand(payload)
+    if (!command.ok) throw new Error(command.problem)
+    this.timeoutsMs.push(timeoutMs)
+    await this.beforeAnswer()
+    const answer = this.proposals.shift() ?? ok({ index: 8, term: 3, outcome: { results: this.results } })
+    if (answer.ok) this.proposed.push(command.value)
+    return answer
+  }
+
+  changeMembership(): Promise<Result<Applied, ReplicaProblem>> {
+    return Promise.resolve(fail({ code: 'membership_change_invalid', leader: undefined }))
+  }
+
+  readBarrier({ timeoutMs }: { readonly timeoutMs: number }): Promise<Result<number, ReplicaProblem>> {
+    this.timeoutsMs.push(timeoutMs)
+    return Promise.resolve(this.barriers.shift() ?? ok(7))
+  }
+
+  whenApplied(): Promise<Result<number, ReplicaProblem>> {
+    return Promise.resolve(this.applied)
+  }
+
+  transferLeadership({ to }: { readonly to: NodeId | undefined }): Promise<Result<void, ReplicaProblem>> {
+    this.transfers.push(to)
+    return Promise.resolve(this.transferred)
+  }
+
+  status(): RaftStatus {
+    return this.state
+  }
+
+  leaderContactAgeMs(): number {
+    return this.contactAgeMs
+  }
+
+  onEvent(): void {}
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+export class ScriptedReader implements Reader {
+  results: readonly StatementResult[] = []
+  problem: GateProblem | undefined
+  reads = true
+  readonly asked: { readonly statements: readonly Statement[]; readonly options: ReadOptions }[] = []
+
+  query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, GateProblem>> {
+    this.asked.push({ statements, options })
+    return Promise.resolve(this.problem === undefined ? ok({ results: this.results, appliedIndex: 7 }) : fail(this.problem))
+  }
+
+  readsOnly(): boolean {
+    return this.reads
+  }
+}
+
+export class ScriptedForwarder implements Forwarder {
+  readonly sent: { readonly to: NodeId; readonly request: ForwardedRequest }[] = []
+  answer: (request: ForwardedRequest) => Promise<Result<ForwardedReply, ForwardProblem>> = () =>
+    Promise.resolve(fail({ code: 'forward_not_sent', message: 'nobody there' }))
+
+  forward(to: NodeId, request: ForwardedRequest): Promise<Result<ForwardedReply, ForwardProblem>> {
+    this.sent.push({ to, request })
+    return this.answer(request)
+  }
+}
+
+export class ScriptedView implements NodeView {
+  readonly facts: NodeFacts
+  current: Replica | undefined
+  unreachable = new Set<string>()
+
+  constructor(id: string, replica: Replica | undefined) {
+    this.current = replica
+    this.facts = {
+      id: nodeId(id),
+      version: 'v0.1.0',
+      startedAtMs: Date.now() - 61_000,
+      raftAddress: `${id}:4002`,
+      apiUrl: `https://${id}:4001`,
+      httpBindAddress: '127.0.0.1:4001',
+      tls: { api: true, apiVerifyClient: false, node: true, nodeVerifyClient: true },
+      dataDir: '/data',
+    }
+  }
+
+  replica(): Replica | undefined {
+    return this.current
+  }
+
+  reach(to: Member): Promise<Reachability> {
+    return Promise.resolve(
+      this.unreachable.has(to.id)
+        ? { reachable: false, seconds: 0, version: undefined, error: 'connection refused' }
+        : { reachable: true, seconds: 0.001, version: 'v0.1.0', error: undefined },
+    )
+  }
+
+  store(): StoreFacts {
+    return { sqliteVersion: '3.54.1', databaseBytes: 4096, walBytes: 0, logBytes: 100, foreignKeys: false }
+  }
+}

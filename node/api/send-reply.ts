@@ -1,0 +1,46 @@
+// Puts a reply on the wire and sees that it ends: a client that sends for ever or never reads does not keep its connection.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ApiLimits } from './api-limits.ts'
+import type { ApiReply } from './exchange.ts'
+
+// A body up to this size is swallowed, so that the connection can be used again.
+const swallowBytesMax = 64 * 1024
+// How long a client may go on sending a refused body before the connection is cut. Cutting at once would reset it, and the client might never see the refusal.
+const lingerMs = 1000
+
+export function sendReply(
+  message: IncomingMessage,
+  response: ServerResponse,
+  options: { readonly reply: ApiReply; readonly headers: Readonly<Record<string, string>>; readonly limits: ApiLimits },
+): void {
+  const { reply, headers, limits } = options
+  if (response.destroyed) return
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body
+  const linger = !message.complete && mayBeLong(message)
+  response.writeHead(reply.status, {
+    ...headers,
+    ...reply.headers,
+    'Content-Length': String(body.length),
+    ...(linger ? { Connection: 'close' } : {}),
+  })
+  const slow = setTimeout(() => response.destroy(), limits.writeTimeoutMs)
+  response.once('close', () => clearTimeout(slow))
+  if (!linger) {
+    response.end(body)
+    return
+  }
+  response.flushHeaders()
+  if (body.length > 0 && message.method !== 'HEAD') response.write(body)
+  const cut = setTimeout(() => response.end(), lingerMs)
+  const stop = (): void => {
+    clearTimeout(cut)
+    response.end()
+  }
+  message.once('end', stop)
+  message.once('close', stop)
+  message.resume()
+}
+
+function mayBeLong(message: IncomingMessage): boolean {
+  return message.headers['transfer-encoding'] !== undefined || Number(message.headers['content-length'] ?? 0) > swallowBytesMax
+}

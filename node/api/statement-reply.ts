@@ -1,0 +1,40 @@
+// The reply of the three endpoints that take statements.
+import type { StatementResult } from '../command/command.ts'
+import type { ApiParts } from './api-parts.ts'
+import { jsonReply, refuse } from './exchange.ts'
+import type { ApiReply, ApiRequest } from './exchange.ts'
+import { servedByHeader } from './leader-route.ts'
+import { resultsJson } from './results-json.ts'
+
+/** `raftIndex`: of the entry, or of the snapshot that was read. */
+export function statementReply(
+  parts: ApiParts,
+  request: ApiRequest,
+  answer: { readonly results: readonly StatementResult[]; readonly raftIndex: number; readonly changed: boolean },
+): ApiReply {
+  const { parameters } = request
+  const json = resultsJson(
+    {
+      results: answer.results,
+      seconds: (performance.now() - request.startedAtMs) / 1000,
+      raftIndex: parameters.has('raft_index') ? answer.raftIndex : undefined,
+    },
+    {
+      associative: parameters.has('associative'),
+      blobArray: parameters.has('blob_array'),
+      timings: parameters.has('timings'),
+      pretty: parameters.has('pretty'),
+      bytesMax: parts.limits.resultBytesMax,
+    },
+  )
+  if (json === undefined) {
+    const done = answer.changed ? 'the statements were carried out, but ' : ''
+    return refuse('result_too_large', `${done}the result is larger than ${parts.limits.resultBytesMax} bytes; ask for fewer rows`)
+  }
+  return jsonReply(json, { [servedByHeader]: apiAddress(parts) })
+}
+
+/** Own advertised HTTP address, `host:port` without the scheme, as rqlite shows it. */
+export function apiAddress(parts: ApiParts): string {
+  return parts.view.facts.apiUrl.replace(/^https?:\/\//, '')
+}
