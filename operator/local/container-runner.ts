@@ -68,6 +68,12 @@ export class ContainerRunner {
     await this.#ended
   }
 
+  /** SIGKILL to the process and what it started; nobody waits. */
+  killNow(): void {
+    this.#stopping.abort()
+    this.#process?.kill()
+  }
+
   async #run(): Promise<void> {
     const { clock, log, restartBackOff } = this.#options
     let crashes = 0

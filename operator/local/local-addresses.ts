@@ -107,8 +107,13 @@ export class LocalAddresses {
     return Array.from({ length: count }, (_unused, index) => `${this.#network}.${index + 1}`)
   }
 
+  /** Everything that a later run must remember to give the same addresses. */
+  get book(): AddressBook {
+    return { network: this.#network, pods: Object.fromEntries(this.#pods), ports: Object.fromEntries(this.#ports) }
+  }
+
   #changed(): void {
-    this.#onChange({ network: this.#network, pods: Object.fromEntries(this.#pods), ports: Object.fromEntries(this.#ports) })
+    this.#onChange(this.book)
   }
 }
 

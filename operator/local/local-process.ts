@@ -73,6 +73,11 @@ export class LocalProcess {
     await this.exited
   }
 
+  /** SIGKILL to the whole group. */
+  kill(): void {
+    if (this.#running && this.pid !== undefined) signalGroup(this.pid, 'SIGKILL')
+  }
+
   async #remember(): Promise<void> {
     const identity = this.pid === undefined ? undefined : await identityOf(this.pid)
     if (identity !== undefined) await writeFile(this.#options.pidFile, JSON.stringify(identity), { mode: 0o600 })
