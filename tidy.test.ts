@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { forbiddenImports, rooms } from './tidy/arrows.ts'
 import * as rules from './tidy/rules.ts'
 import type { Rule } from './tidy/rules.ts'
+import { metricDocs, unreadMetrics } from './tidy/metric-docs.ts'
 import { importsOf, readTree } from './tidy/source-file.ts'
 
 const tree = readTree(import.meta.dirname)
@@ -92,6 +93,17 @@ for (const [title, rule, samples] of cases) {
     }
   })
 }
+
+test('docs/metrics.md says what the code says', () => {
+  assert.equal(tree.find(({ path }) => path === 'docs/metrics.md')?.text, metricDocs(tree), 'run: node tidy/write-metric-docs.ts')
+  assert.deepEqual(unreadMetrics(tree), [])
+})
+
+test('a metric is read with kind, labels and help, and one that cannot be read is found', () => {
+  const text = "m.counter({\n  name: 'securesql_a_total',\n  help: 'What it counts.',\n  labels: { code: codes, kind: ['a'] },\n})"
+  assert.match(metricDocs([{ path: 'node/x.ts', text }]), /\| `securesql_a_total` \| counter \| `code`, `kind` \| What it counts\. \|/)
+  assert.equal(unreadMetrics([{ path: 'node/x.ts', text: "make({ name: 'securesql_b', other: 1 })" }]).length, 1)
+})
 
 test('what the arrows allow is not found fault with', () => {
   const allowed = [

@@ -50,6 +50,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     types('node/replica'),
     ...raftShapes,
     types('node/api/forwarder.ts'),
+    types('node/api/node-view.ts'),
     types('node/access/identity.ts'),
     'contract',
     'runtime',
