@@ -9,14 +9,15 @@ export interface LoopbackCertificate {
   readonly keyPem: string
 }
 
+/** Found on PATH; the tests of the seed documents' recipe need it too. */
+const program = 'openssl'
 const request =
   'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=loopback -addext subjectAltName=IP:127.0.0.1'
 
-/** Made by the openssl program, which the tests of the seed documents' recipe need too. */
 export function loopbackCertificate(): LoopbackCertificate {
   const directory = mkdtempSync(join(tmpdir(), 'securesql-loopback-'))
   try {
-    execFileSync('openssl', [...request.split(' '), '-keyout', 'key.pem', '-out', 'cert.pem'], { cwd: directory, stdio: 'ignore' })
+    execFileSync(program, [...request.split(' '), '-keyout', 'key.pem', '-out', 'cert.pem'], { cwd: directory, stdio: 'ignore' })
     return { certPem: readFileSync(join(directory, 'cert.pem'), 'utf8'), keyPem: readFileSync(join(directory, 'key.pem'), 'utf8') }
   } finally {
     rmSync(directory, { recursive: true, force: true })

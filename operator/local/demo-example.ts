@@ -8,7 +8,7 @@ export function readExample(yaml: string, namespace: string): readonly KubeObjec
   const objects: KubeObject[] = []
   for (const document of parseAllDocuments(yaml)) {
     const [error] = document.errors
-    assert(error === undefined, error?.message)
+    if (error !== undefined) throw error
     const value: unknown = document.toJS()
     if (value !== null) objects.push(objectOf(value, namespace))
   }
