@@ -1,0 +1,129 @@
+// The one connection on which this node sends messages to one member. It is kept open; when it breaks, it is dialled again with jittered back-off. Nothing is kept for
+// a member that cannot be reached: Raft repeats itself, and what is old only delays what is new.
+import type { Clock } from '../replica/clock.ts'
+import type { Member } from '../raft/membership.ts'
+import type { Message } from '../raft/message.ts'
+import type { FramedSocket } from './framed-socket.ts'
+import { frameTypes } from './frame.ts'
+import { LifeSigns } from './life-signs.ts'
+import { encodeMessage } from './message-codec.ts'
+import type { Dial } from './peer-dialer.ts'
+import type { PeerEvent } from './peer-event.ts'
+
+export interface MemberLinkOptions {
+  readonly dial: Dial
+  readonly clock: Clock
+  /** From 0 up to 1. */
+  readonly random: () => number
+  readonly onEvent: (event: PeerEvent) => void
+  readonly onUnreachable: () => void
+}
+
+/** More than one full append and what the socket's buffers hold: a member that takes less than this has stopped reading. */
+export const pendingBytesMax = 32 * 1024 * 1024
+/** While the first connection is being made: enough for an election's requests, too little to matter when they are late. */
+const backlogMax = 64
+const dialMsMax = 3_000
+/** All that comes back on this connection. */
+const pongFrameBytes = 5
+export const backoffMs = { min: 50, max: 1_000 } as const
+
+type LinkState =
+  | { readonly kind: 'waiting'; readonly cancel: () => void }
+  | { readonly kind: 'dialling'; readonly backlog: Message[] }
+  | { readonly kind: 'ready'; readonly framed: FramedSocket }
+  | { readonly kind: 'closed' }
+
+export class MemberLink {
+  readonly #options: MemberLinkOptions
+  #member: Member
+  #state: LinkState = { kind: 'closed' }
+  #failures = 0
+
+  constructor(member: Member, options: MemberLinkOptions) {
+    this.#member = member
+    this.#options = options
+    this.#dial()
+  }
+
+  send(message: Message): void {
+    const state = this.#state
+    if (state.kind === 'ready' && state.framed.pendingBytes <= pendingBytesMax) return this.#write(state.framed, message)
+    if (state.kind === 'dialling' && state.backlog.length < backlogMax) return void state.backlog.push(message)
+    this.#options.onEvent({ kind: 'message-dropped', id: this.#member.id })
+  }
+
+  /** The member as the newest membership has it; another address or incarnation means another connection. */
+  update(member: Member): void {
+    const before = this.#member
+    this.#member = member
+    if (before.raftAddress !== member.raftAddress || before.incarnation !== member.incarnation) this.renew()
+  }
+
+  /** Dials anew with what is in force now (certificates, address). Not the member's fault, so it is not reported as unreachable. */
+  renew(): void {
+    if (this.#state.kind === 'closed') return
+    this.#leave()
+    this.#failures = 0
+    this.#dial()
+  }
+
+  close(): void {
+    this.#leave()
+    this.#state = { kind: 'closed' }
+  }
+
+  /** Ends the present state; what still arrives from it is ignored, because it is no longer the present one. */
+  #leave(): void {
+    const state = this.#state
+    this.#state = { kind: 'closed' }
+    if (state.kind === 'waiting') state.cancel()
+    if (state.kind === 'ready') state.framed.close('link_closed')
+  }
+
+  #dial(): void {
+    const state: LinkState = { kind: 'dialling', backlog: [] }
+    this.#state = state
+    const call = { address: this.#member.raftAddress, purpose: 'raft', member: this.#member, timeoutMs: dialMsMax } as const
+    void this.#options.dial(call).then((answered) => {
+      if (this.#state !== state) return answered.ok ? answered.value.framed.close('link_closed') : undefined
+      if (answered.ok) return this.#ready(answered.value.framed, state.backlog)
+      this.#options.onEvent({ kind: 'dial-failed', id: this.#member.id, purpose: 'raft', problem: answered.problem })
+      return this.#failed()
+    })
+  }
+
+  #ready(framed: FramedSocket, backlog: readonly Message[]): void {
+    const state: LinkState = { kind: 'ready', framed }
+    this.#state = state
+    framed.become({
+      frameBytesMax: pongFrameBytes,
+      onFrame: (frame) => {
+        // Some servers close at once: only a connection that has carried an answer counts as a success.
+        this.#failures = 0
+        if (!signs.hears(frame)) framed.close('spoke_out_of_turn')
+      },
+      onClose: (why) => {
+        this.#options.onEvent({ kind: 'disconnected', id: this.#member.id, purpose: 'raft', direction: 'outgoing', why })
+        if (this.#state === state) this.#failed()
+      },
+    })
+    if (framed.isClosed) return this.#failed()
+    const signs = new LifeSigns(framed, this.#options.clock)
+    this.#options.onEvent({ kind: 'connected', id: this.#member.id, purpose: 'raft', direction: 'outgoing' })
+    for (const message of backlog) this.#write(framed, message)
+  }
+
+  #failed(): void {
+    const { clock, random } = this.#options
+    const wholeMs = Math.min(backoffMs.max, backoffMs.min * 2 ** this.#failures)
+    this.#failures += 1
+    const cancel = clock.after(wholeMs * (0.5 + random() / 2), () => this.#dial())
+    this.#state = { kind: 'waiting', cancel }
+    this.#options.onUnreachable()
+  }
+
+  #write(framed: FramedSocket, message: Message): void {
+    framed.write(frameTypes.message, encodeMessage(message))
+  }
+}

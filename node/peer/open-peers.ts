@@ -1,0 +1,273 @@
+// The door of this room: everything that one node says to others and hears from them, over one port.
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import type { TlsMaterial } from '../../runtime/tls-files.ts'
+import type { ForwardedRequestHandler, Forwarder } from '../api/forwarder.ts'
+import type { Reachability } from '../api/node-view.ts'
+import type { Member } from '../raft/membership.ts'
+import type { Clock } from '../replica/clock.ts'
+import type { Replica } from '../replica/replica-port.ts'
+import type { Transport } from '../replica/transport.ts'
+import { Adoption } from './adoption.ts'
+import { announceAddress } from './announce-address.ts'
+import type { ClusterIdentity, IdentityStore } from './cluster-identity.ts'
+import { serve, type Answerer } from './conversation.ts'
+import { isConfirmed } from './formation.ts'
+import { runFormation, type FormationFailure, type FormationOptions } from './formation-runner.ts'
+import { notifyAnswerer, proposeAnswerer } from './formation-server.ts'
+import { ForwardServer } from './forward-server.ts'
+import { Forwarding } from './forwarding.ts'
+import type { Purpose } from './hello.ts'
+import { formatHostPort, type HostPort } from './host-port.ts'
+import { parseJoinAddress, type ApiTrust, type JoinAddress, type JoinAddressProblem } from './join-address.ts'
+import type { JoinAuthorizer } from './join-authorizer.ts'
+import { joinAnswerer } from './join-server.ts'
+import type { Credentials, NodeRecord } from './join-words.ts'
+import type { LocalNode } from './local-node.ts'
+import { MemberDirectory } from './member-directory.ts'
+import { makeDial, type Dial } from './peer-dialer.ts'
+import type { PeerEvent } from './peer-event.ts'
+import { PeerListener, type Admitted, type ListenProblem } from './peer-listener.ts'
+import { checkRules, type PeerTlsProblem, type PeerTlsRules } from './peer-tls.ts'
+import { TlsTransport } from './tls-transport.ts'
+import { vouchAnswerer, Vouching } from './vouching.ts'
+
+export interface OpenPeersOptions {
+  readonly identity: IdentityStore
+  readonly version: string
+  readonly addresses: {
+    readonly bind: HostPort
+    /** Advertised, `host:port`; undefined: the one that is bound. */
+    readonly raftAddress: string | undefined
+    /** Advertised, with scheme. */
+    readonly apiUrl: string
+  }
+  /** Undefined: plain TCP, because no node certificate was given. */
+  readonly tls: { readonly files: TlsSource; readonly rules: PeerTlsRules } | undefined
+  readonly authorizer: JoinAuthorizer
+  readonly formation: {
+    /** `-join`, as given. */
+    readonly join: readonly string[]
+    readonly attempts: number
+    readonly intervalMs: number
+    /** `-bootstrap-expect`; undefined: not given. */
+    readonly expect: number | undefined
+    readonly expectTimeoutMs: number
+    /** `-join-as` with its password from the local access file. */
+    readonly credentials: Credentials | undefined
+    readonly apiTrust: ApiTrust
+    /** The log store holds entries: this node has been running before. */
+    readonly hasLog: boolean
+  }
+  readonly replica: () => Replica | undefined
+  readonly forwardedRequestHandler: () => ForwardedRequestHandler | undefined
+  readonly clock: Clock
+  /** From 0 up to 1. */
+  readonly random: () => number
+  readonly onEvent: (event: PeerEvent) => void
+}
+
+/** runtime/tls-files.ts: WatchedTlsFiles is one. */
+export interface TlsSource {
+  readonly current: TlsMaterial
+  onChange(listener: (material: TlsMaterial) => void): () => void
+}
+
+export interface Peers {
+  /** As bound. */
+  readonly address: HostPort
+  readonly self: NodeRecord
+  readonly transport: Transport
+  readonly forwarder: Forwarder
+  /** Live check over the Raft port. */
+  reach(member: Pick<Member, 'id'>, options: { readonly timeoutMs: number }): Promise<Reachability>
+  /** Resolves when this node belongs to a cluster that may run; called once. `origin: 'formed'`: see first-entry.ts. */
+  formation(): Promise<Result<ClusterIdentity, FormationFailure>>
+  close(): Promise<void>
+}
+
+export type OpenPeersProblem = ListenProblem | PeerTlsProblem | JoinAddressProblem
+
+export async function openPeers(options: OpenPeersOptions): Promise<Result<Peers, OpenPeersProblem>> {
+  const checked = options.tls === undefined ? ok(undefined) : checkRules(options.tls.files.current, options.tls.rules)
+  if (!checked.ok) return checked
+  const addresses: JoinAddress[] = []
+  for (const text of options.formation.join) {
+    const address = parseJoinAddress(text)
+    if (!address.ok) return address
+    addresses.push(address.value)
+  }
+  const parts = assemble(options)
+  const bound = await parts.listener.listen()
+  if (!bound.ok) return fail(bound.problem)
+  return ok(new OpenPeers(options, parts, { bound: bound.value, addresses }))
+}
+
+interface Parts {
+  readonly local: LocalNode
+  readonly directory: MemberDirectory
+  readonly dial: Dial
+  readonly transport: TlsTransport
+  readonly forwarding: Forwarding
+  readonly forwardServer: ForwardServer
+  readonly listener: PeerListener
+  readonly answerers: Map<Purpose, Answerer>
+}
+
+function assemble(options: OpenPeersOptions): Parts {
+  const { identity, tls, version, clock, random, onEvent } = options
+  const { nodeId, incarnation } = identity
+  const directory = new MemberDirectory(nodeId)
+  const local: LocalNode = {
+    nodeId,
+    incarnation,
+    version,
+    tls: tls === undefined ? undefined : { rules: tls.rules, material: () => tls.files.current },
+    clusterId: () => identity.cluster?.clusterId,
+    member: (id) => directory.member(id),
+  }
+  const dial = noticingSharedCertificate(makeDial(local), onEvent)
+  const transport = new TlsTransport({ directory, dial, clock, random, onEvent })
+  const forwarding = new Forwarding({ directory, dial, clock, onEvent, self: { nodeId, version } })
+  const forwardServer = new ForwardServer({ directory, handler: options.forwardedRequestHandler, onEvent })
+  const vouching = new Vouching({ directory, dial, clock, onEvent })
+  const answerers = new Map<Purpose, Answerer>([
+    ['vouch', vouchAnswerer(directory)],
+    ['join', joinAnswerer({ cluster: () => identity.cluster, replica: options.replica, authorizer: options.authorizer, onEvent })],
+  ])
+  const admit = (admitted: Admitted): void => {
+    const { purpose } = admitted.hello
+    if (purpose === 'raft') return transport.admit(admitted)
+    if (purpose === 'forward') return forwardServer.admit(admitted)
+    const answerer = answerers.get(purpose)
+    return answerer === undefined ? admitted.framed.close('not_ready') : serve({ answerer, caller: admitted })
+  }
+  const vouch = (hello: { readonly nodeId: LocalNode['nodeId'] }): Promise<void> => vouching.about(hello.nodeId)
+  const listener = new PeerListener({ local, bind: options.addresses.bind, admit, vouch, onEvent })
+  return { local, directory, dial, transport, forwarding, forwardServer, listener, answerers }
+}
+
+/** Said once: whoever holds the one key of all nodes is any of them, as far as certificates go. */
+function noticingSharedCertificate(dial: Dial, onEvent: (event: PeerEvent) => void): Dial {
+  let isSaid = false
+  return async (call) => {
+    const answered = await dial(call)
+    if (answered.ok && answered.value.usesOurCertificate && !isSaid) {
+      isSaid = true
+      onEvent({ kind: 'shared-certificate' })
+    }
+    return answered
+  }
+}
+
+class OpenPeers implements Peers {
+  readonly address: HostPort
+  readonly self: NodeRecord
+  readonly transport: Transport
+  readonly forwarder: Forwarder
+  readonly #options: OpenPeersOptions
+  readonly #parts: Parts
+  readonly #adoption: Adoption
+  readonly #formationOptions: FormationOptions
+  readonly #stopWatching: () => void
+  #isRunning: boolean
+  #isClosed = false
+
+  constructor(options: OpenPeersOptions, parts: Parts, at: { readonly bound: HostPort; readonly addresses: readonly JoinAddress[] }) {
+    this.#options = options
+    this.#parts = parts
+    this.address = at.bound
+    this.self = selfRecord(options, at.bound)
+    this.transport = parts.transport
+    this.forwarder = parts.forwarding
+    this.#adoption = new Adoption(options.identity)
+    this.#isRunning = options.formation.hasLog
+    this.#formationOptions = this.#makeFormationOptions(at.addresses)
+    this.#answerFormation()
+    this.#announce()
+    const { cluster } = options.identity
+    if (cluster !== undefined && isConfirmed(cluster, options.identity.nodeId, options.formation.hasLog)) this.#begin(cluster)
+    this.#stopWatching = options.tls?.files.onChange(() => this.#certificatesChanged()) ?? (() => {})
+  }
+
+  reach(member: Pick<Member, 'id'>, options: { readonly timeoutMs: number }): Promise<Reachability> {
+    return this.#parts.forwarding.reach(member, options)
+  }
+
+  async formation(): Promise<Result<ClusterIdentity, FormationFailure>> {
+    const formed = await runFormation(this.#formationOptions)
+    if (formed.ok) this.#begin(formed.value)
+    return formed
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopWatching()
+    this.#parts.transport.close()
+    this.#parts.forwarding.close()
+    this.#parts.forwardServer.close()
+    await this.#parts.listener.close()
+  }
+
+  #begin(cluster: ClusterIdentity): void {
+    this.#isRunning = true
+    this.#parts.directory.begin(cluster.members)
+  }
+
+  #certificatesChanged(): void {
+    this.#options.onEvent({ kind: 'certificates-changed' })
+    this.#parts.listener.certificatesChanged()
+    this.#parts.transport.certificatesChanged()
+    this.#parts.forwarding.certificatesChanged()
+  }
+
+  #answerFormation(): void {
+    const { authorizer, onEvent, formation } = this.#options
+    const isRunning = (): boolean => this.#isRunning
+    const server = { self: this.self, expect: formation.expect, adoption: this.#adoption, isRunning, authorizer, onEvent }
+    this.#parts.answerers.set('notify', notifyAnswerer(server)).set('propose', proposeAnswerer(server))
+  }
+
+  #announce(): void {
+    const { replica, clock } = this.#options
+    announceAddress({
+      self: this.self,
+      directory: this.#parts.directory,
+      replica,
+      clock,
+      isClosed: () => this.#isClosed,
+      join: { ...this.#formationOptions, onTrouble: () => {} },
+    })
+  }
+
+  #makeFormationOptions(addresses: readonly JoinAddress[]): FormationOptions {
+    const { formation, clock, random, onEvent } = this.#options
+    const inAddress = addresses.find((address) => address.kind === 'api' && address.credentials !== undefined)
+    const credentials = formation.credentials ?? (inAddress?.kind === 'api' ? inAddress.credentials : undefined)
+    const { attempts, intervalMs, expect, expectTimeoutMs, hasLog, apiTrust } = formation
+    return {
+      self: this.self,
+      adoption: this.#adoption,
+      dial: this.#parts.dial,
+      isClosed: () => this.#isClosed,
+      addresses,
+      attempts,
+      intervalMs,
+      expect,
+      expectTimeoutMs,
+      hasLog,
+      apiTrust,
+      credentials,
+      clock,
+      random,
+      onEvent,
+    }
+  }
+}
+
+function selfRecord(options: OpenPeersOptions, bound: HostPort): NodeRecord {
+  const { identity, addresses } = options
+  // Nobody can dial "every interface".
+  const host = bound.host === '0.0.0.0' || bound.host === '::' || bound.host === '' ? 'localhost' : bound.host
+  const raftAddress = addresses.raftAddress ?? formatHostPort(host, bound.port)
+  return { id: identity.nodeId, incarnation: identity.incarnation, raftAddress, apiUrl: addresses.apiUrl }
+}

@@ -1,0 +1,185 @@
+// Calls a node: TCP, TLS, hello, welcome. What comes back is a connection to one who has shown a trusted certificate and, when a member was called, has proven to be it.
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls, TLSSocket } from 'node:tls'
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import type { Member } from '../raft/membership.ts'
+import { FramedSocket } from './framed-socket.ts'
+import { frameTypes, type Frame } from './frame.ts'
+import {
+  decodeRefusal,
+  decodeWelcome,
+  encodeHello,
+  helloBytesMax,
+  judgeWelcome,
+  memberPurposes,
+  noProof,
+  protocol,
+  prove,
+  type Hello,
+  type HelloRefusal,
+  type Purpose,
+  type Welcome,
+} from './hello.ts'
+import { parseHostPort } from './host-port.ts'
+import type { LocalNode } from './local-node.ts'
+import { applicationProtocol, channelOf, clientOptions, usesOurCertificate } from './peer-tls.ts'
+
+/**
+ * `unreachable`: no connection, or it broke. `deadline`: nobody answered in time. `certificate_refused`: we do not trust the one who answered. `tls_refused`: the TLS
+ * handshake failed at the other side's will, as when it does not trust us. `refused`: the node said no to our hello, `refusal` is its code.
+ * `identity_mismatch`: one who is not the member that was called. `not_a_node`: something else listens there. `address_malformed`: no `host:port`.
+ */
+export interface DialProblem {
+  readonly code:
+    | 'unreachable'
+    | 'deadline'
+    | 'certificate_refused'
+    | 'tls_refused'
+    | 'refused'
+    | 'identity_mismatch'
+    | 'not_a_node'
+    | 'protocol_unsupported'
+    | 'address_malformed'
+    | 'closing'
+  readonly refusal: HelloRefusal | undefined
+  /** For people: the address and what went wrong there. */
+  readonly message: string
+}
+
+export interface Call {
+  /** `host:port`. */
+  readonly address: string
+  readonly purpose: Purpose
+  /** Whom we expect there; undefined when only the address is known. */
+  readonly member: Member | undefined
+  readonly timeoutMs: number
+}
+
+export interface Answered {
+  /** The caller says with `become` what happens to its frames, before anything else waits. */
+  readonly framed: FramedSocket
+  readonly welcome: Welcome
+  readonly usesOurCertificate: boolean
+}
+
+export type Dial = (call: Call) => Promise<Result<Answered, DialProblem>>
+
+export function makeDial(local: LocalNode): Dial {
+  return (call) => {
+    const address = parseHostPort(call.address)
+    if (address === undefined || address.port === 0) return Promise.resolve(problem(call, 'address_malformed', 'is not host:port'))
+    const host = address.host === '' ? 'localhost' : address.host
+    return new Promise((resolve) => new Dialling(local, call, resolve).start(host, address.port))
+  }
+}
+
+class Dialling {
+  readonly #local: LocalNode
+  readonly #call: Call
+  readonly #resolve: (result: Result<Answered, DialProblem>) => void
+  #timer: NodeJS.Timeout | undefined
+  #isSettled = false
+
+  constructor(local: LocalNode, call: Call, resolve: (result: Result<Answered, DialProblem>) => void) {
+    this.#local = local
+    this.#call = call
+    this.#resolve = resolve
+  }
+
+  start(host: string, port: number): void {
+    const { tls } = this.#local
+    const socket =
+      tls === undefined ? connectTcp({ host, port }) : connectTls({ host, port, ...clientOptions(tls.material(), tls.rules, host) })
+    this.#timer = setTimeout(() => {
+      this.#settle(problem(this.#call, 'deadline', `did not answer within ${this.#call.timeoutMs} ms`))
+      socket.destroy()
+    }, this.#call.timeoutMs)
+    const early = (error: NodeJS.ErrnoException): void => void this.#settle(failed(this.#call, error))
+    socket.once('error', early)
+    socket.once('close', () => void this.#settle(problem(this.#call, 'unreachable', 'closed the connection')))
+    socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
+      socket.off('error', early)
+      if (socket instanceof TLSSocket && socket.alpnProtocol !== applicationProtocol) {
+        this.#settle(problem(this.#call, 'not_a_node', 'does not speak the protocol of nodes'))
+        socket.destroy()
+      } else this.#sayHello(socket)
+    })
+  }
+
+  #sayHello(socket: Socket): void {
+    const channel = socket instanceof TLSSocket ? channelOf(socket) : new Uint8Array()
+    const hello = this.#hello(channel)
+    const framed = new FramedSocket(socket, {
+      frameBytesMax: helloBytesMax,
+      onFrame: (frame) => this.#judge(framed, frame, hello, channel),
+      // In TLS 1.3 the server judges our certificate after we believe to be connected: its alert arrives here (RFC 8446 §4.4.2.4).
+      onClose: (why) => void this.#settle(failed(this.#call, { code: why })),
+    })
+    framed.write(frameTypes.hello, [encodeHello(hello)])
+  }
+
+  #hello(channel: Uint8Array): Hello {
+    const { nodeId, incarnation, version } = this.#local
+    const { purpose, member } = this.#call
+    const clusterId = this.#local.clusterId() ?? ''
+    const isProven = memberPurposes.has(purpose) && member !== undefined
+    const subject = { side: 'caller', purpose, clusterId, from: nodeId, to: member?.id ?? '', channel } as const
+    return {
+      protocolMin: protocol.min,
+      protocolMax: protocol.max,
+      purpose,
+      clusterId,
+      nodeId,
+      targetNodeId: member?.id ?? '',
+      version,
+      proof: isProven ? prove(incarnation, subject) : noProof,
+    }
+  }
+
+  #judge(framed: FramedSocket, frame: Frame, hello: Hello, channel: Uint8Array): void {
+    const answer = this.#answer(framed, frame, hello, channel)
+    if (!this.#settle(answer) || !answer.ok) framed.close('dial_ended')
+  }
+
+  #answer(framed: FramedSocket, frame: Frame, hello: Hello, channel: Uint8Array): Result<Answered, DialProblem> {
+    if (this.#isSettled) return problem(this.#call, 'not_a_node', 'spoke out of turn')
+    if (frame.type === frameTypes.refusal) {
+      const refusal = decodeRefusal(frame.body)
+      if (refusal !== undefined) return problem(this.#call, 'refused', `refused this node: ${refusal}`, refusal)
+    }
+    const welcome = frame.type === frameTypes.welcome ? decodeWelcome(frame.body) : undefined
+    if (welcome === undefined) return problem(this.#call, 'not_a_node', 'does not speak the protocol of nodes')
+    const member = memberPurposes.has(this.#call.purpose) ? this.#call.member : undefined
+    const judged = judgeWelcome(welcome, { hello, member, channel })
+    if (!judged.ok) return problem(this.#call, judged.problem, `answered as ${welcome.nodeId}: ${judged.problem}`)
+    const { tls } = this.#local
+    const shares = tls !== undefined && framed.socket instanceof TLSSocket && usesOurCertificate(framed.socket, tls.material())
+    return ok({ framed, welcome, usesOurCertificate: shares })
+  }
+
+  /** False: it was settled before. */
+  #settle(result: Result<Answered, DialProblem>): boolean {
+    if (this.#isSettled) return false
+    this.#isSettled = true
+    clearTimeout(this.#timer)
+    this.#resolve(result)
+    return true
+  }
+}
+
+function failed(call: Call, error: { readonly code?: string; readonly message?: string }) {
+  const code = error.code ?? 'unknown error'
+  // Errors of the system are E and capitals; OpenSSL's alerts are ERR_SSL_…; what remains are the reasons why we do not trust a certificate.
+  if (/^E[A-Z0-9]+$/.test(code) || /^[a-z_]+$/.test(code)) return problem(call, 'unreachable', `cannot be reached (${code})`)
+  if (code.startsWith('ERR_SSL_')) return problem(call, 'tls_refused', `refused the TLS handshake (${code})`)
+  return problem(call, 'certificate_refused', `showed a certificate that is not trusted (${code})`)
+}
+
+function problem(
+  call: Call,
+  code: DialProblem['code'],
+  text: string,
+  refusal?: HelloRefusal,
+): { readonly ok: false; readonly problem: DialProblem } {
+  return fail({ code, refusal, message: `${call.address} ${text}` })
+}

@@ -1,0 +1,253 @@
+// The Raft port. Whoever calls has a few seconds to finish TLS and say hello; until then it is a stranger, and strangers of one address cannot take all places.
+// With a node certificate the port speaks TLS 1.3 and nothing else; without one plain TCP, which the composition root announces as insecure.
+import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls'
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import type { Member } from '../raft/membership.ts'
+import { FramedSocket } from './framed-socket.ts'
+import { frameTypes, type Frame } from './frame.ts'
+import {
+  decodeHello,
+  encodeRefusal,
+  encodeWelcome,
+  helloBytesMax,
+  judgeHello,
+  memberPurposes,
+  noProof,
+  protocol,
+  prove,
+  type Hello,
+  type HelloRefusal,
+} from './hello.ts'
+import { formatHostPort, type HostPort } from './host-port.ts'
+import type { LocalNode } from './local-node.ts'
+import type { ListenerRefusal, PeerEvent } from './peer-event.ts'
+import { applicationProtocol, channelOf, handshakeMsMax, hasCommonName, isStillTrusted, serverOptions, trustedRoots } from './peer-tls.ts'
+
+/** One who was let in. For the purposes of members `member` is who it has proven to be. */
+export interface Admitted {
+  readonly framed: FramedSocket
+  readonly hello: Hello
+  readonly member: Member | undefined
+  /** It showed a certificate that a CA of ours has signed (mutual TLS). */
+  readonly hasVerifiedCertificate: boolean
+  /** `host:port`, for logs. */
+  readonly remoteAddress: string
+}
+
+export interface PeerListenerOptions {
+  readonly local: LocalNode
+  readonly bind: HostPort
+  /** Must call `framed.become` before it returns. */
+  readonly admit: (admitted: Admitted) => void
+  /** A caller that is no member to our knowledge: may be one by an entry that this node has not applied yet. */
+  readonly vouch: (hello: Hello) => Promise<void>
+  readonly onEvent: (event: PeerEvent) => void
+}
+
+export type ListenProblem = { readonly code: 'address_in_use' | 'address_unusable'; readonly message: string }
+
+/** 64 members with three connections each, and room for those that are being replaced. */
+export const connectionsMax = 512
+/** Connections of one address that have not said hello: several members may restart behind one address, a flood does not pass. */
+export const strangersPerAddressMax = 32
+/** And of all addresses together, so that members always find a place. */
+export const strangersMax = 256
+
+interface Stranger {
+  readonly host: string
+  readonly raw: Socket
+  readonly timer: NodeJS.Timeout
+}
+
+export class PeerListener {
+  readonly #options: PeerListenerOptions
+  readonly #server: Server
+  readonly #tlsServer: TlsServer | undefined
+  readonly #strangers = new Map<string, Stranger>()
+  readonly #open = new Set<FramedSocket>()
+  readonly #raw = new Set<Socket>()
+
+  constructor(options: PeerListenerOptions) {
+    this.#options = options
+    const { tls } = options.local
+    if (tls === undefined) {
+      this.#server = createTcpServer((socket) => this.#hear(socket))
+    } else {
+      this.#tlsServer = createTlsServer(serverOptions(tls.material(), tls.rules), (socket) => this.#hear(socket))
+      this.#tlsServer.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+        this.#refused('tls_refused', { remoteAddress: addressOf(socket), detail: error.code ?? error.message })
+        socket.destroy()
+      })
+      this.#server = this.#tlsServer
+    }
+    this.#server.on('connection', (raw: Socket) => this.#count(raw))
+  }
+
+  listen(): Promise<Result<HostPort, ListenProblem>> {
+    const { host, port } = this.#options.bind
+    return new Promise((resolve) => {
+      this.#server.once('error', (error: NodeJS.ErrnoException) => resolve(fail(cannotListen(error, this.#options.bind))))
+      this.#server.listen({ port, ...(host === '' ? {} : { host }) }, () => {
+        const bound = this.#server.address() as AddressInfo
+        this.#server.on('error', () => {}) // accept() failing for want of file descriptors is no reason to end; the caller tries again
+        resolve(ok({ host: bound.address, port: bound.port }))
+      })
+    })
+  }
+
+  /** New certificates are in force: new connections see them, connections under a CA that is gone are closed. */
+  certificatesChanged(): void {
+    const { tls } = this.#options.local
+    if (tls === undefined || this.#tlsServer === undefined) return
+    this.#tlsServer.setSecureContext(serverOptions(tls.material(), tls.rules))
+    if (!tls.rules.verifyClient) return
+    const roots = trustedRoots(tls.material())
+    for (const framed of this.#open)
+      if (framed.socket instanceof TLSSocket && !isStillTrusted(framed.socket, roots)) framed.close('ca_removed')
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    for (const raw of this.#raw) raw.destroy()
+    await closed
+  }
+
+  #count(raw: Socket): void {
+    const remoteAddress = addressOf(raw)
+    const host = raw.remoteAddress ?? ''
+    const ofHost = Array.from(this.#strangers.values()).filter((stranger) => stranger.host === host).length
+    const isFull = this.#raw.size >= connectionsMax
+    if (isFull || ofHost >= strangersPerAddressMax || this.#strangers.size >= strangersMax) {
+      this.#refused(isFull ? 'too_many_connections' : 'too_many_strangers', { remoteAddress })
+      raw.destroy()
+      return
+    }
+    this.#raw.add(raw)
+    const timer = setTimeout(() => {
+      this.#refused('hello_late', { remoteAddress })
+      raw.destroy()
+    }, handshakeMsMax)
+    this.#strangers.set(remoteAddress, { host, raw, timer })
+    raw.on('error', () => {}) // 'close' follows and says all
+    raw.once('close', () => {
+      this.#raw.delete(raw)
+      this.#noStranger(remoteAddress)
+    })
+  }
+
+  #noStranger(remoteAddress: string): void {
+    clearTimeout(this.#strangers.get(remoteAddress)?.timer)
+    this.#strangers.delete(remoteAddress)
+  }
+
+  #hear(socket: Socket): void {
+    const remoteAddress = addressOf(socket)
+    const framed = new FramedSocket(socket, {
+      frameBytesMax: helloBytesMax,
+      onFrame: (frame) => this.#greet(framed, frame, remoteAddress),
+      onClose: () => this.#open.delete(framed),
+    })
+    this.#open.add(framed)
+    if (socket instanceof TLSSocket && socket.alpnProtocol !== applicationProtocol) {
+      this.#refused('hello_malformed', { remoteAddress, detail: 'another application protocol' })
+      framed.close('another_protocol')
+    }
+  }
+
+  #greet(framed: FramedSocket, frame: Frame, remoteAddress: string): void {
+    const hello = frame.type === frameTypes.hello ? decodeHello(frame.body) : undefined
+    if (hello === undefined) {
+      this.#refused('hello_malformed', { remoteAddress })
+      return framed.close('hello_malformed')
+    }
+    const refusal = this.#judge(framed, hello)
+    if (refusal !== 'unknown_member') return this.#answer(framed, hello, remoteAddress, refusal)
+    // Its next words must wait for the others' answer.
+    framed.become({
+      frameBytesMax: helloBytesMax,
+      onFrame: () => framed.close('spoke_out_of_turn'),
+      onClose: () => this.#open.delete(framed),
+    })
+    void this.#options.vouch(hello).then(() => {
+      // It may have hung up meanwhile, and then there is no channel left to judge it by.
+      if (!framed.socket.destroyed) this.#answer(framed, hello, remoteAddress, this.#judge(framed, hello))
+    })
+  }
+
+  #judge(framed: FramedSocket, hello: Hello): HelloRefusal | undefined {
+    const { local } = this.#options
+    const called = {
+      nodeId: local.nodeId,
+      incarnation: local.incarnation,
+      clusterId: local.clusterId(),
+      member: (id: Hello['nodeId']) => local.member(id),
+    }
+    const { socket } = framed
+    const commonName = local.tls?.rules.verifyCommonName
+    if (commonName !== undefined && !(socket instanceof TLSSocket && hasCommonName(socket, commonName))) return 'common_name_refused'
+    return judgeHello(hello, called, channelFor(framed))
+  }
+
+  #answer(framed: FramedSocket, hello: Hello, remoteAddress: string, refusal: HelloRefusal | undefined): void {
+    if (framed.isClosed || framed.socket.destroyed) return
+    if (refusal !== undefined) {
+      this.#refused(refusal, { remoteAddress, nodeId: hello.nodeId })
+      framed.write(frameTypes.refusal, [encodeRefusal(refusal)])
+      return framed.end(refusal)
+    }
+    this.#noStranger(remoteAddress)
+    const { local } = this.#options
+    const isForMembers = memberPurposes.has(hello.purpose)
+    framed.write(frameTypes.welcome, [
+      encodeWelcome({
+        protocol: Math.min(protocol.max, hello.protocolMax),
+        clusterId: isForMembers ? (local.clusterId() ?? '') : '',
+        nodeId: local.nodeId,
+        version: isForMembers ? local.version : '',
+        proof: isForMembers ? this.#proof(framed, hello) : noProof,
+      }),
+    ])
+    const { socket } = framed
+    const hasVerifiedCertificate = socket instanceof TLSSocket && local.tls?.rules.verifyClient === true && socket.authorized
+    const member = isForMembers ? local.member(hello.nodeId) : undefined
+    this.#options.admit({ framed, hello, member, hasVerifiedCertificate, remoteAddress })
+    framed.socket.once('close', () => this.#open.delete(framed))
+  }
+
+  #proof(framed: FramedSocket, hello: Hello): Uint8Array {
+    const { nodeId, incarnation } = this.#options.local
+    const channel = channelFor(framed)
+    return prove(incarnation, {
+      side: 'called',
+      purpose: hello.purpose,
+      clusterId: hello.clusterId,
+      from: nodeId,
+      to: hello.nodeId,
+      channel,
+    })
+  }
+
+  #refused(
+    code: HelloRefusal | ListenerRefusal,
+    facts: { readonly remoteAddress: string; readonly nodeId?: string; readonly detail?: string },
+  ): void {
+    const { remoteAddress, nodeId, detail } = facts
+    this.#options.onEvent({ kind: 'refused-incoming', code, remoteAddress, nodeId, detail })
+  }
+}
+
+function channelFor(framed: FramedSocket): Uint8Array {
+  return framed.socket instanceof TLSSocket ? channelOf(framed.socket) : new Uint8Array()
+}
+
+function addressOf(socket: Socket): string {
+  return formatHostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0)
+}
+
+function cannotListen(error: NodeJS.ErrnoException, bind: HostPort): ListenProblem {
+  const address = formatHostPort(bind.host, bind.port)
+  return error.code === 'EADDRINUSE'
+    ? { code: 'address_in_use', message: `${address} is in use by another program` }
+    : { code: 'address_unusable', message: `cannot listen on ${address} (${error.code ?? 'unknown error'})` }
+}

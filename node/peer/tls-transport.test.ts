@@ -1,0 +1,25 @@
+import { transportContract, type TransportUnderTest } from '../replica/transport-contract.ts'
+import { membershipOf, startTestNode, type TestNode, type TestNodeChanges } from './test-peers.ts'
+
+async function make(changes: TestNodeChanges): Promise<TransportUnderTest> {
+  const nodes = await Promise.all(['a', 'b', 'outsider'].map((id) => startTestNode(undefined, id, changes)))
+  const [a, b, outsider] = nodes as [TestNode, TestNode, TestNode]
+  const membership = membershipOf([a, b])
+  for (const { identity } of nodes) identity.cluster = { clusterId: 'c', members: membership, origin: 'formed' }
+  const under = (node: TestNode): { id: TestNode['identity']['nodeId']; transport: TestNode['peers']['transport'] } => ({
+    id: node.identity.nodeId,
+    transport: node.peers.transport,
+  })
+  return {
+    a: under(a),
+    b: under(b),
+    outsider: under(outsider),
+    membership,
+    outsiderMembership: membershipOf(nodes),
+    stopB: () => b.close(),
+    dispose: async () => void (await Promise.all(nodes.map((node) => node.close()))),
+  }
+}
+
+transportContract('TLS transport', () => make({}))
+transportContract('plain transport (no node certificate)', () => make({ tls: 'plain' }))
