@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { hashSync } from 'bcryptjs'
+import { PasswordVerifier } from './password-verifier.ts'
+import type { PasswordVerifierLimits } from './password-verifier.ts'
+
+function open(context: TestContext, limits?: PasswordVerifierLimits): PasswordVerifier {
+  const verifier = new PasswordVerifier(limits)
+  context.after(() => verifier.close())
+  return verifier
+}
+
+test('the right password matches its hash, in all three spellings of bcrypt, and a wrong one does not', async (context) => {
+  const verifier = open(context)
+  const hash = hashSync('secret2', 4)
+  for (const kind of ['$2a$', '$2b$', '$2y$']) {
+    assert.equal(await verifier.verify('secret2', hash.replace(/^\$2b\$/, kind)), true, kind)
+  }
+  assert.equal(await verifier.verify('secret3', hash), false)
+})
+
+test('the stored hash itself is not the password (rqlite took it for one)', async (context) => {
+  const hash = hashSync('secret2', 4)
+  assert.equal(await open(context).verify(hash, hash), false)
+})
+
+test('a password of more than 72 bytes matches nothing, even where bcrypt itself would see no difference', async (context) => {
+  const verifier = open(context)
+  const password = 'x'.repeat(72)
+  const hash = hashSync(password, 4)
+  assert.equal(await verifier.verify(password, hash), true)
+  assert.equal(await verifier.verify(`${password}y`, hash), false)
+  // 24 characters of three bytes each and one more.
+  const wide = '€'.repeat(24)
+  assert.equal(await verifier.verify(`${wide}!`, hashSync(wide, 4)), false)
+})
+
+test('bcrypt runs beside the event loop: the loop goes on turning while a slow hash is compared', async (context) => {
+  const verifier = open(context)
+  const hash = hashSync('warm', 4)
+  await verifier.verify('warm', hash) // the thread has started
+  const slow = `$2b$12$${hash.slice(7)}`
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  const blockedMs = ((): number => {
+    const startedAtMs = performance.now()
+    hashSync('calibrate', 10) // a quarter of what cost 12 takes
+    return (performance.now() - startedAtMs) * 4
+  })()
+  delay.enable()
+  const startedAtMs = performance.now()
+  assert.equal(await verifier.verify('guess', slow), false)
+  const tookMs = performance.now() - startedAtMs
+  delay.disable()
+  const maxMs = delay.max / 1e6
+  assert.ok(tookMs > blockedMs / 8, `the comparison took ${tookMs} ms: it was not slow enough to prove anything`)
+  assert.ok(maxMs < tookMs / 2, `the loop stood still for ${maxMs} ms of ${tookMs} ms`)
+})
+
+test('questions beyond the queue are refused at once, and the others are answered', async (context) => {
+  const verifier = open(context, { threads: 1, queueMax: 2 })
+  const hash = hashSync('p', 4)
+  const answers = await Promise.all(Array.from({ length: 10 }, () => verifier.verify('p', hash)))
+  // One at the desk, two waiting.
+  assert.deepEqual(answers.filter((answer) => answer === true).length, 3)
+  assert.deepEqual(answers.filter((answer) => answer === 'overloaded').length, 7)
+  assert.equal(await verifier.verify('p', hash), true)
+})
+
+test('closing answers those who wait', async () => {
+  const verifier = new PasswordVerifier({ threads: 1, queueMax: 8 })
+  const hash = `$2b$12$${hashSync('p', 4).slice(7)}`
+  const answers = Array.from({ length: 3 }, () => verifier.verify('p', hash))
+  await verifier.close()
+  assert.deepEqual(await Promise.all(answers), ['overloaded', 'overloaded', 'overloaded'])
+  assert.equal(await verifier.verify('p', hash), 'overloaded')
+})
