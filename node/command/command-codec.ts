@@ -132,6 +132,7 @@ class ByteWriter {
   #view = new DataView(this.#buffer.buffer)
   #length = 0
 
+  /** Call it before #view and #buffer are looked at: it may replace both. */
   #reserve(size: number): number {
     const at = this.#length
     this.#length += size
@@ -145,21 +146,26 @@ class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#reserve(1), value)
+    const at = this.#reserve(1)
+    this.#view.setUint8(at, value)
   }
   u32(value: number): void {
-    this.#view.setUint32(this.#reserve(4), value)
+    const at = this.#reserve(4)
+    this.#view.setUint32(at, value)
   }
   f64(value: number): void {
-    this.#view.setFloat64(this.#reserve(8), value)
+    const at = this.#reserve(8)
+    this.#view.setFloat64(at, value)
   }
   i64(value: bigint): void {
     if (BigInt.asIntN(64, value) !== value) throw new RangeError('an integer of more than 64 bits')
-    this.#view.setBigInt64(this.#reserve(8), value)
+    const at = this.#reserve(8)
+    this.#view.setBigInt64(at, value)
   }
   blob(value: Uint8Array): void {
     this.u32(value.length)
-    this.#buffer.set(value, this.#reserve(value.length))
+    const at = this.#reserve(value.length)
+    this.#buffer.set(value, at)
   }
   text(value: string): void {
     this.blob(encoder.encode(value))

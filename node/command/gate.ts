@@ -46,13 +46,10 @@ function judgePiece(piece: Piece, purpose: 'execute' | 'query' | 'request'): Res
   if (purpose === 'query') {
     return actual === 'read' ? ok(actual) : refused(`${keywordAt(piece, 0)} changes data: a query only reads`)
   }
-  // A read inside a command is run by every node too: if it failed on some of them only, a transaction would stop there and not elsewhere.
-  const culprit = explained > 0 ? undefined : findNondeterminism(piece)
-  if (culprit !== undefined) return fail({ code: 'statement_not_deterministic', message: `${culprit} would differ between nodes` })
-  if (explained === 0 && usesLocalPragma(piece)) {
-    return fail({ code: 'statement_not_deterministic', message: 'this pragma function would differ between nodes' })
-  }
-  return ok(actual)
+  if (actual === 'read') return ok(actual)
+  const culprit = findNondeterminism(piece)
+  if (culprit !== undefined) return notDeterministic(culprit)
+  return usesLocalPragma(piece) ? notDeterministic('this pragma function') : ok(actual)
 }
 
 /** How many leading tokens are EXPLAIN or EXPLAIN QUERY PLAN. */
@@ -163,6 +160,10 @@ function keywordAt(piece: Piece, position: number): string {
 
 function refused(message: string): Result<never, GateProblem> {
   return fail({ code: 'statement_refused', message })
+}
+
+function notDeterministic(what: string): Result<never, GateProblem> {
+  return fail({ code: 'statement_not_deterministic', message: `${what} would differ between nodes: not allowed where data is changed` })
 }
 
 /** rqlite's own words, which clients look for. */

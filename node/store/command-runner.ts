@@ -143,6 +143,8 @@ export class CommandRunner {
       return { kind: 'result', result }
     } catch (error) {
       const message = answerOf(error)
+      // Its failure must not decide what else of the command runs: another node may not see it.
+      if (this.#database.inTransaction && piece.isUncertain()) return { kind: 'result', result: { kind: 'error', message, seconds: 0 } }
       return this.#database.inTransaction ? this.#failed(piece, message) : { kind: 'rolled-back', message }
     }
   }

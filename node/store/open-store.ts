@@ -32,6 +32,8 @@ export type StoreProblem =
 export interface StoreOptions {
   readonly dataDir: string
   readonly nodeId: NodeId
+  /** Whether SQLite enforces foreign keys (`-fk`); must be the same on all nodes. Off when absent, as in rqlite. */
+  readonly foreignKeys?: boolean
   /** Called at most a few times; the program must end. */
   readonly onFatal: OnFatal
   readonly logger: Pick<Logger, 'info' | 'warn'>
@@ -56,7 +58,7 @@ export async function openStore(options: StoreOptions): Promise<Result<Store, St
   const log = openSegmentLog({ directory: directory.value.logPath, logId: identity.value.logId, onFatal: options.onFatal })
   if (!log.ok) return released(directory.value, log.problem)
   if (log.value.tornBytes > 0) options.logger.warn({ bytes: log.value.tornBytes }, 'unfinished write cut from the end of the log')
-  const database = openDatabase(directory.value, log.value.reader, options.onFatal)
+  const database = openDatabase(directory.value, log.value.reader, options)
   if (!database.ok) {
     await log.value.close()
     return released(directory.value, database.problem)
@@ -87,10 +89,11 @@ interface OpenDatabase {
   readonly foreignKeys: boolean
 }
 
-function openDatabase(directory: DataDirectory, log: LogReader, onFatal: OnFatal): Result<OpenDatabase, StoreProblem> {
+function openDatabase(directory: DataDirectory, log: LogReader, options: StoreOptions): Result<OpenDatabase, StoreProblem> {
+  const { onFatal, foreignKeys = false } = options
   let connection: Database.Database | undefined
   try {
-    connection = openWriteConnection(directory.databasePath)
+    connection = openWriteConnection(directory.databasePath, { foreignKeys })
     const stateMachine = new SqliteStateMachine(connection, { onFatal })
     const problem = compareWithLog(stateMachine, log)
     if (problem !== undefined) {
@@ -98,7 +101,6 @@ function openDatabase(directory: DataDirectory, log: LogReader, onFatal: OnFatal
       return fail(problem)
     }
     const sqliteVersion = String(connection.prepare('SELECT sqlite_version()').pluck().get())
-    const foreignKeys = connection.pragma('foreign_keys', { simple: true }) === 1
     return ok({ stateMachine, reader: new SqliteReader(directory.databasePath, { onFatal }), sqliteVersion, foreignKeys })
   } catch (error) {
     connection?.close()

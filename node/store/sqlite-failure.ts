@@ -25,3 +25,8 @@ export function answerOf(error: unknown): string {
   if (error instanceof RangeError || error instanceof TypeError) return error.message
   throw error
 }
+
+/** Of an error that COMMIT gave: a deferred foreign key does not hold. */
+export function isForeignKeyRefusal(error: unknown): boolean {
+  return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_FOREIGNKEY'
+}

@@ -13,7 +13,7 @@ stateMachineContract('sqlite state machine', () => {
   const directory = mkdtempSync(join(tmpdir(), 'state-machine-'))
   const path = join(directory, 'db.sqlite')
   writeFileSync(path, '')
-  const open = (): SqliteStateMachine => new SqliteStateMachine(openWriteConnection(path), { onFatal: unexpected })
+  const open = (): SqliteStateMachine => new SqliteStateMachine(openWriteConnection(path, { foreignKeys: false }), { onFatal: unexpected })
   let machine = open()
   return Promise.resolve({
     machine,

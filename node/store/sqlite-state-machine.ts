@@ -3,6 +3,7 @@
 //
 // One trap decides the shape: a statement may roll back the *whole* transaction in spite of savepoints (OR ROLLBACK, ON CONFLICT ROLLBACK in a schema, RAISE(ROLLBACK)).
 // Then the group's entries before it are applied again and committed, the offender is applied alone, and the rest goes on: its neighbours never notice.
+// The same is done where constraints are checked at COMMIT only (deferred foreign keys): there each entry has its own transaction.
 // Alone, a command whose statements stand each for themselves may need several transactions; `statementsDone` in the bookkeeping says how far it has come.
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
@@ -14,9 +15,10 @@ import { decodeMembership } from '../raft/membership-codec.ts'
 import type { Membership } from '../raft/membership.ts'
 import type { Applied, StateMachine } from '../replica/state-machine.ts'
 import { openBookkeeping, type Bookkeeping, type Progress } from './bookkeeping.ts'
-import { CommandRunner, everything } from './command-runner.ts'
+import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
+import { Deferral } from './deferral.ts'
 import type { FatalCode, OnFatal } from './fatal.ts'
-import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { EnvironmentFailure, answerOf, isForeignKeyRefusal } from './sqlite-failure.ts'
 
 /**
  * The WAL is copied back into the database and emptied when it is longer than this, between two groups and on the same thread. A longer WAL makes that rarer but the
@@ -36,6 +38,8 @@ export class SqliteStateMachine implements StateMachine {
   readonly #runner: CommandRunner
   readonly #begin: Database.Statement
   readonly #commit: Database.Statement
+  readonly #rollback: Database.Statement
+  readonly #deferral: Deferral
   #progress: Progress
   #listener: (applied: readonly Applied[]) => void = () => {}
   #state: 'open' | 'halted' | 'closed' = 'open'
@@ -50,6 +54,8 @@ export class SqliteStateMachine implements StateMachine {
     this.#runner = new CommandRunner(database, { lastInsertId: 0n, rowsAffected: 0 })
     this.#begin = database.prepare('BEGIN IMMEDIATE')
     this.#commit = database.prepare('COMMIT')
+    this.#rollback = database.prepare('ROLLBACK')
+    this.#deferral = new Deferral(database)
     this.#restore()
   }
 
@@ -94,8 +100,9 @@ export class SqliteStateMachine implements StateMachine {
     const applied: Applied[] = []
     let rest = entries
     while (rest[0] !== undefined) {
-      if (this.#progress.statementsDone > 0) {
-        applied.push(this.#applyAlone(rest[0]))
+      const mayDefer = this.#deferral.isPossible(rest)
+      if (mayDefer || this.#progress.statementsDone > 0) {
+        applied.push(this.#applyAlone(rest[0], mayDefer))
         rest = rest.slice(1)
         continue
       }
@@ -106,7 +113,7 @@ export class SqliteStateMachine implements StateMachine {
       applied.push(...before.applied)
       const offender = rest[group.position]
       assert(offender !== undefined, 'the entry that rolled back is one of the group')
-      applied.push(this.#applyAlone(offender))
+      applied.push(this.#applyAlone(offender, false))
       rest = rest.slice(group.position + 1)
     }
     return applied
@@ -133,44 +140,74 @@ export class SqliteStateMachine implements StateMachine {
       applied.push({ index: entry.index, term: entry.term, outcome })
       progress = { ...progress, appliedIndex: entry.index, appliedTerm: entry.term }
     }
-    this.#commitWith({ ...progress, ...this.#runner.counters })
+    const refusal = this.#commitWith({ ...progress, ...this.#runner.counters })
+    assert(refusal === undefined, 'constraints that are checked at the end are only met in transactions of one entry')
     return { kind: 'committed', applied }
   }
 
-  /** The entry that rolls back: what came before it in the same command is kept or not as the command says, and each statement runs at most twice. */
-  #applyAlone(entry: Entry): Applied {
-    const command = readCommand(entry)
-    assert(command !== undefined, 'only a command can roll back')
-    const results: StatementResult[] = []
-    for (;;) {
-      const first = this.#progress.statementsDone
-      this.#run(this.#begin)
-      const run = this.#runner.run(command, { first, until: undefined })
-      results.push(...run.results)
-      if (run.kind === 'done') break
-      results.push(run.error)
-      this.#restore()
-      this.#run(this.#begin)
-      this.#runner.counters.rowsAffected = 0 // as after any statement that failed
-      if (command.transaction) break
-      const again = this.#runner.run(command, { first, until: run })
-      assert(again.kind === 'done', 'statements that ran before the one that rolled back run again as they did')
-      this.#runner.counters.rowsAffected = 0
-      this.#commitWith({ ...this.#progress, ...this.#runner.counters, statementsDone: run.statement + 1 })
-    }
+  /** An entry with transactions of its own. What came before a failure in the same command is kept or not as the command says; each statement runs at most twice. */
+  #applyAlone(entry: Entry, mayDefer: boolean): Applied {
     const { index, term } = entry
-    this.#commitWith({ ...this.#progress, ...this.#runner.counters, appliedIndex: index, appliedTerm: term, statementsDone: 0 })
+    const command = entry.kind === 'command' ? readCommand(entry) : undefined
+    if (command === undefined) {
+      const alone = this.#applyGroup([entry])
+      assert(alone.kind === 'committed' && alone.applied[0] !== undefined, 'only a command can roll back')
+      return alone.applied[0]
+    }
+    const results: StatementResult[] = []
+    let isDone = false
+    while (!isDone) {
+      const first = this.#progress.statementsDone
+      const until = mayDefer && !command.transaction ? { statement: first + 1, piece: 0 } : undefined
+      this.#run(this.#begin)
+      const run = this.#runner.run(command, { first, until })
+      const end = run.kind === 'done' ? run.results : this.#applyUpTo(command, first, run)
+      const next = run.kind === 'rolled-back' ? run.statement + 1 : first + 1
+      isDone = command.transaction || (run.kind === 'done' && until === undefined) || next >= command.statements.length
+      const step = isDone ? { appliedIndex: index, appliedTerm: term, statementsDone: 0 } : { statementsDone: next }
+      results.push(...this.#commitOrTakeBack(step, command, end))
+    }
     return { index, term, outcome: { results } satisfies CommandOutcome }
   }
 
-  #commitWith(progress: Progress): void {
+  /** A statement has rolled back: the ones before it once more, where they stand for themselves. Leaves a transaction open. */
+  #applyUpTo(command: Command, first: number, run: Extract<CommandRun, { kind: 'rolled-back' }>): readonly StatementResult[] {
+    this.#restore()
+    this.#run(this.#begin)
+    if (!command.transaction) {
+      const again = this.#runner.run(command, { first, until: run })
+      assert(again.kind === 'done', 'statements that ran before the one that rolled back run again as they did')
+    }
+    this.#runner.counters.rowsAffected = 0 // as after any statement that failed
+    return [...run.results, run.error]
+  }
+
+  /** A deferred foreign key may still refuse: then nothing of what was run stays, and the last result says so. */
+  #commitOrTakeBack(step: Partial<Progress>, command: Command, results: readonly StatementResult[]): readonly StatementResult[] {
+    const refusal = this.#commitWith({ ...this.#progress, ...this.#runner.counters, ...step })
+    if (refusal === undefined) return results
+    this.#run(this.#rollback)
+    this.#restore()
+    this.#runner.counters.rowsAffected = 0
+    this.#run(this.#begin)
+    const again = this.#commitWith({ ...this.#progress, ...this.#runner.counters, ...step })
+    assert(again === undefined, 'a transaction without data is committed')
+    const error: StatementResult = { kind: 'error', message: refusal, seconds: 0 }
+    return command.transaction ? [...results, error] : [...results.slice(0, -1), error]
+  }
+
+  /** A message instead: a deferred constraint does not hold, and the transaction is still open. */
+  #commitWith(progress: Progress): string | undefined {
     try {
       this.#bookkeeping.write(progress, this.#progress)
+      this.#commit.run()
     } catch (error) {
-      throw new EnvironmentFailure(answerOf(error), { cause: error })
+      const message = answerOf(error)
+      if (isForeignKeyRefusal(error)) return message
+      throw new EnvironmentFailure(message, { cause: error })
     }
-    this.#run(this.#commit)
     this.#progress = progress
+    return undefined
   }
 
   /** Our own statements have no reason to fail but the machine's. */

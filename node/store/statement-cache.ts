@@ -3,6 +3,7 @@
 import type Database from 'better-sqlite3'
 import { planParameters, type ParameterPlan } from '../command/binding.ts'
 import type { Column } from '../command/command.ts'
+import { findNondeterminism } from '../command/determinism.ts'
 import { splitStatements, wordOf, type Piece } from '../command/split.ts'
 
 /** Texts kept; a client with more different texts than this should use parameters. */
@@ -18,6 +19,8 @@ export interface PreparedPiece {
   readonly plan: ParameterPlan | undefined
   /** Throws what the binding throws. */
   readonly statement: () => Database.Statement
+  /** Whether it might fail on one node and succeed on another: a read that uses random() or the clock (the gate lets no write do so). */
+  readonly isUncertain: () => boolean
   /** Of a statement that returns rows. */
   readonly columns: () => readonly Column[]
 }
@@ -67,6 +70,7 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
     keyword: wordOf(piece.sql, piece.tokens[0]),
     plan: planParameters(piece),
     statement: prepared,
+    isUncertain: () => findNondeterminism(piece) !== undefined,
     columns: () =>
       (columns ??= prepared()
         .columns()
