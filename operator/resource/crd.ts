@@ -55,8 +55,9 @@ const printerColumns = [
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   { name: 'Endpoint', type: 'string', jsonPath: '.status.endpoint', priority: 1 },
   {
+    // Not a date: that column shows ages, and the future as <invalid>.
     name: 'Cert-Expiry',
-    type: 'date',
+    type: 'string',
     jsonPath: '.status.certificates.expiresAt',
     priority: 1,
     description: 'When the first leaf certificate expires.',
