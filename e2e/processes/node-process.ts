@@ -26,14 +26,22 @@ export class NodeProcess {
   readonly apiPort: number
   readonly #arguments: readonly string[]
   readonly #logFile: string
+  readonly #cwd: string | undefined
   #child: ChildProcess | undefined
   #exit: Promise<ExitStatus> | undefined
 
-  constructor(options: { readonly id: string; readonly apiPort: number; readonly arguments: readonly string[]; readonly logFile: string }) {
+  constructor(options: {
+    readonly id: string
+    readonly apiPort: number
+    readonly arguments: readonly string[]
+    readonly logFile: string
+    readonly cwd?: string
+  }) {
     this.id = options.id
     this.apiPort = options.apiPort
     this.#arguments = options.arguments
     this.#logFile = options.logFile
+    this.#cwd = options.cwd
   }
 
   get address(): string {
@@ -52,7 +60,7 @@ export class NodeProcess {
   start(): void {
     if (this.#child !== undefined) throw new Error(`${this.id} is running already`)
     const log = openSync(this.#logFile, 'a')
-    const child = spawn(process.execPath, [program, ...this.#arguments], { stdio: ['ignore', log, log] })
+    const child = spawn(process.execPath, [program, ...this.#arguments], { stdio: ['ignore', log, log], cwd: this.#cwd })
     closeSync(log)
     running.add(child)
     this.#child = child
