@@ -59,7 +59,8 @@ export class SegmentLog implements LogStore {
   readonly #inFlight: InFlight[] = []
   #hardState: HardState
   #segment: number
-  #sequence = 0
+  // Sequence 0 is the entry that forms a cluster, written before the core counts from 1.
+  #sequence = -1
   #listener: (sequence: number) => void = () => {}
   #state: 'open' | 'failed' | 'closed' = 'open'
 

@@ -1,0 +1,344 @@
+#!/usr/bin/env node
+// The node: composes the rooms and runs them until SIGTERM. `node node/main.ts -help` lists the flags.
+// Order of start: configuration, access file, certificates, data directory, API (it answers "not ready" from here on), Raft port, cluster, replica.
+import { randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { kindOfPassword } from '../contract/access-file.ts'
+import { formatHostPort } from '../contract/host-port.ts'
+import type { ConfigurationWarning, JoinTarget, NodeConfiguration } from '../contract/node-configuration.ts'
+import { parseAccessFile } from '../contract/parse-access-file.ts'
+import { parseNodeArguments } from '../runtime/flags.ts'
+import { makeLogger, type Logger } from '../runtime/log.ts'
+import { Metrics } from '../runtime/metrics.ts'
+import { loadTlsFiles, WatchedTlsFiles, type TlsFilePaths } from '../runtime/tls-files.ts'
+import { openAccess, type OpenedAccess } from './access/open-access.ts'
+import type { ForwardedRequestHandler, Forwarder } from './api/forwarder.ts'
+import type { NodeFacts, NodeView } from './api/node-view.ts'
+import { openApi } from './api/open-api.ts'
+import type { Credentials } from './peer/join-words.ts'
+import { firstEntry } from './peer/first-entry.ts'
+import { openPeers, type Peers } from './peer/open-peers.ts'
+import type { JoinAuthorizer } from './peer/join-authorizer.ts'
+import { peerReports } from './peer/peer-reports.ts'
+import { parseNodeId } from './raft/membership-codec.ts'
+import type { Membership, NodeId } from './raft/membership.ts'
+import { raftReports } from './replica/raft-reports.ts'
+import { ReplicaLoop } from './replica/replica.ts'
+import { systemClock } from './replica/system-clock.ts'
+import type { FatalProblem } from './store/fatal.ts'
+import { openStore, type Store } from './store/open-store.ts'
+
+const exitCodes = { refused: 1, fatal: 70, formation: 75 } as const
+/** Heartbeats go ten times in a heartbeat timeout; two ticks apart, so that one tick more or less does not matter. */
+const ticksPerHeartbeatTimeout = 20
+const heartbeatTicks = 2
+const stopWithinMs = 9_000
+const leadershipHandoverMs = 2_000
+const tlsPollMs = 1_000
+const raftLimits = {
+  appendBytesMax: 1024 * 1024,
+  inflightMessagesMax: 64,
+  inflightBytesMax: 8 * 1024 * 1024,
+  // Two of the largest requests and many small ones; beyond it writers are told to wait.
+  uncommittedBytesMax: 128 * 1024 * 1024,
+}
+
+interface Ground {
+  readonly configuration: NodeConfiguration
+  readonly nodeId: NodeId
+  readonly version: string
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+function refuse(message: string): never {
+  console.error(`securesql-node: ${message}`)
+  process.exit(exitCodes.refused)
+}
+
+/** For problems found after the log exists: one line for machines, one for the person who typed the command. */
+function refuseWith(ground: Ground, problem: { readonly code: string; readonly message: string }): never {
+  ground.logger.fatal({ code: problem.code }, 'node not started')
+  return refuse(`${problem.message} (${problem.code})`)
+}
+
+function programVersion(): string {
+  const manifest: { version: string } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) // our own file
+  return manifest.version
+}
+
+function configure(version: string): { readonly configuration: NodeConfiguration; readonly warnings: readonly ConfigurationWarning[] } {
+  const parsed = parseNodeArguments(process.argv.slice(2))
+  if (!parsed.ok) refuse(`${parsed.problem.message} (${parsed.problem.code})`)
+  switch (parsed.value.kind) {
+    case 'help':
+      console.log(parsed.value.text)
+      return process.exit(0)
+    case 'version':
+      console.log(`securesql-node ${version} node ${process.version}`)
+      return process.exit(0)
+    case 'run':
+      return parsed.value
+  }
+}
+
+function watchTls(ground: Ground, part: string, paths: TlsFilePaths): WatchedTlsFiles {
+  const loaded = loadTlsFiles(paths)
+  if (!loaded.ok) return refuseWith(ground, loaded.problem)
+  const logger = ground.logger.child({ part })
+  const files = new WatchedTlsFiles({
+    paths,
+    initial: loaded.value,
+    every: (callback) => systemClock.every(tlsPollMs, callback),
+    onProblem: (problem) =>
+      logger.error({ code: problem.code, path: problem.path }, 'certificates cannot be used, the last good ones stay'),
+  })
+  files.onChange((material) => logger.info({ subject: material.leaf.subject, expires: material.leaf.validTo }, 'certificates changed'))
+  ground.metrics.gauge({
+    name: `securesql_${part}_certificate_expiry_timestamp_seconds`,
+    help: 'When the certificate in force expires, in seconds since the epoch.',
+    read: () => Date.parse(files.current.leaf.validTo) / 1000,
+  })
+  return files
+}
+
+/** Credentials of `-join-as`: the cleartext password of that user in this node's own access file. A hash could not be sent. */
+function joinCredentials(ground: Ground): Credentials | undefined {
+  const { accessFile, join } = ground.configuration
+  if (join.as === undefined) return undefined
+  const username = join.as
+  const entries = accessFile === undefined ? undefined : parseAccessFile(readFileSync(accessFile, 'utf8'))
+  const password = entries?.ok === true ? entries.value.find((entry) => entry.username === username)?.password : undefined
+  if (password !== undefined && kindOfPassword(password).kind === 'cleartext') return { username, password }
+  return refuseWith(ground, {
+    code: 'join_as_without_password',
+    message: `-join-as ${username}: the access file (-auth) must hold this user with a cleartext password, because a node must send it to join`,
+  })
+}
+
+function joinAuthorizer(opened: OpenedAccess): JoinAuthorizer {
+  return {
+    authorize: async (credentials, permission) => {
+      const authorization =
+        credentials === undefined
+          ? undefined
+          : `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`, 'utf8').toString('base64')}`
+      const decision = await opened.access.decide({ authorization, address: 'raft port' }, [permission])
+      return decision.kind === 'allowed'
+    },
+  }
+}
+
+function joinText(target: JoinTarget): string {
+  if (target.kind === 'raft') return formatHostPort(target.address)
+  if (target.credentials === undefined) return target.url
+  const url = new URL(target.url)
+  url.username = encodeURIComponent(target.credentials.username)
+  url.password = encodeURIComponent(target.credentials.password)
+  return url.href
+}
+
+async function openPeersOf(
+  ground: Ground,
+  parts: {
+    readonly store: Store
+    readonly access: OpenedAccess
+    readonly replica: () => ReplicaLoop | undefined
+    readonly handler: () => ForwardedRequestHandler | undefined
+  },
+): Promise<Peers> {
+  const { configuration, version, logger, metrics } = ground
+  const { raft, http, join } = configuration
+  const tls = raft.tls
+  const opened = await openPeers({
+    identity: parts.store.identity,
+    version,
+    addresses: { bind: raft.listen, raftAddress: formatHostPort(raft.advertised), apiUrl: http.advertisedUrl },
+    tls:
+      tls === undefined
+        ? undefined
+        : {
+            files: watchTls(ground, 'node', { certificate: tls.certFile, key: tls.keyFile, ca: tls.caFile }),
+            rules: {
+              verifyClient: tls.verifyClient,
+              noVerify: !tls.verify,
+              verifyServerName: tls.serverName,
+              verifyCommonName: undefined,
+            },
+          },
+    authorizer: joinAuthorizer(parts.access),
+    formation: {
+      join: join.targets.map(joinText),
+      attempts: join.attempts,
+      intervalMs: join.intervalMs,
+      expect: join.bootstrapExpect === 0 ? undefined : join.bootstrapExpect,
+      expectTimeoutMs: join.bootstrapExpectTimeoutMs,
+      credentials: joinCredentials(ground),
+      apiTrust: { ca: http.caFile === undefined ? undefined : readFileSync(http.caFile, 'utf8'), noVerify: !http.verifyServers },
+      hasLog: parts.store.log.reader.lastIndex() > 0,
+    },
+    replica: parts.replica,
+    forwardedRequestHandler: parts.handler,
+    clock: systemClock,
+    random: Math.random,
+    onEvent: peerReports({ logger, metrics }),
+  })
+  return opened.ok ? opened.value : refuseWith(ground, opened.problem)
+}
+
+function factsOf(ground: Ground): NodeFacts {
+  const { configuration, nodeId, version } = ground
+  const { http, raft } = configuration
+  return {
+    id: nodeId,
+    version,
+    startedAtMs: systemClock.wallMs(),
+    raftAddress: formatHostPort(raft.advertised),
+    apiUrl: http.advertisedUrl,
+    httpBindAddress: formatHostPort(http.listen),
+    tls: {
+      api: http.tls !== undefined,
+      apiVerifyClient: http.tls?.verifyClient === true,
+      node: raft.tls !== undefined,
+      nodeVerifyClient: raft.tls?.verifyClient === true,
+    },
+    dataDir: configuration.dataDir,
+  }
+}
+
+/** The founders' first entry must be on disk before the replica reads its log. */
+async function writeFirstEntry(store: Store, members: Membership): Promise<void> {
+  if (store.log.reader.lastIndex() > 0) return
+  await new Promise<void>((resolve) => {
+    store.log.onDurable(() => resolve())
+    store.log.append({ sequence: 0, hardState: { term: 1, votedFor: undefined }, entries: [firstEntry(members)] })
+  })
+}
+
+function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Membership): ReplicaLoop {
+  const { heartbeatTimeoutMs, electionTimeoutMs } = ground.configuration.raft
+  const tickMs = heartbeatTimeoutMs / ticksPerHeartbeatTimeout
+  const replica = new ReplicaLoop({
+    id: ground.nodeId,
+    log: store.log,
+    stateMachine: store.stateMachine,
+    transport: peers.transport,
+    clock: systemClock,
+    bootstrap,
+    tickMs,
+    electionTicks: Math.max(heartbeatTicks * 2, Math.round(electionTimeoutMs / tickMs)),
+    heartbeatTicks,
+    seed: randomInt(2 ** 31),
+    limits: raftLimits,
+  })
+  raftReports({ replica, logger: ground.logger, metrics: ground.metrics })
+  return replica
+}
+
+async function openStoreOf(ground: Ground): Promise<Store> {
+  const { configuration, nodeId, logger } = ground
+  const opened = await openStore({
+    dataDir: configuration.dataDir,
+    nodeId,
+    foreignKeys: configuration.foreignKeys,
+    onFatal: (problem) => dieOf(logger, problem),
+    logger: logger.child({ part: 'store' }),
+  })
+  return opened.ok ? opened.value : refuseWith(ground, opened.problem)
+}
+
+/** The disk or the database has refused: nothing may be written or answered any more, an orchestrator starts the node anew. */
+function dieOf(logger: Logger, problem: FatalProblem): never {
+  logger.fatal({ part: 'store', code: problem.code, reason: problem.message, err: problem.cause }, 'node ends')
+  process.exit(exitCodes.fatal)
+}
+
+interface Running {
+  readonly access: OpenedAccess
+  readonly api: { close(): Promise<void> }
+  readonly peers: Peers
+  readonly store: Store
+  readonly replica: () => ReplicaLoop | undefined
+}
+
+/** Hands over leadership, lets what is in flight finish, closes in the reverse order of start. */
+function stopOnSignals(ground: Ground, running: Running): void {
+  const { logger } = ground
+  const stop = async (signal: string): Promise<void> => {
+    logger.info({ signal }, 'node stopping')
+    setTimeout(() => {
+      logger.error('stopping took too long')
+      process.exit(exitCodes.fatal)
+    }, stopWithinMs).unref()
+    const replica = running.replica()
+    if (replica?.status().role === 'leader') await replica.transferLeadership({ to: undefined, timeoutMs: leadershipHandoverMs })
+    await running.api.close()
+    await replica?.close()
+    await running.peers.close()
+    await running.store.close()
+    await running.access.close()
+    logger.info('node stopped')
+    process.exit(0)
+  }
+  let isStopping = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (!isStopping) void stop(signal)
+      isStopping = true
+    })
+  }
+}
+
+async function run(ground: Ground): Promise<void> {
+  const { configuration, logger, metrics } = ground
+  const { http } = configuration
+  const access = await openAccess({ file: configuration.accessFile, logger, metrics })
+  if (!access.ok) return refuseWith(ground, access.problem)
+  const httpFiles =
+    http.tls === undefined ? undefined : watchTls(ground, 'api', { certificate: http.tls.certFile, key: http.tls.keyFile, ca: http.caFile })
+  const store = await openStoreOf(ground)
+  let replica: ReplicaLoop | undefined
+  let handler: ForwardedRequestHandler | undefined
+  const peers = await openPeersOf(ground, { store, access: access.value, replica: () => replica, handler: () => handler })
+  const forwarder: Forwarder = peers.forwarder
+  const view: NodeView = {
+    facts: factsOf(ground),
+    replica: () => replica,
+    reach: (member, options) => peers.reach(member, options),
+    store: () => store.facts(),
+  }
+  const api = await openApi({
+    listen: http.listen,
+    tls: httpFiles === undefined ? undefined : { files: httpFiles, verifyClient: http.tls?.verifyClient === true },
+    access: access.value.access,
+    view,
+    reader: store.reader,
+    forwarder: () => forwarder,
+    logger,
+    metrics,
+    allowOrigin: http.allowOrigin,
+  })
+  if (!api.ok) return refuseWith(ground, api.problem)
+  handler = api.value.handler
+  logger.info({ api: formatHostPort(api.value.address), raft: formatHostPort(peers.address) }, 'listening')
+  stopOnSignals(ground, { access: access.value, api: api.value, peers, store, replica: () => replica })
+  const cluster = await peers.formation()
+  if (!cluster.ok) {
+    if (cluster.problem.code === 'closing') return
+    logger.fatal({ code: cluster.problem.code }, 'no cluster')
+    console.error(`securesql-node: ${cluster.problem.message} (${cluster.problem.code})`)
+    process.exit(exitCodes.formation)
+  }
+  if (cluster.value.origin === 'formed') await writeFirstEntry(store, cluster.value.members)
+  // Who joins has no membership of its own yet: it follows whoever leads, and learns it from the log.
+  replica = openReplica(ground, store, peers, cluster.value.origin === 'formed' ? cluster.value.members : { members: [] })
+}
+
+process.umask(0o077)
+const version = programVersion()
+const { configuration, warnings } = configure(version)
+const nodeId = parseNodeId(configuration.nodeId)
+if (!nodeId.ok) refuse(`-node-id ${configuration.nodeId} cannot be used: 1 to 255 printable characters without spaces and commas`)
+const logger = makeLogger({ level: configuration.raft.logLevel })
+for (const warning of warnings) logger.warn({ code: warning.code }, warning.message)
+await run({ configuration, nodeId: nodeId.value, version, logger, metrics: new Metrics() })
