@@ -1,0 +1,383 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import Database from 'better-sqlite3'
+import fc from 'fast-check'
+import type { GateProblem } from './gate-port.ts'
+import { judgeText } from './gate.ts'
+
+type Purpose = 'execute' | 'query' | 'request'
+const purposes: readonly Purpose[] = ['execute', 'query', 'request']
+
+function verdict(text: string, purpose: Purpose): string {
+  const judged = judgeText(text, { for: purpose })
+  return judged.ok ? judged.value.map((statement) => statement.effect).join(' ') : judged.problem.code
+}
+
+function problemOf(text: string, purpose: Purpose = 'execute'): GateProblem {
+  const judged = judgeText(text, { for: purpose })
+  assert(!judged.ok, `the gate lets through: ${text}`)
+  return judged.problem
+}
+
+/** Refused whatever the endpoint, in every disguise. */
+const neverAllowed: readonly string[] = [
+  "ATTACH DATABASE '/tmp/x' AS x",
+  "ATTACH '/tmp/x' AS x",
+  'DETACH x',
+  'DETACH DATABASE x',
+  'VACUUM',
+  "VACUUM INTO '/tmp/x'",
+  "VACUUM main INTO '/tmp/x'",
+  'BEGIN',
+  'BEGIN IMMEDIATE',
+  'COMMIT',
+  'END',
+  'END TRANSACTION',
+  'ROLLBACK',
+  'ROLLBACK TO s',
+  'SAVEPOINT s',
+  'RELEASE s',
+  "SELECT load_extension('x')",
+  "SELECT load_extension ( 'x' , 'y')",
+  'SELECT "load_extension"(\'x\')',
+  "SELECT [load_extension]('x')",
+  "SELECT `Load_Extension`/**/('x')",
+  "SELECT fts3_tokenizer('simple')",
+  "SELECT fts3_tokenizer('simple', x'00')",
+  "SELECT writefile('/tmp/x', 'y')",
+  "SELECT readfile('/etc/passwd')",
+  "SELECT edit('x')",
+  'CREATE TEMP TABLE t (a)',
+  'CREATE TEMPORARY VIEW v AS SELECT 1',
+  'CREATE TEMP TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END',
+  'CREATE TABLE temp.t (a)',
+  'CREATE TABLE IF NOT EXISTS "temp".t (a)',
+  'CREATE TABLE [temp] . t (a)',
+  'CREATE VIEW temp.v AS SELECT 1',
+  'CREATE TRIGGER temp.r AFTER INSERT ON t BEGIN SELECT 1; END',
+  "CREATE TABLE 'temp'.t (a)",
+  'CREATE TABLE other.t (a)',
+  'CREATE VIRTUAL TABLE v USING dbstat',
+  "CREATE VIRTUAL TABLE v USING csv(filename='/etc/passwd')",
+  'CREATE VIRTUAL TABLE v USING fts3tokenize',
+  'CREATE VIRTUAL TABLE IF NOT EXISTS temp.v USING fts5(a)',
+  'CREATE VIRTUAL TABLE v',
+  'CREATE USER x',
+  'SELECT * FROM _securesql_state',
+  'SELECT * FROM main._securesql_state',
+  'SELECT * FROM "_SecureSQL_state"',
+  'SELECT * FROM [_securesql_state]',
+  'SELECT * FROM `_securesql_state`',
+  "SELECT * FROM '_securesql_state'",
+  'UPDATE _securesql_state SET applied_index = 0',
+  'UPDATE OR REPLACE "_securesql_state" SET applied_index = 0',
+  'DELETE FROM _securesql_state',
+  'INSERT INTO _securesql_state VALUES (1)',
+  'DROP TABLE _securesql_state',
+  'ALTER TABLE _securesql_state RENAME TO x',
+  'ALTER TABLE t RENAME TO _securesql_x',
+  'CREATE TABLE _securesql_mine (a)',
+  'CREATE INDEX i ON _securesql_state (id)',
+  'CREATE TRIGGER r AFTER UPDATE ON _securesql_state BEGIN SELECT 1; END',
+  'CREATE VIEW v AS SELECT * FROM _securesql_state',
+  "CREATE VIRTUAL TABLE v USING fts5(a, content='_securesql_state')",
+  'CREATE VIRTUAL TABLE v USING fts4(content="_securesql_state", a)',
+  'CREATE VIRTUAL TABLE v USING fts4(content=_securesql_state, a)',
+  'REINDEX _securesql_state',
+  'ANALYZE _securesql_state',
+  'WITH x AS (SELECT * FROM _securesql_state) SELECT * FROM x',
+  'RANDOM WORDS',
+  '1',
+  '(SELECT 1)',
+  '"SELECT" 1',
+  'EXPLAIN EXPLAIN SELECT 1',
+  'SELECT \u0000',
+  "SELECT 'open",
+  'SELECT {',
+]
+
+const disallowedPragmas: readonly string[] = [
+  'PRAGMA journal_mode = DELETE',
+  'PRAGMA journal_mode(off)',
+  'PRAGMA main.journal_mode = wal',
+  'PRAGMA synchronous = OFF',
+  'PRAGMA wal_checkpoint',
+  'PRAGMA wal_checkpoint(TRUNCATE)',
+  'PRAGMA wal_autocheckpoint = 0',
+  'PRAGMA wal_autocheckpoint',
+  'PRAGMA query_only = 0',
+  'PRAGMA writable_schema = ON',
+  'PRAGMA writable_schema',
+  'PRAGMA writable_schema = RESET',
+  'PRAGMA foreign_keys = ON',
+  'PRAGMA recursive_triggers = 1',
+  'PRAGMA locking_mode = EXCLUSIVE',
+  'PRAGMA mmap_size = 1',
+  'PRAGMA max_page_count = 1',
+  'PRAGMA page_size = 512',
+  'PRAGMA encoding = "UTF-16"',
+  'PRAGMA auto_vacuum = 1',
+  'PRAGMA incremental_vacuum',
+  'PRAGMA optimize',
+  'PRAGMA shrink_memory',
+  'PRAGMA temp_store_directory = "/tmp"',
+  'PRAGMA temp.table_info(x)',
+  'PRAGMA schema_version = 7',
+  'PRAGMA case_sensitive_like = 1',
+  'PRAGMA trusted_schema = 0',
+  'PRAGMA ignore_check_constraints = 1',
+  'PRAGMA legacy_alter_table = ON',
+  'PRAGMA hard_heap_limit = 1',
+  'PRAGMA no_such_pragma',
+  "PRAGMA 'journal_mode' = delete",
+  'PRAGMA "journal_mode" = delete',
+  'PRAGMA',
+  'SELECT * FROM pragma_wal_checkpoint',
+  "SELECT * FROM pragma_journal_mode('delete')".replace('journal_mode', 'wal_checkpoint'),
+  'SELECT * FROM "pragma_optimize"',
+  "SELECT * FROM 'pragma_incremental_vacuum'",
+]
+
+/** What a client might put in front so that a simple check looks away. */
+const disguises: readonly ((text: string) => string)[] = [
+  (text) => text,
+  (text) => text.toLowerCase(),
+  (text) => `\u{feff}${text}`,
+  (text) => ` \t\r\n\f${text}`,
+  (text) => `/* c */${text}`,
+  (text) => `-- c\n${text}`,
+  (text) => `;;${text}`,
+  (text) => `/**/;--\n;\u{feff}${text}`,
+  (text) => `SELECT 1;${text}`,
+  (text) => `${text};SELECT 1`,
+  (text) => `EXPLAIN ${text}`,
+  (text) => `EXPLAIN QUERY PLAN ${text}`,
+  (text) => `explain/**/query--\nplan ${text}`,
+]
+
+for (const text of neverAllowed) {
+  test(`refused at every endpoint and in every disguise: ${JSON.stringify(text)}`, () => {
+    for (const disguise of disguises)
+      for (const purpose of purposes) assert.equal(problemOf(disguise(text), purpose).code, 'statement_refused')
+  })
+}
+
+for (const text of disallowedPragmas) {
+  test(`refused with rqlite's words at every endpoint and in every disguise: ${text}`, () => {
+    for (const disguise of disguises) {
+      for (const purpose of purposes) {
+        assert.deepEqual(problemOf(disguise(text), purpose), { code: 'statement_refused', message: 'disallowed pragma' })
+      }
+    }
+  })
+}
+
+const readTexts: readonly string[] = [
+  'SELECT 1',
+  'VALUES (1), (2)',
+  'WITH x AS (SELECT 1) SELECT * FROM x',
+  'WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x LIMIT 5), y AS NOT MATERIALIZED (VALUES (1)) SELECT * FROM x, y',
+  'WITH replace AS (SELECT 1) SELECT * FROM replace',
+  'EXPLAIN SELECT 1',
+  'EXPLAIN QUERY PLAN DELETE FROM t',
+  'EXPLAIN INSERT INTO t VALUES (random())',
+  'PRAGMA table_info(t)',
+  'PRAGMA table_info = t',
+  "PRAGMA main.table_info('t')",
+  'PRAGMA index_list("t")',
+  'PRAGMA foreign_key_list(t)',
+  'PRAGMA database_list',
+  'PRAGMA user_version',
+  'PRAGMA journal_mode',
+  'PRAGMA foreign_keys',
+  'PRAGMA quick_check(1)',
+  'EXPLAIN PRAGMA table_info(t)',
+  "SELECT * FROM pragma_table_info('t')",
+  'SELECT name FROM sqlite_schema, pragma_index_list(name)',
+  'SELECT * FROM pragma_database_list',
+  "SELECT random(), randomblob(4), datetime('now'), CURRENT_TIMESTAMP, last_insert_rowid(), changes(), sqlite_version() ORDER BY random()",
+  'SELECT \'ATTACH\', "BEGIN", [COMMIT] FROM t -- PRAGMA journal_mode = off',
+  "SELECT 'a _securesql_ b'",
+  'SELECT "end" FROM t AS temp WHERE temp.a = 1',
+]
+
+for (const text of readTexts) {
+  test(`a read, allowed everywhere: ${text}`, () => {
+    for (const purpose of purposes) assert.equal(verdict(text, purpose), 'read')
+  })
+}
+
+const writeTexts: readonly string[] = [
+  'INSERT INTO t VALUES (1) RETURNING *',
+  'INSERT OR ROLLBACK INTO t VALUES (1)',
+  'REPLACE INTO t VALUES (1)',
+  'UPDATE t SET a = 1 WHERE b = ?',
+  'DELETE FROM t',
+  'WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x',
+  'WITH x(a) AS (SELECT (1)), y AS (SELECT 2) UPDATE t SET a = (SELECT a FROM x)',
+  'WITH x AS (SELECT 1) DELETE FROM t WHERE a IN x',
+  'WITH select_ AS (SELECT 1) REPLACE INTO t SELECT * FROM select_',
+  "CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT, b TEXT DEFAULT (lower('X')), c AS (a + 1) STORED) STRICT",
+  'CREATE TABLE IF NOT EXISTS main.t (a)',
+  'CREATE UNIQUE INDEX IF NOT EXISTS i ON t (a)',
+  'CREATE VIEW v AS SELECT 1',
+  'CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = 1; DELETE FROM t; END',
+  'CREATE VIRTUAL TABLE v USING fts5(a, tokenize = "porter ascii")',
+  'CREATE VIRTUAL TABLE IF NOT EXISTS main.v USING FTS4(a)',
+  'CREATE VIRTUAL TABLE v USING rtree(id, a, b)',
+  'CREATE VIRTUAL TABLE v USING geopoly()',
+  'DROP TABLE IF EXISTS t',
+  'ALTER TABLE t ADD COLUMN x DEFAULT 5',
+  'ALTER TABLE t RENAME COLUMN a TO random',
+  'REINDEX',
+  'ANALYZE',
+  'PRAGMA user_version = 5',
+  'PRAGMA main.application_id = 7',
+  "INSERT INTO t SELECT name FROM pragma_table_info('t')",
+  "INSERT INTO t VALUES (date('2024-01-01'), strftime('%Y', '2024-01-01', '+1 day'), julianday(2460000.5), unixepoch('1970-01-01', 'auto'))",
+  'INSERT INTO "t" ("random", [date], `now`) VALUES (1, 2, 3)',
+  "INSERT INTO t VALUES ('random()', 'now')",
+  'INSERT INTO t (date, time) VALUES (?, ?)',
+]
+
+for (const text of writeTexts) {
+  test(`a write, allowed where writing is: ${text}`, () => {
+    assert.equal(verdict(text, 'execute'), 'write')
+    assert.equal(verdict(text, 'request'), 'write')
+    assert.equal(verdict(text, 'query'), 'statement_refused')
+  })
+}
+
+const differing: readonly string[] = [
+  'random()',
+  'RANDOM ()',
+  '"random"()',
+  '[random]/**/()',
+  'abs(random())',
+  'randomblob(4)',
+  'CURRENT_TIMESTAMP',
+  'current_date',
+  'Current_Time',
+  '"current_timestamp"()',
+  'date()',
+  "date('now')",
+  "date('NOW')",
+  "date(' now ')",
+  "datetime('now', '-1 day')",
+  "time('now', 'localtime')",
+  "datetime('2024-01-01', 'localtime')",
+  "datetime('2024-01-01', 'utc')",
+  "unixepoch('subsec')",
+  "unixepoch('subsecond')",
+  'unixepoch()',
+  'julianday(b)',
+  'julianday(?)',
+  "julianday('n' || 'ow')",
+  "strftime('%s')",
+  "strftime('%s', 'now')",
+  "strftime('%s', ?)",
+  "strftime('%s', lower('NOW'))",
+  "timediff('now', '2024-01-01')",
+  'timediff(a, b)',
+  'last_insert_rowid()',
+  'changes()',
+  'total_changes()',
+  'sqlite_version()',
+  'sqlite_source_id()',
+  "sqlite_compileoption_used('x')",
+  'sqlite_compileoption_get(1)',
+  'sqlite_offset(a)',
+  '(SELECT pageno FROM dbstat)',
+  '(SELECT file FROM pragma_database_list)',
+  "(SELECT file FROM 'pragma_database_list')",
+  '(SELECT 1 FROM pragma_compile_options)',
+]
+
+const places: readonly ((expression: string) => string)[] = [
+  (expression) => `INSERT INTO t VALUES (${expression})`,
+  (expression) => `INSERT INTO t SELECT a FROM u ORDER BY ${expression} LIMIT 1`,
+  (expression) => `INSERT INTO t DEFAULT VALUES RETURNING ${expression}`,
+  (expression) => `INSERT INTO t VALUES (1) ON CONFLICT DO UPDATE SET a = ${expression}`,
+  (expression) => `REPLACE INTO t VALUES (${expression})`,
+  (expression) => `UPDATE t SET a = ${expression}`,
+  (expression) => `UPDATE t SET a = 1 WHERE ${expression} > 5`,
+  (expression) => `DELETE FROM t ORDER BY ${expression} LIMIT 1`,
+  (expression) => `WITH x AS (SELECT ${expression}) INSERT INTO t SELECT * FROM x`,
+  (expression) => `CREATE TABLE t (a DEFAULT (${expression}))`,
+  (expression) => `CREATE TABLE t (a, b AS (${expression}))`,
+  (expression) => `CREATE TABLE t (a CHECK (${expression} > 1))`,
+  (expression) => `CREATE TABLE t AS SELECT ${expression}`,
+  (expression) => `CREATE INDEX i ON t (${expression})`,
+  (expression) => `CREATE VIEW v AS SELECT ${expression}`,
+  (expression) => `CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; INSERT INTO u VALUES (${expression}); END`,
+  (expression) => `CREATE TRIGGER r AFTER INSERT ON t WHEN ${expression} BEGIN SELECT 1; END`,
+  (expression) => `ALTER TABLE t ADD COLUMN a DEFAULT (${expression})`,
+]
+
+for (const expression of differing) {
+  test(`would differ between nodes, so refused wherever data is changed: ${expression}`, () => {
+    for (const place of places) {
+      for (const purpose of ['execute', 'request'] as const) {
+        assert.equal(problemOf(place(expression), purpose).code, 'statement_not_deterministic', place(expression))
+      }
+    }
+  })
+}
+
+test('one bad statement refuses the whole text, and the message never holds the text', () => {
+  const secret = 'hunter2'
+  const problem = problemOf(`INSERT INTO t VALUES ('${secret}'); BEGIN; INSERT INTO t VALUES (1)`)
+  assert.equal(problem.code, 'statement_refused')
+  assert.match(problem.message, /^BEGIN is not allowed/)
+  assert(!problem.message.includes(secret))
+})
+
+test('a text of several statements is judged one by one, in order, without the semicolons', () => {
+  const judged = judgeText('INSERT INTO t VALUES (1); SELECT 1 ;', { for: 'request' })
+  assert.deepEqual(judged, {
+    ok: true,
+    value: [
+      { sql: 'INSERT INTO t VALUES (1)', effect: 'write' },
+      { sql: 'SELECT 1 ', effect: 'read' },
+    ],
+  })
+  assert.deepEqual(judgeText(' -- nothing\n;', { for: 'execute' }), { ok: true, value: [] })
+})
+
+test('whatever is put together from dangerous parts, what the gate calls a query changes nothing and opens nothing', () => {
+  const part = fc.constantFrom(
+    'SELECT', 'INSERT INTO t', 'VALUES (1)', 'DELETE FROM t', 'WITH x AS (SELECT 1)', 'EXPLAIN', 'PRAGMA', 'user_version', '= 5', 'ATTACH', "':memory:' AS x",
+    'BEGIN', 'COMMIT', 'DROP TABLE t', 'CREATE TABLE u (a)', '* FROM t', '1', ';', '/*', '*/', '--', '\n', "'", '"', '(', ')', ',', 'RETURNING a', 'ANALYZE', 'REINDEX',
+  ) // prettier-ignore
+  const database = new Database(':memory:')
+  database.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)')
+  const state = (): unknown => [
+    database.inTransaction,
+    database.pragma('database_list'),
+    database.pragma('user_version'),
+    database.pragma('schema_version'),
+    database.prepare('SELECT total_changes(), (SELECT count(*) FROM t)').raw().get(),
+  ]
+  const before = state()
+  let ran = 0
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 7 }), (parts) => {
+      const judged = judgeText(parts.join(' '), { for: 'query' })
+      if (!judged.ok) return
+      for (const { sql } of judged.value) {
+        try {
+          const statement = database.prepare(sql)
+          if (statement.reader) statement.all()
+          else statement.run()
+          ran += 1
+        } catch (error) {
+          if (!(error instanceof Database.SqliteError) && !(error instanceof RangeError)) throw error
+        }
+      }
+      assert.deepEqual(state(), before, parts.join(' '))
+    }),
+    { numRuns: 20_000 },
+  )
+  assert(ran > 100, `only ${ran} statements ran`)
+  database.close()
+})
