@@ -111,8 +111,9 @@ const raftFlags = {
   'raft-log-level': {
     kind: 'log-level',
     group: 'Raft',
-    default: 'WARN',
-    help: `Least severe message of the Raft parts that is logged: ${logLevels.join(', ')}.`,
+    // rqlite's is WARN and covers Raft alone; ours covers the whole program, and restarts, leaders and members must be seen without asking.
+    default: 'INFO',
+    help: `Least severe message that is logged: ${logLevels.join(', ')}.`,
   },
   'raft-heartbeat-timeout': {
     kind: 'duration',
