@@ -52,6 +52,7 @@ function toCalls({ verb, objectRef, responseStatus }: AuditEvent): readonly Audi
   return verb === 'patch' && call.statusCode === 201 ? [call, { ...call, right: right('create', path, apiGroup) }] : [call]
 }
 
-function right(verb: string, resource: string, group: string): Right {
-  return `${verb} ${resource}${group === '' ? '' : `.${group}`}`
+function right(verb: string, path: string, group: string): Right {
+  const [resource = '', subresource] = path.split('/')
+  return `${verb} ${resource}${group === '' ? '' : `.${group}`}${subresource === undefined ? '' : `/${subresource}`}`
 }

@@ -60,10 +60,10 @@ export class ProcessGroup {
     return join(this.#folder, `${name}.log`)
   }
 
-  /** The last lines of a program's log, for an error message. */
-  async logTail(name: string): Promise<string> {
+  /** The last lines of a program's log: as many as an error message can take, if nothing else is said. */
+  async logTail(name: string, lines: number = logLinesShown): Promise<string> {
     const text = await readFile(this.logFile(name), 'utf8').catch(() => '')
-    return text.trimEnd().split('\n').slice(-logLinesShown).join('\n')
+    return text.trimEnd().split('\n').slice(-lines).join('\n')
   }
 
   /** SIGTERM, then SIGKILL for what is still there; resolves when it has ended. */
