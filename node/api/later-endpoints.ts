@@ -7,7 +7,7 @@ const any = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 const rows: readonly (readonly [path: string, methods: readonly string[], permissions: readonly Permission[]])[] = [
   ['/', any, []],
-  ['/console', any, []],
+  ['/console', ['GET', 'HEAD'], ['ui']],
   ['/console/*', ['GET', 'HEAD'], ['ui']],
   ['/db/backup', ['GET'], ['backup']],
   ['/db/load', ['POST'], ['load']],

@@ -58,6 +58,9 @@ function parseParameters(given: readonly unknown[]): Result<Parameters, Refusal>
 }
 
 function parseValue(value: unknown): Result<SqlValue, Refusal> {
+  // JSON can write numbers that no double holds.
+  if (typeof value === 'number' && !Number.isFinite(value))
+    return refuse('unsupported_parameter_type', 'unsupported type number out of range')
   if (value === null || typeof value === 'number' || typeof value === 'bigint') return ok(value)
   if (typeof value === 'boolean') return ok(value ? 1 : 0)
   if (typeof value === 'string') return ok(parseBlobLiteral(value) ?? value)
