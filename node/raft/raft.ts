@@ -38,6 +38,8 @@ export class Raft implements RaftCore {
   constructor(options: RaftOptions) {
     this.#state = initialState(options)
     resetElectionTimer(this.#state)
+    // Nobody else could lead, so there is nobody to wait for.
+    if (isVoter(this.#state) && this.#state.voters.size === 1) this.#state.electionElapsed = this.#state.electionTimeout
   }
 
   step(inputs: readonly Input[]): Output {
