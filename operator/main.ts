@@ -132,7 +132,7 @@ async function lead(signal: AbortSignal): Promise<void> {
     kube,
     ...(configuration.namespace === '' ? {} : { namespace: configuration.namespace }),
     watches: clusterWatches,
-    reconcile: (cluster) => reconciler.reconcile(cluster),
+    reconcile: (cluster) => reconciler.reconcile(cluster, signal),
     clock: systemClock,
     random: Math.random,
     log: log.child({ part: 'controller' }),

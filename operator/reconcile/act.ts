@@ -23,6 +23,8 @@ export interface ActPorts {
   readonly kube: Kube
   readonly credentials: Credentials
   readonly now: () => number
+  /** False once the Lease is lost: another operator may act by now, and nothing more may be written. */
+  readonly mayWrite: () => boolean
 }
 
 export interface Refused {
@@ -34,6 +36,8 @@ export interface Refused {
 export async function act(ports: ActPorts, cluster: Cluster, actions: readonly Action[]): Promise<Result<number, Refused>> {
   for (const action of actions) {
     const object = action.kind === 'apply' ? action.object : stamped(await made(ports, cluster, action))
+    if (!ports.mayWrite())
+      return fail({ object: objectKey(object), problem: { code: 'conflict', message: 'another operator may act by now' } })
     const applied = await ports.kube.apply(object, fieldManager)
     if (!applied.ok) return fail({ object: objectKey(object), problem: applied.problem })
   }

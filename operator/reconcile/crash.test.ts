@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { OwnCredentials } from '../credentials/own-credentials.ts'
+import type { KubeObject } from '../kube/kube.ts'
 import { parseCluster } from '../resource/parse-cluster.ts'
 import { ownedNames } from './observe.ts'
-import { allReady, newWorld, secretOf, textOf } from './test-world.ts'
+import { allReady, clusterRef, newWorld, secretOf, textOf } from './test-world.ts'
 import type { World } from './test-world.ts'
 
 const credentials = new OwnCredentials({ bcryptCost: 4 })
@@ -101,6 +102,21 @@ async function quiet(world: World): Promise<number> {
   await world.pass()
   return world.watched.writes.length - before
 }
+
+test('an operator that lost its Lease in the middle of a pass writes nothing more', async () => {
+  const world = await begin()
+  const lease = new AbortController()
+  const apply = world.watched.kube.apply.bind(world.watched.kube)
+  Object.assign(world.watched.kube, {
+    apply: async (object: KubeObject, manager: string) => {
+      const applied = await apply(object, manager)
+      if (world.watched.writes.length === 3) lease.abort()
+      return applied
+    },
+  })
+  await world.reconciler().reconcile(clusterRef, lease.signal)
+  assert.equal(world.watched.writes.length, 3)
+})
 
 test('what a pass looks for is what a cluster consists of', async () => {
   const world = await begin()

@@ -59,26 +59,27 @@ export class Reconciler {
     this.#ports = ports
   }
 
-  async reconcile(cluster: { readonly namespace: string; readonly name: string }): Promise<ReconcileOutcome> {
+  /** When `signal` aborts, the pass writes nothing more. */
+  async reconcile(cluster: { readonly namespace: string; readonly name: string }, signal?: AbortSignal): Promise<ReconcileOutcome> {
     const ref = { apiVersion: clusterKind.apiVersion, kind: clusterKind.kind, namespace: cluster.namespace, name: cluster.name }
     const found = await this.#ports.kube.get(ref)
     if (!found.ok) return found.problem.code === 'not_found' ? {} : this.#failed(cluster, 'reading the resource', found.problem)
     // Kubernetes deletes what has the resource as its owner.
     if (found.value.metadata.deletionTimestamp !== undefined) return {}
     const parsed = parseCluster(found.value)
-    if (parsed.ok) return this.#pass(found.value, parsed.value)
+    if (parsed.ok) return this.#pass(found.value, parsed.value, () => signal?.aborted !== true)
     const { generation = 0 } = found.value.metadata
     const status = invalidStatus({ issues: parsed.problem, generation, previous: found.value['status'], nowMs: this.#ports.now() })
     this.#ports.report({ kind: 'spec-invalid', cluster, issues: parsed.problem })
     return (await this.#writeStatus(found.value, status)) ?? {}
   }
 
-  async #pass(object: KubeObject, cluster: Cluster): Promise<ReconcileOutcome> {
+  async #pass(object: KubeObject, cluster: Cluster, mayWrite: () => boolean): Promise<ReconcileOutcome> {
     const { kube, installation, now, report } = this.#ports
     const observed = await observe(kube, cluster)
     if (!observed.ok) return this.#failed(cluster, 'reading the objects', observed.problem)
     const planned = plan(observed.value, installation, now())
-    const acted = await act(this.#ports, cluster, planned.actions)
+    const acted = await act({ ...this.#ports, mayWrite }, cluster, planned.actions)
     if (planned.actions.length > 0)
       report({
         kind: 'acted',
@@ -93,6 +94,7 @@ export class Reconciler {
       ? undefined
       : { code: 'ApplyRefused', object: acted.problem.object, message: acted.problem.problem.message }
     const members = await this.#askMembers(observed.value, planned)
+    if (!mayWrite()) return {}
     const status = statusOf({
       cluster,
       plan: planned,
