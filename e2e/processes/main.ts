@@ -19,6 +19,8 @@ const killsWanted = positive('kills', values.kills)
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
 const writers = positive('writers', values.writers)
 const nodes = 3
+// After the last kill the cluster must serve every writer again, by itself.
+const serviceDeadlineMs = 60_000
 const say = (line: string): void => console.log(`e2e:processes: ${line}`)
 
 const startedMs = performance.now()
@@ -99,9 +101,6 @@ async function killAll(cluster: ClusterOfProcesses, random: () => number, histor
     }
   }
 }
-
-// After the last kill the cluster must serve every writer again, by itself.
-const serviceDeadlineMs = 60_000
 
 async function untilEachWrites(history: WriteHistory): Promise<void> {
   const before = history.acknowledgedLast()
