@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { makeEntry, type Entry } from '../raft/entry.ts'
+import type { NodeId } from '../raft/membership.ts'
+import type { HardState } from '../raft/raft-port.ts'
+import { createLog, recoverLog } from './log-recovery.ts'
+import { MemoryDisk } from './memory-disk.ts'
+import { encodeSegmentHeader, segmentHeaderBytes, segmentName } from './segment-format.ts'
+import { SegmentWriter } from './segment-writer.ts'
+
+const logId = Buffer.alloc(16, 7)
+const n1 = 'n1' as NodeId
+const vote: HardState = { term: 3, votedFor: n1 }
+
+function entry(index: number, term = 1, text = `entry ${index}`): Entry {
+  return makeEntry({ index, term, kind: 'command', payload: new TextEncoder().encode(text) })
+}
+
+/** Starts a log on `disk` and writes one frame per batch; gives the length of the last segment after each. */
+function write(disk: MemoryDisk, batches: readonly (readonly Entry[])[], options = { segmentBytesMax: 1 << 20 }): readonly number[] {
+  createLog(disk, logId)
+  const end = { segment: 1, offset: segmentHeaderBytes, frame: 0, hardState: { term: 0, votedFor: undefined } }
+  const writer = new SegmentWriter(disk, { logId, end, ...options })
+  const lengths = batches.map((entries) => {
+    writer.write({ kind: 'persist', hardState: vote, entryCount: entries.length, entries: entries.map(({ bytes }) => bytes) })
+    return writer.end.offset
+  })
+  writer.close()
+  return lengths
+}
+
+function recover(disk: MemoryDisk): string {
+  const recovered = recoverLog(disk, logId)
+  if (!recovered.ok) return recovered.problem.code
+  return `last ${recovered.value.index.last}, term ${recovered.value.end.hardState.term}, cut ${recovered.value.tornBytes}`
+}
+
+const batches = [[entry(1), entry(2)], [entry(3)], [entry(4), entry(5), entry(6)]]
+
+test('a log that was closed or not reads back as it was written: entries, term, vote', () => {
+  const disk = new MemoryDisk()
+  write(disk, batches)
+  const recovered = recoverLog(disk, logId)
+  assert(recovered.ok)
+  assert.equal(recovered.value.index.last, 6)
+  assert.deepEqual(recovered.value.end.hardState, vote)
+})
+
+test('cut at any byte of the last batch, the log loses that batch as a whole and nothing else, and goes on', () => {
+  const disk = new MemoryDisk()
+  const [, before = 0, after = 0] = write(disk, batches)
+  const whole = disk.read(segmentName(1))
+  assert.equal(whole.length, after)
+  for (let length = before; length < after; length += 1) {
+    const cut = new MemoryDisk()
+    cut.put(segmentName(1), whole.subarray(0, length))
+    assert.equal(recover(cut), `last 3, term 3, cut ${length - before}`)
+    assert.equal(cut.read(segmentName(1)).length, before, 'what was torn is gone from the file')
+    assert.equal(recover(cut), 'last 3, term 3, cut 0')
+  }
+})
+
+test('the last batch with its length on disk but any byte of it wrong, or zeros, or rubbish, is torn as well', () => {
+  const disk = new MemoryDisk()
+  const [, before = 0, after = 0] = write(disk, batches)
+  const whole = disk.read(segmentName(1))
+  for (let at = before; at < after; at += 1) {
+    const torn = new MemoryDisk()
+    torn.put(segmentName(1), flipped(whole, at))
+    assert.equal(recover(torn), `last 3, term 3, cut ${after - before}`)
+  }
+  for (const fill of [0, 0xff, 0xd1]) {
+    const torn = new MemoryDisk()
+    torn.put(segmentName(1), Buffer.concat([whole.subarray(0, before), Buffer.alloc(after - before + 100, fill)]))
+    assert.equal(recover(torn), `last 3, term 3, cut ${after - before + 100}`)
+  }
+})
+
+test('any byte wrong in an earlier batch is corruption: the log does not open, says where, and is left as it is', () => {
+  const disk = new MemoryDisk()
+  const [, before = 0] = write(disk, batches)
+  const whole = disk.read(segmentName(1))
+  for (let at = segmentHeaderBytes; at < before; at += 1) {
+    const rotten = new MemoryDisk()
+    const bytes = flipped(whole, at)
+    rotten.put(segmentName(1), bytes)
+    const recovered = recoverLog(rotten, logId)
+    assert(!recovered.ok, `byte ${at}`)
+    assert.equal(recovered.problem.code, 'log_corrupt')
+    assert.match(recovered.problem.message, /segment 0000000001\.segment, offset \d+/)
+    assert.deepEqual(rotten.read(segmentName(1)), Uint8Array.from(bytes))
+  }
+})
+
+test('any byte wrong in the header of the first segment is corruption, or another log', () => {
+  const disk = new MemoryDisk()
+  write(disk, batches)
+  const whole = disk.read(segmentName(1))
+  for (let at = 0; at < segmentHeaderBytes; at += 1) {
+    const rotten = new MemoryDisk()
+    rotten.put(segmentName(1), flipped(whole, at))
+    assert.equal(recover(rotten), 'log_corrupt', `byte ${at}`)
+  }
+  const other = new MemoryDisk()
+  const header = encodeSegmentHeader(Buffer.alloc(16, 8), { segment: 1, firstFrame: 1, base: { index: 0, term: 0 } })
+  other.put(segmentName(1), Buffer.concat([header, whole.subarray(segmentHeaderBytes)]))
+  assert.equal(recover(other), 'log_of_another_node')
+})
+
+test('after an orderly end, or after being opened again, damage to the last batch is corruption: it had been synced', () => {
+  for (const kind of ['closed', 'opened'] as const) {
+    const disk = new MemoryDisk()
+    const [, before = 0, after = 0] = write(disk, batches)
+    const recovered = recoverLog(disk, logId)
+    assert(recovered.ok)
+    const writer = new SegmentWriter(disk, { logId, end: recovered.value.end, segmentBytesMax: 1 << 20 })
+    writer.write({ kind, hardState: vote, entryCount: 0, entries: [] })
+    writer.close()
+    const whole = disk.read(segmentName(1))
+    for (let at = before; at < after; at += 1) {
+      const rotten = new MemoryDisk()
+      rotten.put(segmentName(1), flipped(whole, at))
+      assert.equal(recover(rotten), 'log_corrupt')
+    }
+  }
+})
+
+test('damage at the end of a segment that has a successor is corruption, a cut there as well', () => {
+  const disk = new MemoryDisk()
+  write(disk, batches, { segmentBytesMax: 100 })
+  assert.deepEqual(disk.names(), [1, 2, 3].map(segmentName))
+  assert.equal(recover(disk), 'last 6, term 3, cut 0')
+  for (const segment of [1, 2]) {
+    const whole = disk.read(segmentName(segment))
+    for (let length = 0; length < whole.length; length += 1) {
+      const rotten = disk.copy()
+      rotten.put(segmentName(segment), whole.subarray(0, length))
+      assert.equal(recover(rotten), 'log_corrupt', `segment ${segment} cut at ${length}`)
+    }
+  }
+})
+
+test('a segment that was being begun when the power failed is removed; the log ends with the one before it', () => {
+  const disk = new MemoryDisk()
+  write(disk, batches, { segmentBytesMax: 100 })
+  const header = encodeSegmentHeader(logId, { segment: 4, firstFrame: 4, base: { index: 0, term: 0 } })
+  for (let length = 0; length < segmentHeaderBytes; length += 1) {
+    const torn = disk.copy()
+    torn.put(segmentName(4), header.subarray(0, length))
+    assert.equal(recover(torn), `last 6, term 3, cut ${length}`)
+    assert.deepEqual(torn.names(), [1, 2, 3].map(segmentName))
+  }
+  const whole = disk.copy()
+  whole.put(segmentName(4), header)
+  assert.equal(recover(whole), 'last 6, term 3, cut 0')
+})
+
+test('a damaged header of a later segment that holds a frame is corruption', () => {
+  const disk = new MemoryDisk()
+  write(disk, batches, { segmentBytesMax: 100 })
+  const whole = disk.read(segmentName(3))
+  for (let at = 0; at < segmentHeaderBytes; at += 1) {
+    const rotten = disk.copy()
+    rotten.put(segmentName(3), flipped(whole, at))
+    assert.equal(recover(rotten), 'log_corrupt')
+  }
+})
+
+test('a missing segment, at the beginning or in between, is corruption; no segment at all is a missing log', () => {
+  const disk = new MemoryDisk()
+  write(disk, batches, { segmentBytesMax: 100 })
+  for (const segment of [1, 2]) {
+    const holed = disk.copy()
+    holed.remove(segmentName(segment))
+    assert.equal(recover(holed), 'log_corrupt')
+  }
+  assert.equal(recover(new MemoryDisk()), 'log_missing')
+})
+
+test('a valid frame of another place, another segment or another log is never taken for this one', () => {
+  const disk = new MemoryDisk()
+  const [first = 0, second = 0] = write(disk, batches)
+  const whole = Buffer.from(disk.read(segmentName(1)))
+  // The first frame copied over the third: valid bytes, wrong place.
+  const misplaced = new MemoryDisk()
+  misplaced.put(segmentName(1), Buffer.concat([whole.subarray(0, second), whole.subarray(segmentHeaderBytes, first)]))
+  assert.equal(recover(misplaced), `last 3, term 3, cut ${first - segmentHeaderBytes}`)
+  // A frame is missing in between, the bytes behind it moved up.
+  const shifted = new MemoryDisk()
+  shifted.put(segmentName(1), Buffer.concat([whole.subarray(0, first), whole.subarray(second)]))
+  assert.equal(recover(shifted), `last 2, term 3, cut ${whole.length - second}`)
+  // The tail of an older file that a file system gave us again.
+  const other = new MemoryDisk()
+  createLog(other, Buffer.alloc(16, 9))
+  const end = { segment: 1, offset: segmentHeaderBytes, frame: 0, hardState: vote }
+  const writer = new SegmentWriter(other, { logId: Buffer.alloc(16, 9), end, segmentBytesMax: 1 << 20 })
+  for (const entries of batches)
+    writer.write({ kind: 'persist', hardState: vote, entryCount: entries.length, entries: entries.map(({ bytes }) => bytes) })
+  const stale = new MemoryDisk()
+  stale.put(segmentName(1), Buffer.concat([whole.subarray(0, second), Buffer.from(other.read(segmentName(1))).subarray(second)]))
+  assert.equal(recover(stale), `last 3, term 3, cut ${whole.length - second}`)
+})
+
+test('a payload that looks like a frame cannot make a torn tail look like corruption: it cannot know the seed', () => {
+  const disk = new MemoryDisk()
+  const forged = new MemoryDisk()
+  write(forged, [[entry(1)]])
+  const payload = forged.read(segmentName(1)).slice(segmentHeaderBytes)
+  const [before = 0, after = 0] = write(disk, [[entry(1)], [makeEntry({ index: 2, term: 1, kind: 'command', payload })]])
+  const torn = new MemoryDisk()
+  torn.put(segmentName(1), flipped(disk.read(segmentName(1)), before + 10))
+  assert.equal(recover(torn), `last 1, term 3, cut ${after - before}`)
+})
+
+test('entries that replace others win after recovery, whatever frame they came in', () => {
+  const disk = new MemoryDisk()
+  write(disk, [[entry(1), entry(2), entry(3)], [entry(2, 2)], [entry(3, 2), entry(3, 3), entry(4, 3)]])
+  const recovered = recoverLog(disk, logId)
+  assert(recovered.ok)
+  assert.deepEqual(
+    [1, 2, 3, 4].map((index) => recovered.value.index.termAt(index)),
+    [1, 2, 3, 3],
+  )
+})
+
+test('a disk that refuses a write or a sync is told, not tried again', () => {
+  for (const failure of ['write', 'sync'] as const) {
+    const disk = new MemoryDisk()
+    write(disk, batches)
+    const recovered = recoverLog(disk, logId)
+    assert(recovered.ok)
+    const writer = new SegmentWriter(disk, { logId, end: recovered.value.end, segmentBytesMax: 1 << 20 })
+    disk.failNext(failure)
+    assert.throws(() => writer.write({ kind: 'persist', hardState: vote, entryCount: 0, entries: [] }), /EIO/)
+  }
+})
+
+test('what was never synced may be lost, torn or reordered at a power failure: what was acknowledged stays', () => {
+  for (let seed = 1; seed <= 300; seed += 1) {
+    const disk = new MemoryDisk()
+    write(disk, batches, { segmentBytesMax: seed % 2 === 0 ? 200 : 1 << 20 })
+    const recovered = recoverLog(disk, logId)
+    assert(recovered.ok)
+    const writer = new SegmentWriter(disk, { logId, end: recovered.value.end, segmentBytesMax: 1 << 20 })
+    disk.holdSyncs()
+    const entries = Array.from({ length: 20 }, (_, n) => entry(7 + n, 3, 'x'.repeat(200)))
+    writer.write({
+      kind: 'persist',
+      hardState: { term: 9, votedFor: undefined },
+      entryCount: 20,
+      entries: entries.map(({ bytes }) => bytes),
+    })
+    disk.powerFailure(seed)
+    const after = recoverLog(disk, logId)
+    assert(after.ok, 'a torn write is never corruption')
+    const { index, end } = after.value
+    assert(index.last === 6 || index.last === 26, `${index.last}`)
+    assert.equal(end.hardState.term, index.last === 6 ? 3 : 9)
+  }
+})
+
+function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  const copy = Uint8Array.from(bytes)
+  copy[at]! ^= 0x10
+  return copy
+}

@@ -1,0 +1,115 @@
+// For the tests of the state machine: one on a database in a temporary directory, and short ways to write commands and read what is stored.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { encodeCommand } from '../command/command-codec.ts'
+import type { Command, CommandOutcome, SqlValue, StatementResult } from '../command/command.ts'
+import { makeEntry, type Entry } from '../raft/entry.ts'
+import type { FatalProblem } from './fatal.ts'
+import { SqliteStateMachine } from './sqlite-state-machine.ts'
+import { openWriteConnection } from './write-connection.ts'
+
+export type ShortStatement = string | readonly [sql: string, ...values: SqlValue[]]
+
+export function command(statements: readonly ShortStatement[], options: Partial<Pick<Command, 'kind' | 'transaction'>> = {}): Command {
+  return {
+    kind: options.kind ?? 'execute',
+    transaction: options.transaction ?? false,
+    statements: statements.map((statement) => {
+      const [sql, ...values] = typeof statement === 'string' ? [statement] : statement
+      return { sql, parameters: { kind: 'positional', values } }
+    }),
+    proposedAtMs: 0,
+    seed: 0,
+  }
+}
+
+export function logOf(commands: readonly Command[], from = 1): readonly Entry[] {
+  return commands.map((one, at) => makeEntry({ index: from + at, term: 1, kind: 'command', payload: encodeCommand(one) }))
+}
+
+export class TestMachine {
+  readonly path: string
+  readonly fatal: FatalProblem[] = []
+  readonly #directory: string
+  readonly #foreignKeys: boolean
+  machine: SqliteStateMachine
+  #outcomes = new Map<number, CommandOutcome>()
+
+  constructor(options: { readonly foreignKeys: boolean } = { foreignKeys: false }) {
+    this.#directory = mkdtempSync(join(tmpdir(), 'state-machine-'))
+    this.#foreignKeys = options.foreignKeys
+    this.path = join(this.#directory, 'db.sqlite')
+    writeFileSync(this.path, '')
+    this.machine = this.#open()
+  }
+
+  #open(): SqliteStateMachine {
+    const database = openWriteConnection(this.path, { foreignKeys: this.#foreignKeys })
+    const machine = new SqliteStateMachine(database, { onFatal: (problem) => this.fatal.push(problem) })
+    machine.onApplied((applied) => {
+      for (const { index, outcome } of applied) if (outcome !== undefined) this.#outcomes.set(index, outcome as CommandOutcome)
+    })
+    return machine
+  }
+
+  async reopen(): Promise<void> {
+    await this.machine.close()
+    this.machine = this.#open()
+  }
+
+  /** Applies the entries in groups of the given sizes, the last of them over and over. */
+  async apply(entries: readonly Entry[], sizes: readonly number[] = [entries.length]): Promise<void> {
+    let at = 0
+    for (let turn = 0; at < entries.length; turn += 1) {
+      const size = sizes[Math.min(turn, sizes.length - 1)] ?? 1
+      this.machine.apply(entries.slice(at, at + size))
+      await Promise.resolve() // the listener hears of it after the turn
+      at += size
+    }
+  }
+
+  /** Applies one command and gives its results without the times. */
+  async run(
+    statements: readonly ShortStatement[],
+    options: Partial<Pick<Command, 'kind' | 'transaction'>> = {},
+  ): Promise<readonly unknown[]> {
+    const index = this.machine.appliedIndex + 1
+    await this.apply(logOf([command(statements, options)], index))
+    return this.results(index)
+  }
+
+  results(index: number): readonly unknown[] {
+    return (this.#outcomes.get(index)?.results ?? []).map(withoutTime)
+  }
+
+  /** Rows of a query, read by a connection of its own. */
+  rows(sql: string): unknown[] {
+    const database = new Database(this.path, { readonly: true })
+    try {
+      return database.prepare(sql).raw().all()
+    } finally {
+      database.close()
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await this.machine.close()
+    rmSync(this.#directory, { recursive: true })
+  }
+}
+
+export function withoutTime(result: StatementResult): unknown {
+  const { seconds, ...rest } = result
+  if (!(seconds >= 0)) throw new Error('a result says how long it took')
+  return rest
+}
+
+export function written(lastInsertId: number | bigint, rowsAffected: number): unknown {
+  return { kind: 'written', lastInsertId: BigInt(lastInsertId), rowsAffected }
+}
+
+export function failed(message: string): unknown {
+  return { kind: 'error', message }
+}
