@@ -2,7 +2,7 @@
 import type { Named } from './names.ts'
 
 export const clusterLabel = 'securesql.dev/cluster'
-export const roleLabel = 'securesql.dev/role'
+const roleLabel = 'securesql.dev/role'
 /** On Secrets: what it holds. */
 export const secretLabel = 'securesql.dev/secret'
 /** How the operator's own pods are found by the policies that let it in. */
