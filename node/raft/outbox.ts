@@ -7,10 +7,13 @@ import type { NodeId } from './membership.ts'
 import type { Message, Parcel } from './message.ts'
 import type { HardState, Output, Persist, RaftEvent, RefusalCode } from './raft-port.ts'
 
-/** What waits for the disk. `campaign`: the candidate's own vote and its requests to the others. */
+/**
+ * What waits for the disk. `campaign`: the candidate's own vote and its requests to the others; writes reach the disk in order, so when its new term is there, the log
+ * that it stands with is, too.
+ */
 export type Promised =
   | { readonly kind: 'send'; readonly term: number; readonly logIndex: number; readonly parcel: Parcel }
-  | { readonly kind: 'campaign'; readonly term: number; readonly logIndex: number }
+  | { readonly kind: 'campaign'; readonly term: number }
 
 export class Outbox {
   readonly #log: RaftLog
@@ -36,15 +39,9 @@ export class Outbox {
     this.#send.push({ to, message })
   }
 
-  /** Comes true when the newest term and vote, and the log up to `logIndex` (0: none of it), are on disk. */
+  /** Comes true when the newest term and vote, and for a message the log up to `logIndex` (0: none of it), are on disk. */
   promise(promised: Promised): void {
     this.#promised.push(promised)
-  }
-
-  /** The candidate is none any more: it asks for nothing, and the log that it stood with may be replaced in this very step. */
-  withdrawCampaign(): void {
-    this.#promised = this.#promised.filter((promised) => promised.kind !== 'campaign')
-    this.#held = this.#held.filter((item) => item.promised.kind !== 'campaign')
   }
 
   hardStateChanged(): void {
@@ -116,7 +113,8 @@ export class Outbox {
   #settlePromises(term: number): void {
     for (const promised of this.#promised) {
       if (promised.term !== term) continue
-      const sequence = Math.max(this.#log.sequenceCovering(promised.logIndex) ?? 0, this.#hardStateSequence)
+      const logIndex = promised.kind === 'send' ? promised.logIndex : 0
+      const sequence = Math.max(this.#log.sequenceCovering(logIndex) ?? 0, this.#hardStateSequence)
       if (sequence > this.#durableSequence) {
         this.#held.push({ sequence, promised })
         continue

@@ -41,7 +41,7 @@ export function becomeCandidate(state: RaftState, how: { readonly transfer: bool
   state.role = { kind: 'candidate', votes: new Map(), transfer: how.transfer }
   resetElectionTimer(state)
   state.out.event({ kind: 'became-candidate', term: state.term })
-  state.out.promise({ kind: 'campaign', term: state.term, logIndex: state.log.lastIndex })
+  state.out.promise({ kind: 'campaign', term: state.term })
 }
 
 /** The caller appends the noop that opens the term, at `firstIndex`. */
@@ -88,7 +88,6 @@ function enterTerm(state: RaftState, term: number, votedFor: NodeId | undefined)
 
 function leaveRole(state: RaftState, why: SteppingDown): void {
   if (isFollowing(state.role)) state.forwardedReads.refuseAll('leadership_lost')
-  if (state.role.kind === 'candidate') state.out.withdrawCampaign()
   if (state.role.kind !== 'leader') return
   refuseReads(state, state.role)
   state.out.event({ kind: 'stepped-down', term: state.term, why })

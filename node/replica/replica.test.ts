@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Entry } from '../raft/entry.ts'
 import type { Membership, NodeId } from '../raft/membership.ts'
 import { ManualClock } from './manual-clock.ts'
 import { MemoryDisk, MemoryLogStore } from './memory-log-store.ts'
@@ -146,6 +147,33 @@ test('a read barrier holds on every node until the latest acknowledged write is 
     const barrier = await world.answer(world.at(id).readBarrier({ timeoutMs }))
     assert.equal(barrier.ok, true)
     assert.equal(world.commands(id).at(-1), `before ${id}`)
+  }
+})
+
+test('a read barrier waits for a state machine that lags behind, on the leader and on a follower', async () => {
+  for (const which of ['leader', 'follower']) {
+    const world = new World()
+    const leader = world.leader()
+    const reader = which === 'leader' ? leader : ids.find((id) => id !== leader)!
+    const node = world.nodes.get(reader)!
+    const held: (readonly Entry[])[] = []
+    const apply = node.machine.apply.bind(node.machine)
+    node.machine.apply = (entries) => void held.push(entries)
+    const written = world.at(leader).propose(Buffer.from('a'), { timeoutMs })
+    world.clock.advance(300)
+    const seen: string[] = []
+    const barrier = world
+      .at(reader)
+      .readBarrier({ timeoutMs })
+      .then((answer) => seen.push(answer.ok ? 'read' : answer.problem.code))
+    world.clock.advance(300)
+    await Promise.resolve()
+    assert.deepEqual([seen, world.commands(reader)], [[], []], which)
+    node.machine.apply = apply
+    for (const entries of held) apply(entries)
+    await world.answer(barrier)
+    assert.deepEqual([seen, world.commands(reader)], [['read'], ['a']], which)
+    await world.answer(written)
   }
 })
 
