@@ -42,6 +42,8 @@ export class ForwardLink {
   #dialling: Promise<Result<Live, DialProblem>> | undefined
   #live: Live | undefined
   #nextId = 1
+  /** Counts the calls of `renew`: a dial that began before one is not for new requests. */
+  #renewals = 0
   #isClosed = false
 
   constructor(member: Member, options: ForwardLinkOptions) {
@@ -80,9 +82,15 @@ export class ForwardLink {
     const live = this.#live
     this.#live = undefined
     this.#dialling = undefined
+    this.#renewals += 1
     if (live === undefined) return
+    if (live.pending.size === 0) live.framed.close('renewed')
+    else this.#leave(live)
+  }
+
+  /** It answers what it has been sent, and ends then. */
+  #leave(live: Live): void {
     live.isLeaving = true
-    if (live.pending.size === 0) return live.framed.close('renewed')
     const cancel = this.#options.clock.after(farewellMsMax, () => live.framed.close('renewed'))
     live.framed.socket.once('close', cancel)
   }
@@ -101,9 +109,10 @@ export class ForwardLink {
 
   async #dial(): Promise<Result<Live, DialProblem>> {
     const member = this.#member
+    const renewals = this.#renewals
     const call = { address: member.raftAddress, purpose: 'forward', member, timeoutMs: dialMsMax } as const
     const answered = await this.#options.dial(call)
-    const isWanted = !this.#isClosed && this.#member === member
+    const isWanted = !this.#isClosed && this.#renewals === renewals
     if (isWanted) this.#dialling = undefined
     if (!answered.ok) {
       this.#options.onEvent({ kind: 'dial-failed', id: member.id, purpose: 'forward', problem: answered.problem })
@@ -111,7 +120,8 @@ export class ForwardLink {
     }
     const live = this.#begin(answered.value)
     if (isWanted) this.#live = live
-    else live.isLeaving = true
+    else if (this.#isClosed) live.framed.close('link_closed')
+    else this.#leave(live)
     return ok(live)
   }
 

@@ -4,7 +4,7 @@ import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { z } from 'zod'
 import { fail, ok, type Result } from '../../runtime/result.ts'
-import { parseHostPort } from './host-port.ts'
+import { parseHostPort } from '../../contract/host-port.ts'
 import type { Credentials } from './join-words.ts'
 
 export type JoinAddress =
@@ -30,7 +30,7 @@ const nodesSchema = z.record(z.string(), z.looseObject({ addr: z.string().min(1)
 export function parseJoinAddress(text: string): Result<JoinAddress, JoinAddressProblem> {
   if (!text.includes('://')) {
     const address = parseHostPort(text)
-    return address === undefined || address.port === 0 ? malformed(text) : ok({ kind: 'raft', address: text })
+    return address.ok && address.value.port > 0 ? ok({ kind: 'raft', address: text }) : malformed(text)
   }
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:') || url.pathname !== '/' || url.search !== '')

@@ -17,7 +17,7 @@ import { notifyAnswerer, proposeAnswerer } from './formation-server.ts'
 import { ForwardServer } from './forward-server.ts'
 import { Forwarding } from './forwarding.ts'
 import type { Purpose } from './hello.ts'
-import { formatHostPort, type HostPort } from './host-port.ts'
+import { formatHostPort, isUnspecified, type HostPort } from '../../contract/host-port.ts'
 import { parseJoinAddress, type ApiTrust, type JoinAddress, type JoinAddressProblem } from './join-address.ts'
 import type { JoinAuthorizer } from './join-authorizer.ts'
 import { joinAnswerer } from './join-server.ts'
@@ -142,7 +142,7 @@ function assemble(options: OpenPeersOptions): Parts {
     return answerer === undefined ? admitted.framed.close('not_ready') : serve({ answerer, caller: admitted })
   }
   const vouch = (hello: { readonly nodeId: LocalNode['nodeId'] }): Promise<void> => vouching.about(hello.nodeId)
-  const listener = new PeerListener({ local, bind: options.addresses.bind, admit, vouch, onEvent })
+  const listener = new PeerListener({ local, bind: options.addresses.bind, admit, vouch, clock, onEvent })
   return { local, directory, dial, transport, forwarding, forwardServer, listener, answerers }
 }
 
@@ -267,7 +267,7 @@ class OpenPeers implements Peers {
 function selfRecord(options: OpenPeersOptions, bound: HostPort): NodeRecord {
   const { identity, addresses } = options
   // Nobody can dial "every interface".
-  const host = bound.host === '0.0.0.0' || bound.host === '::' || bound.host === '' ? 'localhost' : bound.host
-  const raftAddress = addresses.raftAddress ?? formatHostPort(host, bound.port)
+  const host = isUnspecified(bound) ? 'localhost' : bound.host
+  const raftAddress = addresses.raftAddress ?? formatHostPort({ host, port: bound.port })
   return { id: identity.nodeId, incarnation: identity.incarnation, raftAddress, apiUrl: addresses.apiUrl }
 }

@@ -20,7 +20,7 @@ import {
   type Purpose,
   type Welcome,
 } from './hello.ts'
-import { parseHostPort } from './host-port.ts'
+import { parseHostPort } from '../../contract/host-port.ts'
 import type { LocalNode } from './local-node.ts'
 import { applicationProtocol, channelOf, clientOptions, usesOurCertificate } from './peer-tls.ts'
 
@@ -66,8 +66,9 @@ export type Dial = (call: Call) => Promise<Result<Answered, DialProblem>>
 
 export function makeDial(local: LocalNode): Dial {
   return (call) => {
-    const address = parseHostPort(call.address)
-    if (address === undefined || address.port === 0) return Promise.resolve(problem(call, 'address_malformed', 'is not host:port'))
+    const parsed = parseHostPort(call.address)
+    const address = parsed.ok && parsed.value.port > 0 ? parsed.value : undefined
+    if (address === undefined) return Promise.resolve(problem(call, 'address_malformed', 'is not host:port'))
     const host = address.host === '' ? 'localhost' : address.host
     return new Promise((resolve) => new Dialling(local, call, resolve).start(host, address.port))
   }

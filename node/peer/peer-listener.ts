@@ -4,6 +4,7 @@ import { createServer as createTcpServer, type AddressInfo, type Server, type So
 import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls'
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { Member } from '../raft/membership.ts'
+import type { Clock } from '../replica/clock.ts'
 import { FramedSocket } from './framed-socket.ts'
 import { frameTypes, type Frame } from './frame.ts'
 import {
@@ -19,7 +20,7 @@ import {
   type Hello,
   type HelloRefusal,
 } from './hello.ts'
-import { formatHostPort, type HostPort } from './host-port.ts'
+import { formatHostPort, type HostPort } from '../../contract/host-port.ts'
 import type { LocalNode } from './local-node.ts'
 import type { ListenerRefusal, PeerEvent } from './peer-event.ts'
 import { applicationProtocol, channelOf, handshakeMsMax, hasCommonName, isStillTrusted, serverOptions, trustedRoots } from './peer-tls.ts'
@@ -42,6 +43,7 @@ export interface PeerListenerOptions {
   readonly admit: (admitted: Admitted) => void
   /** A caller that is no member to our knowledge: may be one by an entry that this node has not applied yet. */
   readonly vouch: (hello: Hello) => Promise<void>
+  readonly clock: Clock
   readonly onEvent: (event: PeerEvent) => void
 }
 
@@ -56,8 +58,7 @@ export const strangersMax = 256
 
 interface Stranger {
   readonly host: string
-  readonly raw: Socket
-  readonly timer: NodeJS.Timeout
+  readonly stopTimer: () => void
 }
 
 export class PeerListener {
@@ -101,10 +102,7 @@ export class PeerListener {
     const { tls } = this.#options.local
     if (tls === undefined || this.#tlsServer === undefined) return
     this.#tlsServer.setSecureContext(serverOptions(tls.material(), tls.rules))
-    if (!tls.rules.verifyClient) return
-    const roots = trustedRoots(tls.material())
-    for (const framed of this.#open)
-      if (framed.socket instanceof TLSSocket && !isStillTrusted(framed.socket, roots)) framed.close('ca_removed')
+    for (const framed of this.#open) if (!this.#isTrusted(framed)) framed.close('ca_removed')
   }
 
   async close(): Promise<void> {
@@ -124,11 +122,11 @@ export class PeerListener {
       return
     }
     this.#raw.add(raw)
-    const timer = setTimeout(() => {
+    const stopTimer = this.#options.clock.after(handshakeMsMax, () => {
       this.#refused('hello_late', { remoteAddress })
       raw.destroy()
-    }, handshakeMsMax)
-    this.#strangers.set(remoteAddress, { host, raw, timer })
+    })
+    this.#strangers.set(remoteAddress, { host, stopTimer })
     raw.on('error', () => {}) // 'close' follows and says all
     raw.once('close', () => {
       this.#raw.delete(raw)
@@ -136,8 +134,14 @@ export class PeerListener {
     })
   }
 
+  #isTrusted({ socket }: FramedSocket): boolean {
+    const { tls } = this.#options.local
+    if (tls?.rules.verifyClient !== true) return true
+    return socket instanceof TLSSocket && isStillTrusted(socket, trustedRoots(tls.material()))
+  }
+
   #noStranger(remoteAddress: string): void {
-    clearTimeout(this.#strangers.get(remoteAddress)?.timer)
+    this.#strangers.get(remoteAddress)?.stopTimer()
     this.#strangers.delete(remoteAddress)
   }
 
@@ -149,6 +153,8 @@ export class PeerListener {
       onClose: () => this.#open.delete(framed),
     })
     this.#open.add(framed)
+    // The CAs may have changed while the handshake was under way.
+    if (!this.#isTrusted(framed)) return framed.close('ca_removed')
     if (socket instanceof TLSSocket && socket.alpnProtocol !== applicationProtocol) {
       this.#refused('hello_malformed', { remoteAddress, detail: 'another application protocol' })
       framed.close('another_protocol')
@@ -193,6 +199,8 @@ export class PeerListener {
     if (framed.isClosed || framed.socket.destroyed) return
     if (refusal !== undefined) {
       this.#refused(refusal, { remoteAddress, nodeId: hello.nodeId })
+      // Whatever it says now, it has had its answer.
+      framed.become({ frameBytesMax: helloBytesMax, onFrame: () => framed.close(refusal), onClose: () => this.#open.delete(framed) })
       framed.write(frameTypes.refusal, [encodeRefusal(refusal)])
       return framed.end(refusal)
     }
@@ -242,11 +250,11 @@ function channelFor(framed: FramedSocket): Uint8Array {
 }
 
 function addressOf(socket: Socket): string {
-  return formatHostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0)
+  return formatHostPort({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
 }
 
 function cannotListen(error: NodeJS.ErrnoException, bind: HostPort): ListenProblem {
-  const address = formatHostPort(bind.host, bind.port)
+  const address = formatHostPort(bind)
   return error.code === 'EADDRINUSE'
     ? { code: 'address_in_use', message: `${address} is in use by another program` }
     : { code: 'address_unusable', message: `cannot listen on ${address} (${error.code ?? 'unknown error'})` }

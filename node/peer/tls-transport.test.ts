@@ -1,4 +1,4 @@
-import { transportContract, type TransportUnderTest } from '../replica/transport-contract.ts'
+import { transportContract, type TransportNode, type TransportUnderTest } from '../replica/transport-contract.ts'
 import { membershipOf, startTestNode, type TestNode, type TestNodeChanges } from './test-peers.ts'
 
 async function make(changes: TestNodeChanges): Promise<TransportUnderTest> {
@@ -6,10 +6,6 @@ async function make(changes: TestNodeChanges): Promise<TransportUnderTest> {
   const [a, b, outsider] = nodes as [TestNode, TestNode, TestNode]
   const membership = membershipOf([a, b])
   for (const { identity } of nodes) identity.cluster = { clusterId: 'c', members: membership, origin: 'formed' }
-  const under = (node: TestNode): { id: TestNode['identity']['nodeId']; transport: TestNode['peers']['transport'] } => ({
-    id: node.identity.nodeId,
-    transport: node.peers.transport,
-  })
   return {
     a: under(a),
     b: under(b),
@@ -19,6 +15,10 @@ async function make(changes: TestNodeChanges): Promise<TransportUnderTest> {
     stopB: () => b.close(),
     dispose: async () => void (await Promise.all(nodes.map((node) => node.close()))),
   }
+}
+
+function under({ identity, peers }: TestNode): TransportNode {
+  return { id: identity.nodeId, transport: peers.transport }
 }
 
 transportContract('TLS transport', () => make({}))
