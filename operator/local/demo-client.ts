@@ -71,16 +71,20 @@ function jsonOrText(answer: string): unknown {
 /** How a TLS connection that sends nothing ends. `open`: it was still there after `forMs`. */
 export type ConnectionEnd = { readonly kind: 'open' } | { readonly kind: 'refused'; readonly reason: string }
 
-/** Connects without a certificate, or with the given one, and waits. In TLS 1.3 a client believes to be connected before the server has looked at its certificate:
- * only what comes afterwards tells. */
-export function connectAndWait(
-  endpoint: Endpoint,
-  certificate: { readonly cert?: string; readonly key?: string },
-  forMs: number,
-): Promise<ConnectionEnd> {
+export interface CallerTls {
+  readonly cert?: string
+  readonly key?: string
+  /** Application protocol (ALPN) to ask for. */
+  readonly protocol?: string
+}
+
+/** Connects as `caller`, sends nothing, and waits. In TLS 1.3 a client believes to be connected before the server has looked at its certificate: only what comes
+ * afterwards tells. */
+export function connectAndWait(endpoint: Endpoint, { protocol, ...certificate }: CallerTls, forMs: number): Promise<ConnectionEnd> {
   return new Promise((resolve) => {
     // Whether the *server* is genuine is not the question here, and nothing is sent.
-    const socket = connect({ ...endpoint, ...certificate, rejectUnauthorized: false })
+    const asked = protocol === undefined ? {} : { ALPNProtocols: [protocol] }
+    const socket = connect({ ...endpoint, ...certificate, ...asked, rejectUnauthorized: false })
     const end = (result: ConnectionEnd): void => {
       clearTimeout(timer)
       socket.destroy()

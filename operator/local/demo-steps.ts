@@ -27,6 +27,8 @@ const readyWithinMs = 15_000
 const waitMs = 30_000
 /** Rows that must be acknowledged before and after the leader is killed. */
 const rowsUnderFire = 10
+/** What members ask for when they connect to each other: without it even their own certificate opens nothing. */
+const raftProtocol = 'securesql-node'
 /** How long a connection that should not be refused is watched. */
 const openForMs = 500
 
@@ -121,9 +123,9 @@ async function raftPortRefused({ world }: DemoRun): Promise<string> {
     cert: await world.secretText(secret, 'tls.crt'),
     key: await world.secretText(secret, 'tls.key'),
   })
-  const without = await connectAndWait(endpoint, {}, waitMs)
-  const foreign = await connectAndWait(endpoint, await pair(apiTlsSecret), waitMs)
-  const member = await connectAndWait(endpoint, await pair(nodeTlsSecret), openForMs)
+  const without = await connectAndWait(endpoint, { protocol: raftProtocol }, waitMs)
+  const foreign = await connectAndWait(endpoint, { ...(await pair(apiTlsSecret)), protocol: raftProtocol }, waitMs)
+  const member = await connectAndWait(endpoint, { ...(await pair(nodeTlsSecret)), protocol: raftProtocol }, openForMs)
   assert.equal(without.kind, 'refused')
   assert.equal(foreign.kind, 'refused')
   assert.equal(member.kind, 'open')
