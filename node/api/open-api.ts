@@ -24,7 +24,7 @@ import type { Reader } from './reader.ts'
 
 export interface ApiOptions {
   readonly listen: HostPort
-  /** Undefined: plain HTTP, as rqlite without `-http-cert`. */
+  /** Undefined: plain HTTP, as rqlite without `-http-cert`; the configuration has warned of it. */
   readonly tls: ApiTls | undefined
   readonly access: Access
   readonly view: NodeView
@@ -54,12 +54,6 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
   const endpoints = endpointsOf(parts)
   const service = new ApiService(parts, endpoints)
   const front = new HttpFront(parts, service, endpoints)
-  if (options.tls === undefined) {
-    logger.warn(
-      { part: 'api' },
-      'THE API IS PLAIN HTTP: passwords and data cross the network readable by anyone; give -http-cert and -http-key',
-    )
-  }
   const server = new ApiServer({
     tls: options.tls,
     limits,
