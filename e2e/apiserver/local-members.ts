@@ -62,10 +62,14 @@ export async function startLocalMembers(options: LocalMembersOptions): Promise<L
     random: Math.random,
     log: log.child({ part: 'kubelet' }),
   })
+  // Whatever way the suite ends: its members may not run on.
+  const killNow = (): void => kubelet.killNow()
+  process.once('exit', killNow)
   const operator = startOperator(options, addresses, log)
   const close = async (): Promise<void> => {
     await operator.close()
     await kubelet.close()
+    process.off('exit', killNow)
     kube.close()
   }
   return { kube, addresses, kubelet, logFile, close }
