@@ -16,6 +16,9 @@ process.once('message', (order: LoadOrder) => {
   )
 })
 
+// Without it hundreds of clients would keep a cluster that elects a leader from doing so.
+const refusedPauseMs = 50
+
 async function run(order: LoadOrder): Promise<LoadReport> {
   const connections = await Promise.all(
     Array.from({ length: order.clients }, (_, client) =>
@@ -26,7 +29,8 @@ async function run(order: LoadOrder): Promise<LoadReport> {
   const beginMs = performance.now() + order.warmUpMs
   const endMs = beginMs + order.measureMs
   const latencies: number[] = []
-  await Promise.all(connections.map((connection) => keepSending(connection, request, { beginMs, endMs, latencies })))
+  const refusals = { count: 0 }
+  await Promise.all(connections.map((connection) => keepSending(connection, request, { beginMs, endMs, latencies, refusals })))
   for (const connection of connections) connection.close()
   latencies.sort((a, b) => a - b)
   const at = (share: number): number => Math.round((latencies[Math.floor((latencies.length - 1) * share)] ?? 0) * 100) / 100
@@ -36,18 +40,24 @@ async function run(order: LoadOrder): Promise<LoadReport> {
     p99Ms: at(0.99),
     maxMs: at(1),
     requests: latencies.length,
+    refused: refusals.count,
   }
 }
 
 async function keepSending(
   connection: RawConnection,
   request: Buffer,
-  window: { readonly beginMs: number; readonly endMs: number; readonly latencies: number[] },
+  window: { readonly beginMs: number; readonly endMs: number; readonly latencies: number[]; readonly refusals: { count: number } },
 ): Promise<void> {
   for (;;) {
     const sentMs = performance.now()
     if (sentMs >= window.endMs) return
     const reply = await connection.send(request)
+    if (reply.status === 503) {
+      window.refusals.count += 1
+      await new Promise((resolve) => setTimeout(resolve, refusedPauseMs))
+      continue
+    }
     // A fast error is no result.
     assert(reply.status === 200 && !reply.body.includes('"error"'), `answered ${reply.status}: ${reply.body.slice(0, 200)}`)
     const nowMs = performance.now()

@@ -19,4 +19,6 @@ export interface LoadReport {
   readonly p99Ms: number
   readonly maxMs: number
   readonly requests: number
+  /** Answered 503, and not counted above: on an overloaded machine the leader may change in the middle. */
+  readonly refused: number
 }

@@ -119,7 +119,7 @@ function add(what: string, clients: number, measured: LoadReport, ratio: Row['ra
       String(measured.perSecond),
       `${measured.p50Ms}`,
       `${measured.p99Ms}`,
-      ratio === undefined ? '' : `${ratio.value} × ${ratio.to}`,
+      [ratio === undefined ? '' : `${ratio.value} × ${ratio.to}`, measured.refused === 0 ? '' : `${measured.refused} refused`].join('  '),
     ),
   )
 }
