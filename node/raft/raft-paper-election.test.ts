@@ -230,6 +230,15 @@ test('§5.2: after a restart the vote of the term still stands', () => {
   assert.deepEqual(summary(rig.receive('n3', vote(3))), ['n3 vote-reply 3 refused'])
 })
 
+test('a lone voter stands at its first tick: there is nobody to wait for', () => {
+  const alone = new Rig({ voters: ['n1'], learners: ['n2'] })
+  alone.ticks(1)
+  assert.equal(alone.status.role, 'leader')
+  const learner = new Rig({ voters: ['n2'], learners: ['n1'] })
+  learner.ticks(1)
+  assert.equal(learner.status.role, 'learner')
+})
+
 test('two leaders in one term are never tolerated', () => {
   const follower = new Rig().follow('n2', 1)
   assert.throws(() => follower.receive('n3', heartbeat(1)), /two leaders in term 1/)
