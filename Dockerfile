@@ -12,7 +12,7 @@ RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /us
 WORKDIR /securesql
 ENV NODE_ENV=production
 COPY --from=dependencies /securesql/node_modules node_modules
-COPY package.json ./
+COPY package.json LICENSE ./
 COPY contract contract
 COPY runtime runtime
 # By number: Kubernetes can verify `runAsNonRoot` only of a number.

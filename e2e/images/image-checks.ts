@@ -46,9 +46,9 @@ async function checkContent(buildah: Buildah, target: Target): Promise<void> {
   const { files, programs, dev } = JSON.parse(text) as { files: string[]; programs: string[]; dev: boolean }
   assert.deepEqual(programs, ['node'])
   assert.equal(dev, false, 'development dependencies are in the image')
-  assert.deepEqual(new Set(files.map((file) => file.split('/')[0])), new Set(['contract', target, 'package.json', 'runtime']))
+  assert.deepEqual(new Set(files.map((file) => file.split('/')[0])), new Set(['LICENSE', 'contract', target, 'package.json', 'runtime']))
   assert.deepEqual(
-    files.filter((file) => file.endsWith('.test.ts')),
+    files.filter((file) => file.endsWith('.test.ts') || file.startsWith('operator/local')),
     [],
   )
 }
