@@ -11,7 +11,7 @@ import type { CountingMetric, Metrics } from '../../runtime/metrics.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { ApiLimits } from './api-limits.ts'
-import { certificateHasExpired, followTls, tlsServerOptions } from './api-tls.ts'
+import { CertificateExpiry, followTls, tlsServerOptions } from './api-tls.ts'
 import type { ApiTls } from './api-tls.ts'
 
 export interface ListenProblem {
@@ -36,7 +36,8 @@ export class ApiServer {
   readonly #limits: ApiLimits
   readonly #onRefusal: OnRefusal
   readonly #unfollow: () => void
-  readonly #checkExpiry: boolean
+  readonly #expiry: CertificateExpiry | undefined
+  #closing = false
 
   constructor(options: {
     readonly tls: ApiTls | undefined
@@ -51,7 +52,7 @@ export class ApiServer {
     this.#log = options.logger.child({ part: 'api' })
     this.#limits = limits
     this.#onRefusal = options.onRefusal
-    this.#checkExpiry = tls?.verifyClient === true
+    this.#expiry = tls?.verifyClient === true ? new CertificateExpiry() : undefined
     this.#lost = metrics.counter({
       name: 'securesql_http_connections_lost_total',
       help: 'Connections that ended without a request: too many at a time, a TLS handshake that failed, bytes that are not HTTP.',
@@ -98,6 +99,7 @@ export class ApiServer {
   async close(): Promise<void> {
     this.#unfollow()
     if (!this.#server.listening) return
+    this.#closing = true
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve())
     })
@@ -133,10 +135,14 @@ export class ApiServer {
   }
 
   #request(onRequest: OnRequest, message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    if (this.#checkExpiry && certificateHasExpired(message.socket)) {
+    if (this.#expiry?.hasPassed(message.socket) === true) {
       message.socket.destroy()
       return
     }
+    // A connection that was busy when the closing began must not wait for its next request.
+    response.once('close', () => {
+      if (this.#closing) setImmediate(() => this.#server.closeIdleConnections())
+    })
     onRequest(message, response, { expectsContinue })
   }
 

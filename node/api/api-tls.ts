@@ -45,11 +45,18 @@ export function followTls(server: Server, tls: ApiTls, sockets: ReadonlySet<Sock
   })
 }
 
-/** Whether the client's certificate is out of date by now: it was checked once, when the connection began, and a connection may outlive it. */
-export function certificateHasExpired(socket: Socket): boolean {
-  if (!(socket instanceof TLSSocket)) return false
-  const until = Date.parse(socket.getPeerCertificate().valid_to)
-  return !Number.isNaN(until) && until < Date.now()
+/** Until when client certificates are valid. A certificate is checked once, when its connection begins, and the connection may outlive it. */
+export class CertificateExpiry {
+  // Reading a certificate costs more than all the rest of a small request.
+  readonly #untilMs = new WeakMap<Socket, number>()
+
+  hasPassed(socket: Socket): boolean {
+    if (!(socket instanceof TLSSocket)) return false
+    const untilMs = this.#untilMs.get(socket) ?? Date.parse(socket.getPeerCertificate().valid_to)
+    this.#untilMs.set(socket, untilMs)
+    // Without a readable date nobody can say that it is still valid.
+    return !(untilMs >= Date.now())
+  }
 }
 
 // What cannot be seen to be vouched for is not: the client connects again and is checked anew.
