@@ -25,8 +25,8 @@ const pure = (libraries: readonly string[], ...to: readonly (string | Arrow)[]):
   libraries: [...assertions, ...libraries],
 })
 
-/** Entries is a bytes-to-entry codec and a checksum; whoever writes or sends a log needs it. */
-const raftShapes = [types('node/raft'), 'node/raft/entry.ts', 'node/raft/membership-codec.ts'] as const
+/** What is pure and not a decision: the codecs of entries and memberships, for whoever writes or sends a log, and seeded randomness for twins of a disk or a network. */
+const raftShapes = [types('node/raft'), 'node/raft/entry.ts', 'node/raft/membership-codec.ts', 'node/raft/seeded-random.ts'] as const
 
 export const rooms: Readonly<Record<string, Room>> = {
   contract: pure(['zod']),
