@@ -10,20 +10,38 @@ interface Metric {
 }
 
 const made =
-  /\.(counter|gauge|timing)\(\{\s*name: '(securesql_\w+)',\s*help:\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`$]*`),([^;]*?)\}\)[;,]?[ \t]*(?:\n|$)/g
+  /\.(counter|gauge|timing)\(\{\s*name: ['`](securesql_[\w${}]+)['`],\s*help:\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`$]*`),([^;]*?)\}\)[;,]?[ \t]*(?:\n|$)/g
+
+/** A room may give its gauges a prefix by a function of its own: `gauge('term', 'Current term.', …)` beside a template for the name. */
+const prefixed = /\.gauge\(\{ name: `(securesql_\w+)\$\{name\}`, help, read \}\)/
+const shortCall = /\bgauge\('(\w+)',\s*('(?:[^'\\]|\\.)*'|"[^"]*")/g
+
+function prefixedGauges({ path, text }: SourceFile): readonly Metric[] {
+  const prefix = prefixed.exec(text)?.[1]
+  if (prefix === undefined) return []
+  return [...text.matchAll(shortCall)].map(([, name = '', help = '']) => ({
+    name: `${prefix}${name}`,
+    kind: 'gauge',
+    labels: [],
+    help: help.slice(1, -1),
+    path,
+  }))
+}
 
 /** Metrics of the whole tree, by name. A name that is made in a way this does not understand is missing here; `unreadMetrics` finds it. */
 function metricsOf(files: readonly SourceFile[]): readonly Metric[] {
   return sources(files)
-    .flatMap(({ path, text }) =>
-      [...text.matchAll(made)].map(([, kind = '', name = '', help = '', rest = '']) => ({
-        name,
+    .flatMap(({ path, text }) => [
+      ...prefixedGauges({ path, text }),
+      ...[...text.matchAll(made)].map(([, kind = '', name = '', help = '', rest = '']) => ({
+        // A name put together from parts: `securesql_${part}_…`.
+        name: name.replaceAll(/\$\{(\w+)\}/g, '<$1>'),
         kind: kind === 'timing' ? 'histogram' : kind,
         labels: labelsIn(rest),
         help: help.slice(1, -1).replaceAll(/\\(.)/g, '$1').replaceAll('|', '\\|'),
         path,
       })),
-    )
+    ])
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
@@ -41,8 +59,8 @@ function sources(files: readonly SourceFile[]): readonly SourceFile[] {
 export function unreadMetrics(files: readonly SourceFile[]): readonly string[] {
   const read = new Set(metricsOf(files).map(({ name }) => name))
   return sources(files).flatMap(({ path, text }) =>
-    [...text.matchAll(/name: '(securesql_\w+)'/g)]
-      .filter((match) => !read.has(match[1] ?? ''))
+    [...text.replace(prefixed, '').matchAll(/name: ['`](securesql_[\w${}]+)/g)]
+      .filter((match) => !read.has((match[1] ?? '').replaceAll(/\$\{(\w+)\}/g, '<$1>')))
       .map((match) => `${path}: ${match[1]} is not documented`),
   )
 }
