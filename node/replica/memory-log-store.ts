@@ -8,7 +8,7 @@ import type { LogStore } from './log-store.ts'
 /** What survives. */
 export class MemoryDisk {
   hardState: HardState = { term: 0, votedFor: undefined }
-  entries: readonly Entry[] = []
+  readonly entries: Entry[] = []
 }
 
 export class MemoryLogStore implements LogStore {
@@ -61,12 +61,10 @@ export class MemoryLogStore implements LogStore {
   #sync(): void {
     const last = this.#pending.at(-1)
     if (this.#isClosed || last === undefined) return
-    const entries = [...this.#disk.entries]
     for (const persist of this.#pending) {
       if (persist.hardState !== undefined) this.#disk.hardState = persist.hardState
-      replace(entries, persist.entries)
+      replace(this.#disk.entries, persist.entries)
     }
-    this.#disk.entries = entries
     this.#pending = []
     this.#listener(last.sequence)
   }
