@@ -1,6 +1,7 @@
 // The house rules over the whole tree, and each rule over a small sample that breaks it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseNodeArguments } from './runtime/flags.ts'
 import { forbiddenImports, rooms } from './tidy/arrows.ts'
 import * as rules from './tidy/rules.ts'
 import type { Rule } from './tidy/rules.ts'
@@ -93,6 +94,22 @@ for (const [title, rule, samples] of cases) {
     }
   })
 }
+
+/** Names of all fields, those of nested objects included. */
+function fieldsOf(value: object): readonly string[] {
+  return Object.entries(value).flatMap(([name, inner]) => [
+    name,
+    ...(typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? fieldsOf(inner) : []),
+  ])
+}
+
+test('no flag is accepted without effect: the program reads every field of its configuration', () => {
+  const command = parseNodeArguments(['-http-cert', 'c', '-http-key', 'k', '-node-cert', 'c', '-node-key', 'k', 'data'])
+  assert.ok(command.ok && command.value.kind === 'run')
+  const program = tree.find(({ path }) => path === 'node/main.ts')?.text ?? ''
+  const unread = fieldsOf(command.value.configuration).filter((field) => !new RegExp(`\\b${field}\\b`).test(program))
+  assert.deepEqual(unread, [])
+})
 
 test('docs/metrics.md says what the code says', () => {
   assert.equal(tree.find(({ path }) => path === 'docs/metrics.md')?.text, metricDocs(tree), 'run: node tidy/write-metric-docs.ts')

@@ -45,7 +45,6 @@ export interface RaftConfiguration {
   /** Silence after which a follower stands for election; heartbeats go ten times as often. */
   readonly heartbeatTimeoutMs: number
   readonly electionTimeoutMs: number
-  readonly applyTimeoutMs: number
 }
 
 export interface JoinConfiguration {

@@ -137,7 +137,7 @@ for (const [name, value] of [
   ['join', ':4002'],
   ['join', 'https://x:1/path'],
   ['raft-heartbeat-timeout', '5'],
-  ['raft-apply-timeout', '-1s'],
+  ['join-interval', '-1s'],
   ['bootstrap-expect', '-3'],
   ['bootstrap-expect', '3.5'],
   ['raft-log-level', 'LOUD'],

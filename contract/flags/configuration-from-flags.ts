@@ -50,7 +50,6 @@ function raftFromFlags(flags: NodeFlagValues): RaftConfiguration {
     logLevel: flags['raft-log-level'],
     heartbeatTimeoutMs: flags['raft-heartbeat-timeout'],
     electionTimeoutMs: flags['raft-election-timeout'],
-    applyTimeoutMs: flags['raft-apply-timeout'],
   }
 }
 

@@ -62,7 +62,6 @@ const raftChecks: readonly Check[] = [
       flags['raft-election-timeout'] < flags['raft-heartbeat-timeout'],
       '-raft-election-timeout must be at least -raft-heartbeat-timeout',
     ),
-  (flags) => when(flags['raft-apply-timeout'] === 0, '-raft-apply-timeout must be more than 0'),
   (flags) => when(flags['join-attempts'] === 0, '-join-attempts must be at least 1'),
   (flags) => when(flags['join-as'] !== undefined && flags.auth === undefined, '-join-as needs -auth: the password is taken from there'),
   (flags) => when(flags['join-as'] !== undefined && flags.join.length === 0, '-join-as needs -join'),

@@ -2,6 +2,12 @@
 import type { FlagRow } from './flag.ts'
 
 const raftLater = {
+  'raft-apply-timeout': {
+    kind: 'duration',
+    group: 'Raft',
+    default: '10s',
+    help: 'Longest wait for a write to be applied. Today every request names its own with the parameter `timeout`.',
+  },
   'http-verify-common-name': { kind: 'string', group: 'HTTP API', default: '', help: 'Common Name that a client certificate must carry.' },
   'node-verify-common-name': {
     kind: 'string',

@@ -127,12 +127,6 @@ const raftFlags = {
     default: '1s',
     help: 'Time without a result after which a candidate stands again. At least -raft-heartbeat-timeout.',
   },
-  'raft-apply-timeout': {
-    kind: 'duration',
-    group: 'Raft',
-    default: '10s',
-    help: 'Longest wait for a write to be replicated and applied. Beyond it the client hears that the outcome is not known.',
-  },
 } as const satisfies Record<string, FlagRow>
 
 const joiningFlags = {
