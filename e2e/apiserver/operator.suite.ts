@@ -117,6 +117,12 @@ describe('the program as the Deployment starts it', () => {
       const { exitCode } = await admin.attempt(['get', 'networkpolicy', 'notes-deny', '--namespace', quiet])
       return exitCode === 0 ? true : undefined
     })
+    const everybody = JSON.stringify({ spec: { ingress: [{}] } })
+    await admin.run(['patch', 'networkpolicy', 'notes-raft', '--namespace', quiet, '--type=merge', '--patch', everybody])
+    await waitUntil({ what: 'the Raft port closed again', deadlineMs }, async () => {
+      const ingress = await admin.run(['get', 'networkpolicy', 'notes-raft', '--namespace', quiet, '--output=jsonpath={.spec.ingress}'])
+      return ingress === '[{}]' ? undefined : true
+    })
     // Whoever can do this would receive the clients' passwords.
     const elsewhere = JSON.stringify({ spec: { selector: { app: 'somebody-else' } } })
     await admin.run(['patch', 'service', 'notes', '--namespace', quiet, '--type=merge', '--patch', elsewhere])
