@@ -6,7 +6,8 @@ import { ManualClock } from './manual-clock.ts'
 import { MemoryDisk, MemoryLogStore } from './memory-log-store.ts'
 import { MemoryDatabase, MemoryStateMachine } from './memory-state-machine.ts'
 import { MemoryNetwork } from './memory-transport.ts'
-import { closeGraceMs, ReplicaLoop } from './replica.ts'
+import { callersMax, closeGraceMs, messagesMax, ReplicaLoop } from './replica.ts'
+import type { Transport, TransportListener } from './transport.ts'
 
 const ids = ['n1', 'n2', 'n3'] as NodeId[]
 const limits = { appendBytesMax: 65_536, inflightMessagesMax: 16, inflightBytesMax: 1_048_576, uncommittedBytesMax: 1_048_576 }
@@ -38,7 +39,7 @@ class World {
     for (const id of voters) this.start(id)
   }
 
-  start(id: NodeId, bootstrap = this.#bootstrap): ReplicaLoop {
+  start(id: NodeId, bootstrap = this.#bootstrap, transport: Transport = this.network.join(id), clock = this.clock): ReplicaLoop {
     const disk = this.nodes.get(id)?.disk ?? new MemoryDisk()
     const database = this.nodes.get(id)?.database ?? new MemoryDatabase()
     const log = new MemoryLogStore(disk, this.clock)
@@ -48,8 +49,8 @@ class World {
       id,
       log,
       stateMachine: machine,
-      transport: this.network.join(id),
-      clock: this.clock,
+      transport,
+      clock,
       bootstrap,
       tickMs,
       electionTicks,
@@ -319,4 +320,59 @@ test('whenApplied waits for the index and gives up at its deadline', async () =>
   assert.deepEqual(await waiting, { ok: true, value: appliedIndex + 1 })
   const late = await world.answer(world.at(leader).whenApplied(appliedIndex + 9, { timeoutMs: 200 }))
   assert.equal(!late.ok && late.problem.code, 'deadline')
+})
+
+test('callers in flight are bounded: one more is refused as overloaded, and nothing of it is appended', async () => {
+  const world = new World()
+  const leader = world.leader()
+  for (const id of ids) if (id !== leader) world.network.cut(leader, id)
+  const waiting = Array.from({ length: callersMax }, () => world.at(leader).whenApplied(1_000_000, { timeoutMs: 100 }))
+  const before = world.at(leader).status().lastIndex
+  const refused = await world.write(leader, 'one too many')
+  assert.equal(!refused.ok && refused.problem.code, 'overloaded')
+  assert.equal(world.at(leader).status().lastIndex, before)
+  await world.answer(Promise.all(waiting))
+})
+
+test('messages that wait for a turn are bounded, those beyond are dropped', () => {
+  const clock = new ManualClock()
+  let hear: TransportListener | undefined
+  let answers = 0
+  const transport: Transport = {
+    send: (parcels) => void (answers += parcels.length),
+    setMembership: () => {},
+    listen: (listener) => (hear = listener),
+  }
+  const world = new World([])
+  const membership = { members: ids.map((id) => ({ id, incarnation: id, raftAddress: id, apiUrl: id, suffrage: 'voter' as const })) }
+  world.start('n1' as NodeId, membership, transport, clock)
+  for (let id = 0; id < 40_000; id += 1) hear?.message('n2' as NodeId, { kind: 'read-index', term: 0, id })
+  clock.settle()
+  assert.equal(answers, messagesMax)
+})
+
+test('the age of the leader’s last word is 0 on the leader and grows on a follower that is cut off', () => {
+  const world = new World()
+  const leader = world.leader()
+  const follower = ids.find((id) => id !== leader)!
+  world.clock.advance(450)
+  assert.equal(world.at(leader).leaderContactAgeMs(), 0)
+  assert(world.at(follower).leaderContactAgeMs() <= 2 * tickMs)
+  world.network.cut(leader, follower)
+  world.clock.advance(700)
+  assert(world.at(follower).leaderContactAgeMs() >= 700)
+})
+
+test('what a replica tells its listeners is what the core has decided', () => {
+  const world = new World(['n1' as NodeId])
+  const kinds: string[] = []
+  world.at('n1' as NodeId).onEvent((event) => kinds.push(event.kind))
+  world.leader(['n1' as NodeId])
+  assert.deepEqual(kinds, ['became-pre-candidate', 'became-candidate', 'became-leader'])
+})
+
+test('a command that fits into no entry is the caller’s mistake and reaches no log', () => {
+  const world = new World()
+  const huge = { length: 65 * 1024 * 1024 } as Uint8Array
+  assert.throws(() => world.at('n1' as NodeId).propose(huge, { timeoutMs }), RangeError)
 })

@@ -34,7 +34,7 @@ export interface ReplicaOptions {
 /** Callers in flight, each of whom holds a request; beyond it they are refused as `overloaded`. */
 export const callersMax = 65_536
 /** Messages waiting for a turn; Raft copes with the loss of what comes beyond it, memory would not cope with keeping it. */
-const messagesMax = 16_384
+export const messagesMax = 16_384
 /** How long close() waits for what is in flight. */
 export const closeGraceMs = 5_000
 
