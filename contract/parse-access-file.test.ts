@@ -106,6 +106,22 @@ test('a __proto__ in the file lends nothing to an entry', () => {
   assert.equal(!parsed.ok && parsed.problem.code, 'access_entry_malformed')
 })
 
+test('a key that stands twice in an entry refuses the file, however it is spelled and wherever it stands', () => {
+  const texts = [
+    '[{"username":"a","password":"p","perms":["query"],"perms":["all"]}]',
+    String.raw`[{"username":"a","password":"p","perms":["query"],"per\u006ds" : ["all"]}]`,
+  ]
+  for (const text of texts) {
+    const parsed = parseAccessFile(text)
+    assert.deepEqual(!parsed.ok && [parsed.problem.code, parsed.problem.position], ['access_entry_malformed', 0], text)
+  }
+  const second = parseAccessFile(
+    '[{"username":"perms","password":"perms:","perms":["query"]},{"username":"b","username":"*","perms":["all"]}]',
+  )
+  assert.deepEqual(!second.ok && [second.problem.code, second.problem.position], ['access_entry_malformed', 1])
+  assert.equal(parseAccessFile('[{"username":"perms","password":"a\\"perms\\":","perms":["query"]}]').ok, true)
+})
+
 test('no message holds a password, not even of a file that is cut off inside one', () => {
   const secret = 'hunter2-very-secret'
   const texts = [

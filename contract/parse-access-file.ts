@@ -15,6 +15,8 @@ export function parseAccessFile(text: string): Result<readonly AccessEntry[], Ac
   const list = parseJson(text)
   if (list === undefined) return fail({ code: 'access_file_not_json', message: 'the access file is not JSON' })
   if (!Array.isArray(list)) return fail({ code: 'access_file_not_a_list', message: 'the access file is not a JSON array of entries' })
+  const repeated = findRepeatedKey(text)
+  if (repeated !== undefined) return refuse('access_entry_malformed', repeated.position, `it has the key ${quote(repeated.key)} twice`)
   const entries: AccessEntry[] = []
   const names = new Set<string>()
   for (const [position, value] of list.entries()) {
@@ -109,6 +111,22 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+// JSON.parse keeps the last of two equal keys in silence: `"perms": ["query"], "perms": ["all"]` must not be read as either. The text is known to be JSON and a list.
+function findRepeatedKey(text: string): { readonly position: number; readonly key: string } | undefined {
+  const open: { readonly keys: Set<string> | undefined; commas: number }[] = []
+  for (const [, string, colon, mark] of text.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|([[\]{},])/g)) {
+    const innermost = open.at(-1)
+    if (string !== undefined && colon !== undefined) {
+      const key: unknown = JSON.parse(string)
+      if (innermost?.keys?.has(String(key)) === true) return { position: open[0]?.commas ?? 0, key: String(key) }
+      innermost?.keys?.add(String(key))
+    } else if (mark === '{' || mark === '[') open.push({ keys: mark === '{' ? new Set() : undefined, commas: 0 })
+    else if (mark === '}' || mark === ']') open.pop()
+    else if (mark === ',' && innermost !== undefined) innermost.commas += 1
+  }
+  return undefined
 }
 
 function quote(text: string): string {

@@ -15,12 +15,13 @@ export function sendReply(
 ): void {
   const { reply, headers, limits } = options
   if (response.destroyed) return
-  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body
+  // Left as text where it is text: Node then sends head and body in one write, which costs half of two.
+  const { body } = reply
   const linger = !message.complete && mayBeLong(message)
   response.writeHead(reply.status, {
     ...headers,
     ...reply.headers,
-    'Content-Length': String(body.length),
+    'Content-Length': String(Buffer.byteLength(body)),
     ...(linger ? { Connection: 'close' } : {}),
   })
   const slow = setTimeout(() => response.destroy(), limits.writeTimeoutMs)
