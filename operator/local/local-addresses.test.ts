@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { replaceAddresses } from './command-line.ts'
-import { LocalAddresses } from './local-addresses.ts'
+import { LocalAddresses, localPortMax, localPortMin } from './local-addresses.ts'
 import type { AddressBook, AddressMode } from './local-addresses.ts'
 
 const orders0 = { namespace: 'shop', name: 'orders-0' }
@@ -26,8 +27,18 @@ test('with one address each port of each pod becomes another, and stays the same
   const asked = await Promise.all([orders0, orders1].flatMap((pod) => [4001, 4002].map((port) => addresses.endpoint(pod, port))))
   assert.ok(asked.every((endpoint) => endpoint.host === '127.0.0.1'))
   assert.equal(new Set(asked.map((endpoint) => endpoint.port)).size, 4)
+  assert.ok(
+    asked.every(({ port }) => port < 32_768),
+    'an outgoing connection must not be able to sit on it',
+  )
   assert.deepEqual(await addresses.endpoint(orders1, 4002), asked[3])
   assert.deepEqual(addresses.addresses(9), ['127.0.0.1'])
+})
+
+test('everybody who asks for one port of one pod at the same time is told the same', async () => {
+  const addresses = await open('one-address')
+  const asked = await Promise.all(Array.from({ length: 50 }, () => addresses.endpoint(orders0, 4001)))
+  assert.equal(new Set(asked.map(({ port }) => port)).size, 1)
 })
 
 test('a run that remembers the book of a former one gives the same addresses', async () => {
@@ -58,4 +69,18 @@ test('names and ports in an argument are replaced by endpoints, the missing host
   assert.equal(await local('orders-1.orders-nodes.shop.svc'), '127.0.0.1')
   for (const text of ['-bootstrap-expect=3', '10.0.0.0:4002', '-timeout=00:40', '/data:rw', 'service.shop'])
     assert.equal(await local(text), text)
+})
+
+test('a port that somebody listens on is not given away', async (t) => {
+  const taken = await LocalAddresses.open({ mode: 'one-address', random: Math.random })
+  const { port } = await taken.endpoint(orders0, 4001)
+  const listener = createServer()
+  await new Promise<void>((resolve) => listener.listen(port, '127.0.0.1', resolve))
+  t.after(() => listener.close())
+  let tries = 0
+  // The first two tries hit that very port, the others any.
+  const random = (): number => ((tries += 1) <= 2 ? (port - localPortMin + 0.5) / (localPortMax - localPortMin) : Math.random())
+  const addresses = await LocalAddresses.open({ mode: 'one-address', random })
+  assert.notEqual((await addresses.endpoint(orders1, 4001)).port, port)
+  assert.ok(tries > 2)
 })

@@ -1,7 +1,7 @@
 // The one map of the local runtime: which loopback address and port stands for each pod and port. Everything that would be found by DNS in a real cluster (a pod's
 // arguments, the operator's question to a member, a probe) is looked up here.
 import assert from 'node:assert/strict'
-import { freePort } from './free-port.ts'
+import { isPortFree } from './is-port-free.ts'
 
 export interface PodName {
   readonly namespace: string
@@ -38,11 +38,14 @@ export interface AddressBook {
 
 /** Pods of all clusters of one local runtime together. */
 export const podsMax = 200
-/** Networks that are tried before we give up; each is one of 64 516. */
+/** Networks (of 64 516) or ports that are tried before we give up. */
 const attemptsMax = 50
 /** Any port that pods commonly use: if it is free on the network's first address, the network is free. */
 const probePort = 4001
 const sharedAddress = '127.0.0.1'
+/** Below the ports that Linux (32768) and macOS (49152) give to outgoing connections: one of those could otherwise sit on a member's port when it starts again. */
+export const localPortMin = 20_000
+export const localPortMax = 32_000
 
 export class LocalAddresses {
   readonly mode: AddressMode
@@ -50,10 +53,12 @@ export class LocalAddresses {
   readonly #pods: Map<string, number>
   readonly #ports: Map<string, number>
   readonly #onChange: (book: AddressBook) => void
+  readonly #random: () => number
 
   private constructor(options: LocalAddressesOptions, network: string) {
     this.mode = options.mode
     this.#network = network
+    this.#random = options.random
     this.#pods = new Map(Object.entries(options.remembered?.pods ?? {}))
     this.#ports = new Map(Object.entries(options.remembered?.ports ?? {}))
     this.#onChange = options.onChange ?? ((): void => {})
@@ -84,15 +89,22 @@ export class LocalAddresses {
     const key = `${pod.namespace}/${pod.name}:${port}`
     const present = this.#ports.get(key)
     if (present !== undefined) return { host, port: present }
-    const taken = new Set(this.#ports.values())
-    let found = await freePort(host, 0)
-    while (found !== undefined && taken.has(found)) found = await freePort(host, 0)
-    assert(found !== undefined, `no free port on ${host}`)
-    // Two askers may have met in the wait above.
-    const settled = this.#ports.get(key) ?? found
-    this.#ports.set(key, settled)
-    this.#changed()
-    return { host, port: settled }
+    return { host, port: await this.#givePort(host, key) }
+  }
+
+  async #givePort(host: string, key: string): Promise<number> {
+    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+      const port = localPortMin + Math.floor(this.#random() * (localPortMax - localPortMin))
+      const isFree = await isPortFree(host, port)
+      // While we waited somebody may have asked for the same, or been given this port. From here on nothing waits.
+      const present = this.#ports.get(key)
+      if (present !== undefined) return present
+      if (!isFree || new Set(this.#ports.values()).has(port)) continue
+      this.#ports.set(key, port)
+      this.#changed()
+      return port
+    }
+    throw new Error(`no free port on ${host} after ${attemptsMax} tries`)
   }
 
   /** The endpoint behind a DNS name of a pod (`orders-0.orders-nodes.shop.svc`, with or without the cluster's domain); undefined when it is no such name. */
@@ -132,7 +144,7 @@ async function freeNetwork(random: () => number): Promise<string> {
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     const octet = (): number => 1 + Math.floor(random() * 254)
     const network = `127.${octet()}.${octet()}`
-    if ((await freePort(`${network}.1`, probePort)) !== undefined) return network
+    if (await isPortFree(`${network}.1`, probePort)) return network
   }
   throw new Error(`no free network in 127.0.0.0/8 after ${attemptsMax} tries: does this machine answer on addresses other than 127.0.0.1?`)
 }

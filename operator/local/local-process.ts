@@ -1,7 +1,7 @@
 // One local process that stands for a container: the leader of a process group of its own, so that whatever it starts ends with it; its output in a file; its
 // identity in a pid file, so that a later run can end it when ours was killed and could not.
 import { spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, renameSync, statSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import type { Clock } from '../controller/clock.ts'
 import { identityOf, isAlive, signalGroup } from './process-identity.ts'
@@ -24,6 +24,8 @@ export interface ExitReport {
   readonly reason: string
 }
 
+/** A longer log is put aside at the next start, in the place of the one before: a container that crashes for days fills no disk. */
+const logBytesMax = 16 * 1024 * 1024
 /** A process that does not go at SIGKILL is stuck in the kernel; waiting longer changes nothing. */
 const orphanWaitMs = 5_000
 const orphanPollMs = 20
@@ -37,6 +39,7 @@ export class LocalProcess {
 
   constructor(options: LocalProcessOptions) {
     this.#options = options
+    if ((statSync(options.logFile, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) renameSync(options.logFile, `${options.logFile}.1`)
     const log = openSync(options.logFile, 'a', 0o600)
     const child = spawn(options.program, options.args, {
       cwd: options.folder,
