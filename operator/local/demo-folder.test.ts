@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { systemClock } from '../controller/clock.ts'
-import { makeDemoFolder, removeStaleDemos } from './demo-folder.ts'
+import { makeDemoFolder, openToOthers, removeStaleDemos } from './demo-folder.ts'
 import { identityOf } from './process-identity.ts'
 
 const uid = process.getuid?.()
@@ -53,4 +53,15 @@ test('what only looks like a folder of a demo is not touched', async (t) => {
   rmSync(foreign, { recursive: true })
   assert.deepEqual(await removeStaleDemos(root, uid, systemClock), [])
   assert.equal(existsSync(elsewhere), true)
+})
+
+test('a file or folder that others may reach is found, at any depth', async (t) => {
+  const root = temporary(t)
+  mkdirSync(join(root, 'closed', 'open'), { recursive: true, mode: 0o700 })
+  writeFileSync(join(root, 'closed', 'open', 'key'), '', { mode: 0o600 })
+  symlinkSync('key', join(root, 'closed', 'open', 'link'))
+  assert.deepEqual(await openToOthers(root), [])
+  chmodSync(join(root, 'closed', 'open', 'key'), 0o640)
+  chmodSync(join(root, 'closed', 'open'), 0o711)
+  assert.deepEqual([...(await openToOthers(root))].sort(), [join(root, 'closed', 'open'), join(root, 'closed', 'open', 'key')])
 })

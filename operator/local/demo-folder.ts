@@ -35,6 +35,19 @@ export async function removeStaleDemos(temporary: string, uid: number | undefine
   return removed
 }
 
+/** What group or others may do anything with, below `folder` and the folder itself. A link's own mode says nothing. */
+export async function openToOthers(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const paths = [folder, ...entries.filter((entry) => !entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name))]
+  const open: string[] = []
+  for (const path of paths) {
+    // Files come and go while nodes write.
+    const facts = await lstat(path).catch(() => undefined)
+    if (facts !== undefined && (facts.mode & 0o077) !== 0) open.push(path)
+  }
+  return open
+}
+
 async function ownerOf(folder: string): Promise<ProcessIdentity | undefined> {
   try {
     const { pid, started } = JSON.parse(await readFile(join(folder, ownerFile), 'utf8')) as Partial<ProcessIdentity>

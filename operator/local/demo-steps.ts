@@ -1,6 +1,7 @@
 // The demo, step by step: each does what a person or a program would do and holds the answer against what must be true. Nothing is taken on trust from the
 // operator's status that can be asked of the members themselves.
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { connectAndWait } from './demo-client.ts'
 import type { Member } from './demo-client.ts'
 import { DemoWorld, ownedObjects, resultsOf } from './demo-world.ts'
@@ -62,7 +63,19 @@ async function nodesUp({ world }: DemoRun): Promise<string> {
     return found.every((pid) => pid !== undefined) ? found : undefined
   })
   assert.equal(new Set(pids).size, world.names.replicas)
+  for (const pid of pids) await assertNothingSecret(world, pid)
   return members.map(({ name, host, port }, at) => `${name} https://${host}:${port} pid ${pids[at]}`).join('\n')
+}
+
+/** Whoever may list processes sees arguments, and on many systems variables too: no value of any Secret may be there. */
+async function assertNothingSecret(world: DemoWorld, pid: number | undefined): Promise<void> {
+  const secrets = await world.secretValues()
+  assert.ok(secrets.length > 0)
+  for (const part of ['cmdline', 'environ']) {
+    // Only Linux shows them as files.
+    const shown = await readFile(`/proc/${pid}/${part}`, 'utf8').catch(() => '')
+    assert.ok(!secrets.some((secret) => shown.includes(secret)), `a Secret in ${part} of the process ${pid}`)
+  }
 }
 
 async function ready({ world, appliedAtMs }: DemoRun): Promise<string> {

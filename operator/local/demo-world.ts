@@ -99,6 +99,17 @@ export class DemoWorld {
     return Buffer.from(value, 'base64').toString('utf8')
   }
 
+  /** Every value of every Secret of the namespace, apart from users' names, which are no secrets. */
+  async secretValues(): Promise<readonly string[]> {
+    const listed = await this.kube.list({ apiVersion: 'v1', kind: 'Secret' }, { namespace: this.names.namespace })
+    const secrets = listed.ok ? listed.value.items : []
+    return secrets
+      .flatMap((secret) => Object.entries(objectAt(secret, 'data')))
+      .filter(([key]) => key !== 'username')
+      .map(([, value]) => Buffer.from(String(value), 'base64').toString('utf8'))
+      .filter((value) => value !== '')
+  }
+
   async user({ user, secret, key }: UserSecret): Promise<User> {
     return { name: user, password: await this.secretText(secret, key) }
   }

@@ -20,10 +20,10 @@ import { operatorUser } from '../resource/labels.ts'
 import { names } from '../resource/names.ts'
 import { describeIssues, parseCluster } from '../resource/parse-cluster.ts'
 import { clusterKind } from '../resource/resource-kind.ts'
-import { makeDemoFolder, removeStaleDemos } from './demo-folder.ts'
+import { makeDemoFolder, openToOthers, removeStaleDemos } from './demo-folder.ts'
 import { readExample } from './demo-example.ts'
 import { demoSteps } from './demo-steps.ts'
-import type { DemoRun } from './demo-steps.ts'
+import type { DemoRun, DemoStep } from './demo-steps.ts'
 import { DemoWorld } from './demo-world.ts'
 import type { DemoNames } from './demo-world.ts'
 import { writeHandout } from './demo-handout.ts'
@@ -154,14 +154,26 @@ async function runSteps(cluster: LocalCluster, folder: string): Promise<void> {
   })
   console.log(`applied ${example} through the operator's own code (this stand-in enforces no NetworkPolicy)`)
   const run: DemoRun = { world, appliedAtMs, acknowledged: new Set() }
-  for (const [at, step] of demoSteps.entries()) {
-    process.stdout.write(`${at + 1}/${demoSteps.length} ${step.title} … `)
+  const steps = [...demoSteps, filesClosed(folder)]
+  for (const [at, step] of steps.entries()) {
+    process.stdout.write(`${at + 1}/${steps.length} ${step.title} … `)
     const beganMs = performance.now()
     const shown = await step.run(run)
     console.log(`ok, ${((performance.now() - beganMs) / 1_000).toFixed(1)} s\n      ${shown.replaceAll('\n', '\n      ')}`)
   }
-  console.log(`all ${demoSteps.length} steps held\n`)
+  console.log(`all ${steps.length} steps held\n`)
   if (staysOpen) console.log(`${await writeHandout(world, folder)}\n\nCtrl-C ends it and removes everything.`)
+}
+
+function filesClosed(folder: string): DemoStep {
+  return {
+    title: 'nothing on disk is open to other users of this machine',
+    run: async () => {
+      const open = await openToOthers(folder)
+      if (open.length > 0) throw new Error(`others may reach ${open.join(', ')}`)
+      return folder
+    },
+  }
 }
 
 /** The ends of all logs: after a failure the folder is removed, and with it what would say why. */
