@@ -69,10 +69,10 @@ export class Bookkeeping {
     this.#updateMembership.run(encodeMembership(progress.membership))
   }
 
-  /** Makes the connection's last_insert_rowid() what it was at `progress`. */
-  restoreConnection(progress: Progress): void {
+  /** Makes the connection's last_insert_rowid() what it is given. */
+  setLastInsertRowid(value: bigint): void {
     this.#forgetRowid.run()
-    this.#setRowid.run(progress.lastInsertId)
+    this.#setRowid.run(value)
   }
 }
 

@@ -49,37 +49,53 @@ const dataChanging: ReadonlySet<string> = new Set('insert replace update delete 
 const schemaKeeping: ReadonlySet<string> = new Set('insert replace update delete with select values explain pragma'.split(' '))
 
 export class CommandRunner {
-  readonly counters: Counters
+  readonly counters: Counters = { lastInsertId: 0n, rowsAffected: 0 }
+  readonly #setLastInsertRowid: (value: bigint) => void
   readonly #database: Database.Database
   readonly #cache: StatementCache
   readonly #savepoint: Database.Statement
   readonly #release: Database.Statement
   readonly #rollbackTo: Database.Statement
   readonly #lastRowid: Database.Statement
+  readonly #virtualTables: Database.Statement
+  /** Undefined: the schema may have changed since it was asked. */
+  #hasVirtualTables: boolean | undefined
 
-  constructor(database: Database.Database, counters: Counters) {
+  constructor(database: Database.Database, setLastInsertRowid: (value: bigint) => void) {
     this.#database = database
-    this.counters = counters
+    this.#setLastInsertRowid = setLastInsertRowid
     this.#cache = new StatementCache(database)
     this.#savepoint = database.prepare('SAVEPOINT _securesql_entry')
     this.#release = database.prepare('RELEASE _securesql_entry')
     this.#rollbackTo = database.prepare('ROLLBACK TO _securesql_entry')
     this.#lastRowid = database.prepare('SELECT last_insert_rowid()').pluck(true).safeIntegers(true)
+    this.#virtualTables = database.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%')").pluck(true)
   }
 
   /** After a transaction was rolled back: its changes of the schema are gone, and so must be the handles made under it. */
   forgetStatements(): void {
     this.#cache.clear()
+    this.#hasVirtualTables = undefined
   }
 
   run(command: Command, extent: Extent): CommandRun {
     return command.transaction ? this.#runTogether(command) : this.#runEach(command, extent)
   }
 
+  /**
+   * Full-text tables write when a savepoint begins or ends and at COMMIT, and version 4 leaves its own last_insert_rowid() behind: it is put right after that has happened,
+   * or the answer would depend on restarts.
+   */
+  #enter(): void {
+    this.#savepoint.run()
+    this.#hasVirtualTables ??= this.#virtualTables.get() === 1
+    if (this.#hasVirtualTables && this.#lastRowid.get() !== this.counters.lastInsertId) this.#setLastInsertRowid(this.counters.lastInsertId)
+  }
+
   /** All or nothing: one savepoint, stop at the first error. */
   #runTogether(command: Command): CommandRun {
     const results: StatementResult[] = []
-    this.#savepoint.run()
+    this.#enter()
     for (const [position, statement] of command.statements.entries()) {
       if (statement.sql === '') continue
       const end = this.#runText(statement, command.kind, undefined)
@@ -103,7 +119,7 @@ export class CommandRunner {
       if (statement.sql === '') continue
       const isLast = position === extent.until?.statement
       // One savepoint a statement: full-text tables flush at savepoints, and where they flush must not depend on the group.
-      this.#savepoint.run()
+      this.#enter()
       const end = this.#runText(statement, command.kind, isLast ? extent.until?.piece : undefined)
       if (end.kind === 'rolled-back') return { kind: 'rolled-back', statement: position, piece: end.piece, error: end.result, results }
       this.#release.run()

@@ -40,7 +40,12 @@ export class LogWriter {
       readonly failed: (message: string, cause: unknown) => void
     },
   ) {
-    this.#worker = new Worker(new URL('log-writer-thread.ts', import.meta.url), { workerData: options, name: 'log-writer' })
+    this.#worker = new Worker(new URL('log-writer-thread.ts', import.meta.url), {
+      workerData: options,
+      name: 'log-writer',
+      // Options of the main program (an --input-type, say) are none of its business.
+      execArgv: [],
+    })
     this.#ended = new Promise((resolve) => {
       this.#worker.on('exit', () => {
         if (!this.#isClosing) on.failed('the thread that writes the log has ended', undefined)

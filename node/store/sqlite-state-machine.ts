@@ -51,7 +51,7 @@ export class SqliteStateMachine implements StateMachine {
     this.#onFatal = options.onFatal
     this.#bookkeeping = openBookkeeping(database)
     this.#progress = this.#bookkeeping.read()
-    this.#runner = new CommandRunner(database, { lastInsertId: 0n, rowsAffected: 0 })
+    this.#runner = new CommandRunner(database, (value) => this.#bookkeeping.setLastInsertRowid(value))
     this.#begin = database.prepare('BEGIN IMMEDIATE')
     this.#commit = database.prepare('COMMIT')
     this.#rollback = database.prepare('ROLLBACK')
@@ -222,7 +222,7 @@ export class SqliteStateMachine implements StateMachine {
   /** After a rollback, and at start: counters, connection and handles as they were when the last transaction was committed. */
   #restore(): void {
     this.#runner.forgetStatements()
-    this.#bookkeeping.restoreConnection(this.#progress)
+    this.#bookkeeping.setLastInsertRowid(this.#progress.lastInsertId)
     this.#runner.counters.lastInsertId = this.#progress.lastInsertId
     this.#runner.counters.rowsAffected = this.#progress.rowsAffected
   }

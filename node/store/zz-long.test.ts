@@ -1,0 +1,114 @@
+// The same log, applied in groups of one, of many and of random sizes, with and without restarts in between, must give the same results and the same database.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Command } from '../command/command.ts'
+import { fingerprintDatabase } from './database-fingerprint.ts'
+import { TestMachine, command, logOf, type ShortStatement } from './test-machine.ts'
+
+const schema: readonly ShortStatement[] = [
+  'CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER UNIQUE, s TEXT)',
+  'CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, n UNIQUE ON CONFLICT ROLLBACK)',
+  'CREATE TABLE w (k TEXT PRIMARY KEY, v) WITHOUT ROWID',
+  'CREATE VIRTUAL TABLE f5 USING fts5(s)',
+  'CREATE VIRTUAL TABLE f4 USING fts4(s)',
+  'CREATE VIRTUAL TABLE r USING rtree(id, x0, x1)',
+  "CREATE TRIGGER guard BEFORE INSERT ON w WHEN new.v = 13 BEGIN SELECT RAISE(ROLLBACK, 'thirteen'); END",
+  'CREATE TRIGGER copy AFTER INSERT ON t BEGIN INSERT INTO a (n) VALUES (new.n); END',
+  'CREATE TABLE parent (id INTEGER PRIMARY KEY)',
+  'CREATE TABLE child (p REFERENCES parent)',
+  'CREATE TABLE late (p REFERENCES parent DEFERRABLE INITIALLY DEFERRED)',
+]
+
+const small = fc.integer({ min: 0, max: 15 })
+const word = fc.constantFrom('red', 'green', 'blue', 'red green', 'blue blue red')
+const statement: fc.Arbitrary<ShortStatement> = fc.oneof(
+  fc.tuple(small, word).map(([n, s]): ShortStatement => ['INSERT INTO t (n, s) VALUES (?, ?)', n, s]),
+  fc.tuple(small, word).map(([n, s]): ShortStatement => ['INSERT OR REPLACE INTO t (n, s) VALUES (?, ?) RETURNING id, n', n, s]),
+  fc.tuple(small, small).map(([n, m]): ShortStatement => ['INSERT OR FAIL INTO t (n) VALUES (?), (?)', n, m]),
+  fc.tuple(small, small).map(([n, m]): ShortStatement => ['INSERT OR ROLLBACK INTO t (n) VALUES (?), (?)', n, m]),
+  small.map((n): ShortStatement => ['INSERT INTO a (n) VALUES (?)', n]),
+  fc.tuple(word, small).map(([k, v]): ShortStatement => ['INSERT INTO w VALUES (?, ?) ON CONFLICT DO UPDATE SET v = excluded.v', k, v]),
+  small.map((n): ShortStatement => ['UPDATE t SET n = n + 1 WHERE n = ?', n]),
+  small.map((n): ShortStatement => ['DELETE FROM t WHERE n > ?', n]),
+  word.map((s): ShortStatement => ['INSERT INTO f5 VALUES (?)', s]),
+  word.map((s): ShortStatement => ['INSERT INTO f4 VALUES (?)', s]),
+  small.map((n): ShortStatement => ['DELETE FROM f5 WHERE rowid = ?', n]),
+  small.map((n): ShortStatement => ['DELETE FROM f4 WHERE rowid = ?', n]),
+  fc.constantFrom<ShortStatement>(
+    "INSERT INTO f5(f5) VALUES ('optimize')",
+    "INSERT INTO f4(f4) VALUES ('optimize')",
+    "INSERT INTO f5(f5) VALUES ('integrity-check')",
+  ),
+  fc.tuple(small, small).map(([id, x]): ShortStatement => ['INSERT INTO r VALUES (?, ?, ?)', id, x, x + 1]),
+  small.map((id): ShortStatement => ['DELETE FROM r WHERE id = ?', id]),
+  small.map((id): ShortStatement => ['INSERT INTO parent VALUES (?)', id]),
+  small.map((id): ShortStatement => ['INSERT INTO child VALUES (?)', id]),
+  small.map((id): ShortStatement => ['INSERT INTO late VALUES (?)', id]),
+  small.map((id): ShortStatement => ['DELETE FROM parent WHERE id = ?', id]),
+  small.map((n): ShortStatement => [`CREATE TABLE IF NOT EXISTS made_${n % 3} (v); INSERT INTO made_${n % 3} VALUES (?)`, n]),
+  small.map((n): ShortStatement => `DROP TABLE IF EXISTS made_${n % 3}`),
+  small.map((n): ShortStatement => `ALTER TABLE made_${n % 3} ADD COLUMN c${n}`),
+  fc.constantFrom<ShortStatement>(
+    'SELECT count(*), max(n) FROM t',
+    'INSERT INTO nowhere VALUES (1)',
+    'nonsense',
+    'ANALYZE',
+    'REINDEX',
+    'SELECT * FROM made_1',
+    'PRAGMA user_version = 7',
+  ),
+)
+const anyCommand: fc.Arbitrary<Command> = fc
+  .record({
+    statements: fc.array(statement, { minLength: 1, maxLength: 4 }),
+    kind: fc.constantFrom('execute' as const, 'request' as const),
+    transaction: fc.boolean(),
+  })
+  .map(({ statements, kind, transaction }) => command(statements, { kind, transaction }))
+
+interface End {
+  readonly results: readonly unknown[]
+  readonly fingerprint: unknown
+}
+
+async function applied(
+  commands: readonly Command[],
+  sizes: readonly number[],
+  options: { foreignKeys: boolean; restarts: boolean },
+): Promise<End> {
+  const world = new TestMachine(options)
+  try {
+    const log = logOf([command(schema), ...commands])
+    let at = 0
+    for (let turn = 0; at < log.length; turn += 1) {
+      const size = sizes[turn % sizes.length] ?? 1
+      await world.apply(log.slice(at, at + size))
+      at += size
+      if (options.restarts) await world.reopen()
+    }
+    assert.deepEqual(world.fatal, [])
+    await world.machine.close()
+    return { results: log.map(({ index }) => world.results(index)), fingerprint: fingerprintDatabase(world.path) }
+  } finally {
+    await world.dispose()
+  }
+}
+
+for (const foreignKeys of [false, true]) {
+  test(`results and content never depend on the borders of groups nor on restarts (foreign keys ${foreignKeys})`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyCommand, { minLength: 5, maxLength: 80 }),
+        fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 6 }),
+        async (commands, sizes) => {
+          const one = await applied(commands, [1], { foreignKeys, restarts: false })
+          assert.deepEqual(await applied(commands, [64], { foreignKeys, restarts: false }), one)
+          assert.deepEqual(await applied(commands, sizes, { foreignKeys, restarts: false }), one)
+          assert.deepEqual(await applied(commands, sizes, { foreignKeys, restarts: true }), one)
+        },
+      ),
+      { numRuns: 400, interruptAfterTimeLimit: 280_000 },
+    )
+  })
+}
