@@ -198,14 +198,16 @@ export class ProcessKubelet {
     const { clock, addresses, log } = this.#options
     log.warn({ pod: pod.metadata.name, reason, message }, 'a pod cannot run')
     const [container] = listAt(objectAt(pod, 'spec'), 'containers')
+    // The same at every look: a time of now would be a change, the change an event, and the event the next look.
+    const since = pod.metadata.creationTimestamp ?? now(clock)
     const status = podStatus({
       phase: { kind: 'waiting', reason, message },
       container: textAt(container, 'name') ?? '',
       image: textAt(container, 'image') ?? '',
       address: addresses.addressOf(nameOf(pod)),
       ready: false,
-      readySince: now(clock),
-      acceptedAt: now(clock),
+      readySince: since,
+      acceptedAt: since,
       restarts: 0,
       lastExit: undefined,
     })
