@@ -137,6 +137,12 @@ test('an unknown user and a cleartext user with a wrong password cost a comparis
   assert.equal(verifier.asked, 3)
 })
 
+test('whatever the comparison with a decoy says, an unknown user and a cleartext user stay out', async (context) => {
+  const { may, verifier } = world(context, documents)
+  verifier.verify = () => Promise.resolve(true)
+  assert.deepEqual([await may('nobody:x', 'query'), await may('bob:wrong', 'query'), await may('mary:any', 'query')], [false, false, true])
+})
+
 test('after ten failures even the right password is refused from that address, and from that address only', async (context) => {
   const { decide, may, log, pass } = world(context, documents)
   for (let i = 0; i < 10; i += 1) assert.equal(await may(`bob:guess${i}`, 'query'), false)
