@@ -1,7 +1,8 @@
 // A member whose own address in the membership is not the one that it advertises now (a new host name, another port) says so to the leader until the log agrees.
 import type { Clock } from '../replica/clock.ts'
 import type { Replica } from '../replica/replica-port.ts'
-import { join, pause, type JoinOptions } from './join.ts'
+import { join, type JoinOptions } from './join.ts'
+import { pause } from './pause.ts'
 import type { NodeRecord } from './join-words.ts'
 import type { MemberDirectory } from './member-directory.ts'
 

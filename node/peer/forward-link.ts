@@ -64,11 +64,11 @@ export class ForwardLink {
   /** A life sign there and back, on this connection. */
   async ping(timeoutMs: number): Promise<Result<{ readonly seconds: number; readonly version: string }, string>> {
     const live = await this.#within(this.#connection(), timeoutMs)
-    if (live === undefined) return fail(`no connection within ${timeoutMs} ms`)
+    if (live === undefined) return fail(`${this.#member.raftAddress} did not answer within ${timeoutMs} ms`)
     if (!live.ok) return fail(live.problem.message)
     const { signs, version } = live.value
     const seconds = await this.#within(signs.measure(), timeoutMs)
-    return seconds === undefined ? fail(`no answer within ${timeoutMs} ms`) : ok({ seconds, version })
+    return seconds === undefined ? fail(`${this.#member.raftAddress} did not answer within ${timeoutMs} ms`) : ok({ seconds, version })
   }
 
   update(member: Member): void {

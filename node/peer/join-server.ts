@@ -2,11 +2,13 @@
 import type { Result } from '../../runtime/result.ts'
 import type { MembershipChange } from '../raft/membership.ts'
 import type { Replica } from '../replica/replica-port.ts'
+import type { Clock } from '../replica/clock.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import type { Answerer } from './conversation.ts'
 import { isSame } from './hello.ts'
 import type { JoinAuthorizer } from './join-authorizer.ts'
 import { joinQuestionSchema, type Credentials, type JoinAnswer, type JoinProblemCode, type NodeRecord } from './join-words.ts'
+import { pause } from './pause.ts'
 import type { PeerEvent } from './peer-event.ts'
 import type { Admitted } from './peer-listener.ts'
 
@@ -14,12 +16,15 @@ export interface JoinServerOptions {
   readonly cluster: () => ClusterIdentity | undefined
   readonly replica: () => Replica | undefined
   readonly authorizer: JoinAuthorizer
+  readonly clock: Clock
   readonly onEvent: (event: PeerEvent) => void
 }
 
 /** Each may wait for a commit and for the check of a password. */
 const joinsMax = 8
 const changeMsMax = 10_000
+const pendingMsMax = 3_000
+const pendingPauseMs = 50
 
 export function joinAnswerer(options: JoinServerOptions): Answerer {
   let running = 0
@@ -57,7 +62,13 @@ async function judge(options: JoinServerOptions, caller: Admitted, asked: Asked)
   const isPresent = present !== undefined && isSame(present.incarnation, asked.record.incarnation)
   if (!isPresent && !(await mayJoin(options, caller, asked))) return denied()
   if (asked.as === 'read-only') return refused('not_supported_yet', 'read-only nodes are not supported yet')
-  return changeAsLeader(options, replica, { clusterId: cluster.clusterId, record: asked.record, remoteAddress: caller.remoteAddress })
+  const untilMs = options.clock.monotonicMs() + pendingMsMax
+  return changeAsLeader(options, replica, {
+    clusterId: cluster.clusterId,
+    record: asked.record,
+    remoteAddress: caller.remoteAddress,
+    untilMs,
+  })
 }
 
 /** A verified certificate of a node CA, or credentials that hold the permission. */
@@ -69,7 +80,7 @@ async function mayJoin(options: JoinServerOptions, caller: Admitted, asked: Aske
 async function changeAsLeader(
   options: JoinServerOptions,
   replica: Replica,
-  joining: { readonly clusterId: string; readonly record: NodeRecord; readonly remoteAddress: string },
+  joining: { readonly clusterId: string; readonly record: NodeRecord; readonly remoteAddress: string; readonly untilMs: number },
 ): Promise<JoinAnswer> {
   const { record, clusterId } = joining
   if (replica.status().role !== 'leader') return toLeader(replica)
@@ -77,6 +88,11 @@ async function changeAsLeader(
   if (typeof change === 'string') return refused(change, explain(change, record))
   if (change !== undefined) {
     const changed = await replica.changeMembership(change, { timeoutMs: changeMsMax })
+    if (!changed.ok && changed.problem.code === 'membership_change_pending' && options.clock.monotonicMs() < joining.untilMs) {
+      // One change at a time, and none before the leader has committed an entry of its term: both pass.
+      await pause(options.clock, pendingPauseMs)
+      return changeAsLeader(options, replica, joining)
+    }
     if (!changed.ok) return notChanged(replica, changed)
     options.onEvent({ kind: 'node-joined', id: record.id, remoteAddress: joining.remoteAddress })
   }

@@ -5,6 +5,7 @@ import type { ClusterIdentity } from './cluster-identity.ts'
 import { ask } from './conversation.ts'
 import { askApiForRaftAddress, type ApiTrust, type JoinAddress } from './join-address.ts'
 import { joinAnswerSchema, type Credentials, type JoinProblemCode, type NodeRecord } from './join-words.ts'
+import { pause } from './pause.ts'
 import type { Dial } from './peer-dialer.ts'
 
 export interface JoinOptions {
@@ -87,8 +88,4 @@ async function raftAddressOf(options: JoinOptions, address: JoinAddress): Promis
   if (address.kind === 'raft') return ok(address.address)
   const found = await askApiForRaftAddress(address, { credentials: options.credentials, trust: options.apiTrust })
   return found.ok ? found : fail({ code: 'join_exhausted', message: found.problem.message })
-}
-
-export function pause(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise((resolve) => void clock.after(delayMs, resolve))
 }

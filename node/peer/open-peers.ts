@@ -132,7 +132,7 @@ function assemble(options: OpenPeersOptions): Parts {
   const vouching = new Vouching({ directory, dial, clock, onEvent })
   const answerers = new Map<Purpose, Answerer>([
     ['vouch', vouchAnswerer(directory)],
-    ['join', joinAnswerer({ cluster: () => identity.cluster, replica: options.replica, authorizer: options.authorizer, onEvent })],
+    ['join', joinAnswerer({ cluster: () => identity.cluster, replica: options.replica, authorizer: options.authorizer, clock, onEvent })],
   ])
   const admit = (admitted: Admitted): void => {
     const { purpose } = admitted.hello

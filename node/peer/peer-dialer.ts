@@ -25,8 +25,8 @@ import type { LocalNode } from './local-node.ts'
 import { applicationProtocol, channelOf, clientOptions, usesOurCertificate } from './peer-tls.ts'
 
 /**
- * `unreachable`: no connection, or it broke. `deadline`: nobody answered in time. `certificate_refused`: we do not trust the one who answered. `tls_refused`: the TLS
- * handshake failed at the other side's will, as when it does not trust us. `refused`: the node said no to our hello, `refusal` is its code.
+ * `unreachable`: no connection, or it broke. `deadline`: nobody answered in time. `certificate_refused`: we do not trust the one who answered. `tls_refused`: the
+ * other side ended the TLS handshake, as when it does not trust us. `refused`: the node said no to our hello, `refusal` is its code.
  * `identity_mismatch`: one who is not the member that was called. `not_a_node`: something else listens there. `address_malformed`: no `host:port`.
  */
 export interface DialProblem {
@@ -97,12 +97,14 @@ class Dialling {
     }, this.#call.timeoutMs)
     const early = (error: NodeJS.ErrnoException): void => void this.#settle(failed(this.#call, error))
     socket.once('error', early)
-    socket.once('close', () => void this.#settle(problem(this.#call, 'unreachable', 'closed the connection')))
+    const closed = (): void => void this.#settle(problem(this.#call, 'unreachable', 'closed the connection'))
+    socket.once('close', closed)
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
       socket.off('error', early)
+      socket.off('close', closed)
       if (socket instanceof TLSSocket && socket.alpnProtocol !== applicationProtocol) {
         this.#settle(problem(this.#call, 'not_a_node', 'does not speak the protocol of nodes'))
-        socket.destroy()
+        socket.on('error', () => {}).destroy()
       } else this.#sayHello(socket)
     })
   }
@@ -113,10 +115,17 @@ class Dialling {
     const framed = new FramedSocket(socket, {
       frameBytesMax: helloBytesMax,
       onFrame: (frame) => this.#judge(framed, frame, hello, channel),
-      // In TLS 1.3 the server judges our certificate after we believe to be connected: its alert arrives here (RFC 8446 §4.4.2.4).
-      onClose: (why) => void this.#settle(failed(this.#call, { code: why })),
+      onClose: (why) => void this.#settle(this.#endedEarly(why, socket)),
     })
     framed.write(frameTypes.hello, [encodeHello(hello)])
+  }
+
+  /** In TLS 1.3 the server judges our certificate after we believe to be connected (RFC 8446 §4.4.2.4), and Node's server then hangs up without an alert. */
+  #endedEarly(why: string, socket: Socket): Result<Answered, DialProblem> {
+    if (why === 'frame_too_long' || why === 'frame_empty') return problem(this.#call, 'not_a_node', 'does not speak the protocol of nodes')
+    const isSilent = why === 'ended_by_peer' || why === 'closed_by_peer' || why === 'ECONNRESET'
+    if (!isSilent || !(socket instanceof TLSSocket)) return failed(this.#call, { code: why })
+    return problem(this.#call, 'tls_refused', 'hung up without a word; it may not trust the certificate of this node')
   }
 
   #hello(channel: Uint8Array): Hello {
