@@ -136,7 +136,10 @@ test('one who only pretends to be the member, with a right certificate, is not b
   const body = encodeWelcome({ protocol: 1, clusterId: 'test-cluster', nodeId: 'a' as NodeId, version: '1', proof: noProof })
   const options = { cert: testNodeLeaf.certificate, key: testNodeLeaf.key, ALPNProtocols: [applicationProtocol] }
   const server = createTlsServer(options, (socket) => {
-    socket.on('error', () => {}).write(Buffer.concat([frameHeader(frameTypes.welcome, body.length), body]))
+    socket
+      .on('error', () => {})
+      .resume()
+      .write(Buffer.concat([frameHeader(frameTypes.welcome, body.length), body]))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close())
@@ -147,8 +150,13 @@ test('one who only pretends to be the member, with a right certificate, is not b
 })
 
 test('something else at the address, nothing at all, or an address that is none, each has its code', async (t) => {
-  const web = createTcpServer((socket) => socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n'))
-  const mute = createTcpServer((socket) => socket.on('error', () => {}))
+  const web = createTcpServer((socket) =>
+    socket
+      .on('error', () => {})
+      .resume()
+      .end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+  )
+  const mute = createTcpServer((socket) => socket.on('error', () => {}).resume())
   for (const server of [web, mute]) {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     t.after(() => server.close())
