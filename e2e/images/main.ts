@@ -40,6 +40,8 @@ async function run(): Promise<number> {
       say(`FAILED  ${title}\n${problem instanceof Error ? problem.message : String(problem)}`)
     }
   }
+  // What earlier builds left without a name: without this the storage grows with every change of a source.
+  await buildah.run(['rmi', '--prune'])
   say(`${checks.length - failed} of ${checks.length} checks passed`)
   return failed === 0 ? 0 : 1
 }
