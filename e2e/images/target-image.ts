@@ -30,7 +30,7 @@ export async function buildTarget({ buildah, root, target, certificatesFile }: B
   const folder = await mkdtemp(join(tmpdir(), 'securesql-image-build-'))
   try {
     const mounts = certificatesFile === undefined ? [] : await certificateMounts(folder, certificatesFile)
-    const options = ['--pull=never', '--layers', '--format=oci', '--target', target, '--tag', imageName(target), ...mounts]
+    const options = ['--pull=never', '--layers', '--force-rm', '--format=oci', '--target', target, '--tag', imageName(target), ...mounts]
     await buildah.run(['build', ...options, '--file', join(root, 'Dockerfile'), root])
   } finally {
     await rm(folder, { recursive: true, force: true })
