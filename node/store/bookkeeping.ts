@@ -18,15 +18,6 @@ export interface Progress {
   readonly statementsDone: number
 }
 
-export const nothingApplied: Progress = {
-  appliedIndex: 0,
-  appliedTerm: 0,
-  membership: undefined,
-  lastInsertId: 0n,
-  rowsAffected: 0,
-  statementsDone: 0,
-}
-
 const formatVersion = 1n
 
 /** Creates the table when there is none. Throws on a format that this program does not know. */

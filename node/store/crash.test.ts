@@ -45,7 +45,7 @@ test('killed at any moment, a store opens again, holds every entry that was dura
         logger: { info: () => {}, warn: () => {} },
       })
       assert(opened.ok, opened.ok ? '' : opened.problem.message)
-      const { log, stateMachine, reader, close } = opened.value
+      const { log, stateMachine, reader } = opened.value
       const last = log.reader.lastIndex()
       assert(last >= durable, `durable up to ${durable}, the log ends at ${last}`)
       assert(stateMachine.appliedIndex <= last)
@@ -60,7 +60,7 @@ test('killed at any moment, a store opens again, holds every entry that was dura
       )
       assert(read.ok && read.value.results[0]?.kind === 'rows')
       assert.deepEqual(read.value.results[0].rows, [[last, last, last, last]])
-      await close()
+      await opened.value.close()
     }
   } finally {
     rmSync(directory, { recursive: true })

@@ -45,7 +45,9 @@ function hashTable(database: Database.Database, name: string, hash: Hash): void 
     | { wr: number }
     | undefined
   const names = new Set(columns.map((column) => column.name.toLowerCase()))
-  const rowid = list?.wr === 1 ? undefined : ['rowid', '_rowid_', 'oid'].find((alias) => !names.has(alias))
+  // ANALYZE writes its rows in the order in which the connection happens to hold the schema, which a restart changes: their rowids mean nothing.
+  const hasRowid = list?.wr !== 1 && !name.startsWith('sqlite_stat')
+  const rowid = !hasRowid ? undefined : ['rowid', '_rowid_', 'oid'].find((alias) => !names.has(alias))
   const keys = columns.filter((column) => column.pk > 0).toSorted((a, b) => a.pk - b.pk)
   const order = rowid ?? (keys.length > 0 ? keys : columns).map((column) => quoted(column.name)).join(', ')
   const select = `SELECT ${rowid === undefined ? '' : `${rowid}, `}* FROM main.${quoted(name)} ORDER BY ${order}`

@@ -26,6 +26,15 @@ export function answerOf(error: unknown): string {
   throw error
 }
 
+/**
+ * The same for a read: its answer is recorded nowhere, so what one query may cause by itself (no memory, no room for a temporary file, a moment's lock) is told to its
+ * client and ends nothing.
+ */
+export function answerOfRead(error: unknown): string {
+  const isOwnFault = error instanceof Database.SqliteError && /^SQLITE_(NOMEM|FULL|BUSY|INTERRUPT)(_|$)/.test(error.code)
+  return isOwnFault ? error.message : answerOf(error)
+}
+
 /** Of an error that COMMIT gave: a deferred foreign key does not hold. */
 export function isForeignKeyRefusal(error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_FOREIGNKEY'

@@ -10,7 +10,7 @@ import type { GateProblem } from '../command/gate-port.ts'
 import { judgeText } from '../command/gate.ts'
 import { bookkeepingTable } from './bookkeeping.ts'
 import type { OnFatal } from './fatal.ts'
-import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { EnvironmentFailure, answerOfRead } from './sqlite-failure.ts'
 import { toBindings, toRow } from './sql-values.ts'
 import { StatementCache, type PreparedPiece } from './statement-cache.ts'
 
@@ -77,7 +77,7 @@ export class SqliteReader implements Reader {
     try {
       return this.#cache.get(sql)?.every(onlyReads) ?? false
     } catch (error) {
-      answerOf(error)
+      answerOfRead(error)
       return false
     }
   }
@@ -127,7 +127,7 @@ export class SqliteReader implements Reader {
       try {
         last = readPiece(piece, toBindings(bound.value))
       } catch (error) {
-        return { kind: 'error', message: answerOf(error), seconds: 0 }
+        return { kind: 'error', message: answerOfRead(error), seconds: 0 }
       }
     }
     return last

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
 import { test } from 'node:test'
 import { encodeCommand } from '../command/command-codec.ts'
 import { makeEntry } from '../raft/entry.ts'
 import { stateMachineContract } from '../replica/state-machine-contract.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
+import type { FatalProblem } from './fatal.ts'
+import { SqliteStateMachine } from './sqlite-state-machine.ts'
 import { TestMachine, command, failed, logOf, written } from './test-machine.ts'
+import { openWriteConnection } from './write-connection.ts'
 
 stateMachineContract('sqlite state machine', () => {
   const world = new TestMachine()
@@ -290,8 +294,38 @@ onMachine('a command of a newer program stops the node before it, with nothing o
   assert.equal(world.machine.appliedIndex, 0, 'a halted machine does nothing more')
 })
 
+test('a disk that is full halts the machine: nothing of the group is applied, no result is recorded, and it does nothing more', async () => {
+  const world = new TestMachine()
+  try {
+    await world.run(['CREATE TABLE t (b)'])
+    await world.machine.close()
+    const database = openWriteConnection(world.path, { foreignKeys: false })
+    database.pragma('max_page_count = 20') // the engine's own way to have no room
+    const fatal: FatalProblem[] = []
+    let told = 0
+    world.machine = new SqliteStateMachine(database, { onFatal: (problem) => fatal.push(problem) })
+    world.machine.onApplied(() => (told += 1))
+    const small = command([['INSERT INTO t VALUES (?)', 1]])
+    await world.apply(logOf([small, command([['INSERT INTO t VALUES (zeroblob(?))', 1_000_000]]), small], 2))
+    assert.deepEqual(
+      fatal.map(({ code }) => code),
+      ['database_failed'],
+    )
+    assert.match(fatal[0]!.message, /after entry 1: SQLITE_FULL/)
+    await world.apply(logOf([small], 2))
+    assert.equal(told, 0)
+    assert.equal(world.machine.appliedIndex, 1)
+    await world.reopen()
+    assert.equal(world.machine.appliedIndex, 1)
+    assert.deepEqual(world.rows('SELECT count(*) FROM t'), [[0]])
+    await world.apply(logOf([small], 2))
+    assert.equal(world.machine.appliedIndex, 2)
+  } finally {
+    await world.dispose()
+  }
+})
+
 onMachine('the WAL does not grow without end, and is not in the way of the next group', async (world) => {
-  const { statSync } = await import('node:fs')
   await world.run(['CREATE TABLE t (b)'])
   for (let turn = 0; turn < 60; turn += 1) {
     await world.run([['INSERT INTO t VALUES (zeroblob(?))', 1024 * 1024]])

@@ -108,7 +108,7 @@ for (const foreignKeys of [false, true]) {
           assert.deepEqual(await applied(commands, sizes, { foreignKeys, restarts: true }), one)
         },
       ),
-      { numRuns: 400, interruptAfterTimeLimit: 280_000 },
+      { numRuns: 400, interruptAfterTimeLimit: 250_000, endOnFailure: true },
     )
   })
 }
