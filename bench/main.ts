@@ -6,7 +6,6 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { nodeStatus } from '../contract/admin-api.ts'
 import { ClusterOfProcesses, admin } from '../e2e/processes/cluster-of-processes.ts'
 import type { NodeProcess } from '../e2e/processes/node-process.ts'
 import type { LoadOrder, LoadReport } from './load-order.ts'
@@ -96,13 +95,9 @@ async function measureCluster(): Promise<void> {
 }
 
 async function roles(cluster: ClusterOfProcesses): Promise<{ readonly leader: NodeProcess; readonly follower: NodeProcess }> {
-  const [first] = cluster.nodes
-  const answer = first === undefined ? undefined : await cluster.client(first).send({ path: '/status' })
-  if (answer?.kind !== 'reply') throw new Error('no status')
-  const leaderId = nodeStatus.parse(JSON.parse(answer.body)).store.leader.node_id
-  const leader = cluster.nodes.find(({ id }) => id === leaderId)
-  const follower = cluster.nodes.find(({ id }) => id !== leaderId)
-  if (leader === undefined || follower === undefined) throw new Error(`no leader among the nodes: ${leaderId}`)
+  const leader = await cluster.leader()
+  const follower = cluster.nodes.find((node) => node !== leader)
+  if (leader === undefined || follower === undefined) throw new Error('the cluster has no leader')
   return { leader, follower }
 }
 

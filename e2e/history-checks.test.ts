@@ -1,7 +1,7 @@
 // The judges of the kill suite, judged: each must find what it is there for.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { killsOf, nextDisaster } from './processes/nemesis.ts'
+import { killsOf, planDisasters } from './processes/nemesis.ts'
 import { compare } from './processes/read-checker.ts'
 import { seededRandom } from './processes/seeded-random.ts'
 import { WriteHistory } from './processes/write-history.ts'
@@ -22,16 +22,8 @@ function reply(status: number, code: string | undefined, body = ''): Answer {
   return { kind: 'reply', status, code, body }
 }
 
-function plan(seed: number): string[] {
-  const random = seededRandom(seed)
-  const disasters = []
-  for (let kills = 0; kills < 200;) {
-    const disaster = nextDisaster(random, { nodes: 3, killsLeft: 200 - kills })
-    kills += killsOf(disaster, 3)
-    assert.ok(kills <= 200)
-    disasters.push(disaster)
-  }
-  return disasters.map((disaster) => JSON.stringify(disaster))
+function plan(seed: number): readonly string[] {
+  return planDisasters(seededRandom(seed), { nodes: 3, kills: 12 }).map((disaster) => JSON.stringify(disaster))
 }
 
 const kept = [
@@ -95,12 +87,21 @@ test('only what the node calls certain counts as not applied', () => {
   assert.throws(() => fateOf(reply(503, undefined)))
 })
 
-test('the same seed plans the same kills, of every kind, and never more than are wanted', () => {
+test('the same seed plans the same kills, of every kind even in a short run, and exactly as many as are wanted', () => {
   assert.deepEqual(plan(7), plan(7))
   assert.notDeepEqual(plan(7), plan(8))
-  for (const kind of ['one', 'same-again', 'all'])
-    assert.ok(
-      plan(7).some((line) => line.includes(`"${kind}"`)),
-      kind,
+  for (const seed of [1, 2, 3, 4, 5]) {
+    for (const kind of ['one', 'same-again', 'all'])
+      assert.ok(
+        plan(seed).some((line) => line.includes(`"${kind}"`)),
+        `${kind}, seed ${seed}`,
+      )
+  }
+  for (let kills = 1; kills < 30; kills += 1) {
+    const planned = planDisasters(seededRandom(kills), { nodes: 3, kills })
+    assert.equal(
+      planned.reduce((total, disaster) => total + killsOf(disaster, 3), 0),
+      kills,
     )
+  }
 })

@@ -1,5 +1,6 @@
 // A secure cluster of real node processes on this machine: real TLS, real files, free ports. Used by this suite, by the benchmark, and by tests that need the whole thing.
 import { rmSync } from 'node:fs'
+import { nodeStatus } from '../../contract/admin-api.ts'
 import { renderFlag } from '../../contract/flags/render-flag.ts'
 import { freePorts } from '../apiserver/free-ports.ts'
 import { waitUntil } from '../apiserver/wait-until.ts'
@@ -93,6 +94,21 @@ export class ClusterOfProcesses {
         }
       }),
     )
+  }
+
+  /** The node that the others take for the leader; undefined while nobody knows one. */
+  async leader(): Promise<NodeProcess | undefined> {
+    for (const node of this.nodes) {
+      if (!node.isRunning) continue
+      const client = new ApiClient({ port: node.apiPort, ca: this.files.apiCa, username: admin.name, password: admin.password })
+      const answer = await client.send({ path: '/status', timeoutMs: 5000 })
+      client.close()
+      if (answer.kind !== 'reply' || answer.status !== 200) continue
+      const leaderId = nodeStatus.parse(JSON.parse(answer.body)).store.leader.node_id
+      const leader = this.nodes.find(({ id }) => id === leaderId)
+      if (leader !== undefined) return leader
+    }
+    return undefined
   }
 
   /** Ends every process and removes every file. */

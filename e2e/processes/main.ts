@@ -5,7 +5,7 @@ import { openDatabases } from './databases-on-disk.ts'
 import { convergedRows } from './checks.ts'
 import type { Check } from './checks.ts'
 import { ClusterOfProcesses, admin } from './cluster-of-processes.ts'
-import { killsOf, nextDisaster, strike } from './nemesis.ts'
+import { killsOf, planDisasters, strike } from './nemesis.ts'
 import { keepReading } from './read-checker.ts'
 import type { ReadReport } from './read-checker.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -88,8 +88,8 @@ async function killUnderLoad(cluster: ClusterOfProcesses): Promise<readonly Chec
 }
 
 async function killAll(cluster: ClusterOfProcesses, random: () => number, history: WriteHistory): Promise<void> {
-  for (let kills = 0; kills < killsWanted;) {
-    const disaster = nextDisaster(random, { nodes, killsLeft: killsWanted - kills })
+  let kills = 0
+  for (const disaster of planDisasters(random, { nodes, kills: killsWanted })) {
     await strike(cluster, disaster)
     const before = kills
     kills += killsOf(disaster, nodes)

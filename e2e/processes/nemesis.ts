@@ -8,8 +8,17 @@ export type Disaster =
   | { readonly kind: 'one'; readonly node: number; readonly pauseMs: number; readonly downMs: number }
   /** One node dies again and again, before it is back in the cluster. */
   | { readonly kind: 'same-again'; readonly node: number; readonly times: number; readonly pauseMs: number }
-  /** All nodes die within a moment of each other. */
-  | { readonly kind: 'all'; readonly pauseMs: number }
+  /**
+   * All nodes die, one after the other. `leaderLast`: the leader dies last, and comes back last, when the two others form a majority and serve already. A leader that
+   * acknowledged writes all by itself is caught by nothing else: what it has sent still arrives after its death, from the kernel's buffers.
+   */
+  | {
+      readonly kind: 'all'
+      readonly order: readonly number[]
+      readonly gapMs: number
+      readonly leaderLast: boolean
+      readonly pauseMs: number
+    }
 
 /** How many kills a disaster is. */
 export function killsOf(disaster: Disaster, nodes: number): number {
@@ -26,14 +35,38 @@ export function killsOf(disaster: Disaster, nodes: number): number {
 // Writes run between the kills; a pause somewhere in this range hits them in every phase.
 const pauseMsMax = 600
 const downMsMax = 1500
+// Long enough for a leader without followers to do something wrong, short against a check-quorum.
+const gapMsMax = 400
 
-export function nextDisaster(random: () => number, options: { readonly nodes: number; readonly killsLeft: number }): Disaster {
-  const { nodes, killsLeft } = options
-  const dice = random()
-  const node = Math.floor(random() * nodes)
+// Kinds come in shuffled rounds of these, so that a run of a dozen kills has seen each; a round is nine or ten kills.
+const round: readonly Disaster['kind'][] = ['one', 'one', 'one', 'one', 'same-again', 'all']
+
+/** As many disasters as make exactly `kills` kills. */
+export function planDisasters(random: () => number, options: { readonly nodes: number; readonly kills: number }): readonly Disaster[] {
+  const plan: Disaster[] = []
+  let killsLeft = options.kills
+  while (killsLeft > 0) {
+    for (const position of shuffled(round.length, random)) {
+      if (killsLeft === 0) break
+      const disaster = disasterOf(round[position] ?? 'one', random, { nodes: options.nodes, killsLeft })
+      killsLeft -= killsOf(disaster, options.nodes)
+      plan.push(disaster)
+    }
+  }
+  return plan
+}
+
+function disasterOf(
+  kind: Disaster['kind'],
+  random: () => number,
+  { nodes, killsLeft }: { readonly nodes: number; readonly killsLeft: number },
+): Disaster {
   const pauseMs = Math.floor(random() * pauseMsMax)
-  if (dice < 0.08 && killsLeft >= nodes) return { kind: 'all', pauseMs }
-  if (dice < 0.25 && killsLeft >= 2) return { kind: 'same-again', node, times: Math.min(killsLeft, 2 + Math.floor(random() * 2)), pauseMs }
+  const node = Math.floor(random() * nodes)
+  if (kind === 'all' && killsLeft >= nodes) {
+    return { kind, order: shuffled(nodes, random), gapMs: Math.floor(random() * gapMsMax), leaderLast: random() < 0.7, pauseMs }
+  }
+  if (kind === 'same-again' && killsLeft >= 2) return { kind, node, times: Math.min(killsLeft, 2 + Math.floor(random() * 2)), pauseMs }
   return { kind: 'one', node, pauseMs, downMs: Math.floor(random() * downMsMax) }
 }
 
@@ -58,12 +91,29 @@ export async function strike(cluster: ClusterOfProcesses, disaster: Disaster): P
       }
       return await cluster.whenReady([node])
     }
-    case 'all': {
-      await Promise.all(cluster.nodes.map((node) => node.end('SIGKILL')))
-      for (const node of cluster.nodes) node.start()
-      return await cluster.whenReady()
-    }
+    case 'all':
+      return await killAndRevive(cluster, disaster)
   }
+}
+
+async function killAndRevive(cluster: ClusterOfProcesses, disaster: Extract<Disaster, { kind: 'all' }>): Promise<void> {
+  const leader = disaster.leaderLast ? await cluster.leader() : undefined
+  const shuffledNodes = disaster.order.map((position) => nodeAt(cluster, position))
+  const dying = leader === undefined ? shuffledNodes : [...shuffledNodes.filter((node) => node !== leader), leader]
+  for (const [position, node] of dying.entries()) {
+    if (position > 0) await delay(disaster.gapMs)
+    await node.end('SIGKILL')
+  }
+  const first = disaster.leaderLast ? dying.slice(0, -1) : dying
+  for (const node of first) node.start()
+  await cluster.whenReady(first)
+  for (const node of dying) if (!node.isRunning) node.start()
+  await cluster.whenReady()
+}
+
+function shuffled(count: number, random: () => number): readonly number[] {
+  const left = Array.from({ length: count }, (_, position) => position)
+  return Array.from({ length: count }, () => left.splice(Math.floor(random() * left.length), 1)[0] ?? 0)
 }
 
 function nodeAt(cluster: ClusterOfProcesses, position: number): NodeProcess {
