@@ -101,7 +101,8 @@ export class ClientKube implements Kube {
 
   applyStatus(object: KubeObject, fieldManager: string): Promise<KubeResult<KubeObject>> {
     const { apiVersion, kind, metadata } = object
-    const identity = { name: metadata.name, namespace: namespaceOf(object) }
+    const { name, uid } = metadata
+    const identity = { name, namespace: namespaceOf(object), ...(uid === undefined ? {} : { uid }) }
     return this.#apply(`${pathOf(object)}/status`, { apiVersion, kind, metadata: identity, status: object['status'] }, fieldManager)
   }
 

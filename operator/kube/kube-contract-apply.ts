@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { isJsonObject, listAt, objectAt } from './json-object.ts'
 import type { ContractCase } from './kube-contract.ts'
-import { budget, must, refTo, refused, secret, statefulSet } from './kube-contract-objects.ts'
+import { budget, must, pod, podKind, refTo, refused, secret, statefulSet } from './kube-contract-objects.ts'
 import type { KubeObject } from './kube.ts'
 
 function environment(object: KubeObject): readonly string[] {
@@ -135,6 +135,21 @@ export const contractOfApply: readonly ContractCase[] = [
       assert.equal(second.metadata.generation, first.metadata.generation)
       assert.equal(objectAt(second, 'spec')['replicas'], 0)
       assert.deepEqual(labels(second), {})
+    },
+  },
+  {
+    title: 'applyStatus with a uid is for that very object: not for another one that has its name by now',
+    async run({ kube, namespace }) {
+      const place = { namespace, name: 'namesake' }
+      const former = must(await kube.create(pod(place)))
+      must(await kube.remove(refTo(former), {}))
+      const present = must(await kube.create(pod(place)))
+      const status = { phase: 'Running', podIP: '127.0.0.9' }
+      const identity = (uid: string | undefined): KubeObject['metadata'] => ({ ...place, ...(uid === undefined ? {} : { uid }) })
+      refused(await kube.applyStatus({ ...podKind, metadata: identity(former.metadata.uid), status }, 'kubelet'), 'invalid')
+      assert.equal(objectAt(must(await kube.get(refTo(present))), 'status')['podIP'], undefined)
+      const written = must(await kube.applyStatus({ ...podKind, metadata: identity(present.metadata.uid), status }, 'kubelet'))
+      assert.equal(objectAt(written, 'status')['podIP'], '127.0.0.9')
     },
   },
   {

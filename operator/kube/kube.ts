@@ -98,7 +98,7 @@ export interface Kube {
   replace(object: KubeObject): Promise<KubeResult<KubeObject>>
   /** Server-side apply with field manager `fieldManager`, forced: fields that we own are ours. `metadata.uid`/`resourceVersion`/`managedFields` must be absent. */
   apply(object: KubeObject, fieldManager: string): Promise<KubeResult<KubeObject>>
-  /** Server-side apply to the `status` subresource only. */
+  /** Server-side apply to the `status` subresource only. With `metadata.uid`, only that very object (`invalid` when another one has its name by now). */
   applyStatus(object: KubeObject, fieldManager: string): Promise<KubeResult<KubeObject>>
   /** Deletes in the background (dependants by garbage collection); `not_found` when it is not there. With `uid`, only that very object (`conflict` otherwise). */
   remove(ref: ObjectRef, options: { readonly uid?: string }): Promise<KubeResult<void>>

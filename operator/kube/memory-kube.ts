@@ -6,7 +6,18 @@ import { garbage } from './garbage.ts'
 import { jsonCopy } from './json-object.ts'
 import type { JsonObject } from './json-object.ts'
 import type { Kind, Kube, KubeObject, KubeResult, ListOptions, ObjectList, ObjectRef, WatchOptions } from './kube.ts'
-import { born, checkApplied, checkWritten, notFound, rfc3339, sameObject, succeeded, withStatus, withVersion } from './object-rules.ts'
+import {
+  born,
+  checkApplied,
+  checkWritten,
+  invalid,
+  notFound,
+  rfc3339,
+  sameObject,
+  succeeded,
+  withStatus,
+  withVersion,
+} from './object-rules.ts'
 import { resourceOf } from './resource-path.ts'
 import { selects } from './selector.ts'
 import { applyFields, replaceFields } from './server-side-apply.ts'
@@ -94,10 +105,13 @@ export class MemoryKube implements Kube {
   }
 
   async applyStatus(object: KubeObject, fieldManager: string): Promise<KubeResult<KubeObject>> {
-    const wrong = checkApplied(object)
+    const { uid, ...metadata } = object.metadata
+    const wrong = checkApplied({ ...object, metadata })
     if (wrong !== undefined) return fail(wrong)
     const before = this.#objects.get(keyOf(refOf(object)))
     if (before === undefined || !resourceOf(object).statusSubresource) return fail(notFound(refOf(object)))
+    if (uid !== undefined && uid !== before.object.metadata.uid)
+      return fail(invalid(`metadata.uid: Invalid value: "${uid}": field is immutable`))
     const wanted = jsonCopy({ status: object['status'] })
     const applied = applyFields(before, wanted, `${fieldManager} (status)`)
     return ok(this.#store(before, { object: withStatus(before.object, applied.object), managers: applied.managers }))

@@ -245,6 +245,32 @@ test('a deleted pod ends its process and is made anew on the same data', async (
   assert.equal(readFileSync(join(own.claim('orders-0'), 'starts'), 'utf8'), 'started\nstarted\n')
 })
 
+test('a status is for one very pod: a successor of the same name is not called ready for its predecessor', async (t) => {
+  const own = await world(t, 'one-address')
+  await started(own, 1)
+  const { kube } = own
+  const pod = { namespace: 'shop', name: 'orders-0' }
+  const refusals: string[] = []
+  const applyStatus = kube.applyStatus.bind(kube)
+  // Between the kubelet's look at the pod and its word about it, the pod is replaced by another one: just once.
+  let replaced = false
+  kube.applyStatus = async (object, manager) => {
+    if (manager === 'process-kubelet' && !replaced) {
+      replaced = true
+      const before = must(await kube.get({ apiVersion: 'v1', kind: 'Pod', ...pod }))
+      must(await kube.remove({ apiVersion: 'v1', kind: 'Pod', ...pod }, {}))
+      must(await kube.create({ ...before, metadata: { ...before.metadata, uid: 'another' } }))
+    }
+    const written = await applyStatus(object, manager)
+    if (!written.ok) refusals.push(written.problem.message)
+    return written
+  }
+  process.kill(own.kubelet.pidOf(pod) ?? 0, 'SIGKILL')
+  await until('a refusal', () => refusals[0])
+  assert.match(refusals[0] ?? '', /uid/)
+  await until('the second start', () => readFileSync(join(own.claim('orders-0'), 'starts'), 'utf8') === 'started\nstarted\n')
+})
+
 test('a program that does not heed SIGTERM is killed after its grace period', async (t) => {
   const own = await world(t, 'one-address')
   must(await own.kube.apply(tls(), 'test'))

@@ -129,7 +129,10 @@ export class ProcessKubelet {
     }
     const { status, retry } = await this.#run(pod)
     const { apiVersion, kind } = pod
-    const written = await kube.applyStatus({ apiVersion, kind, metadata: name, status }, fieldManager)
+    const { uid } = pod.metadata
+    // Another pod may have the name by now: it must not be called ready because its predecessor was.
+    const metadata = uid === undefined ? name : { ...name, uid }
+    const written = await kube.applyStatus({ apiVersion, kind, metadata, status }, fieldManager)
     // The pod may have been deleted meanwhile: its own event says so.
     if (!written.ok && written.problem.code !== 'not_found') return this.#apiServerFailed(name, written.problem)
     return retry ? { requeueAfterMs: waitingRetryMs } : {}
