@@ -159,15 +159,15 @@ export class DemoWorld {
   }
 }
 
-/** The objects that belong to the cluster, by kind in order of creation. */
+/** The objects that belong to the cluster, by kind. The StatefulSet is looked for first: where it is there, what must be there before it is found afterwards. */
 export async function ownedObjects(world: DemoWorld): Promise<ReadonlyMap<string, readonly string[]>> {
   const kinds = [
+    ['apps/v1', 'StatefulSet'],
     ['networking.k8s.io/v1', 'NetworkPolicy'],
     ['v1', 'Secret'],
     ['v1', 'Service'],
     ['v1', 'ServiceAccount'],
     ['policy/v1', 'PodDisruptionBudget'],
-    ['apps/v1', 'StatefulSet'],
   ] as const
   const owned = new Map<string, readonly string[]>()
   for (const [apiVersion, kind] of kinds) {
