@@ -5,6 +5,7 @@ import { planParameters, type ParameterPlan } from '../command/binding.ts'
 import type { Column } from '../command/command.ts'
 import { findNondeterminism } from '../command/determinism.ts'
 import { splitStatements, wordOf, type Piece } from '../command/split.ts'
+import { prepareWithDoubleQuotes } from './double-quoted-strings.ts'
 
 /** Texts kept; a client with more different texts than this should use parameters. */
 const textsMax = 1_000
@@ -64,10 +65,11 @@ export class StatementCache {
 function preparePiece(database: Database.Database, piece: Piece): PreparedPiece {
   let statement: Database.Statement | undefined
   let columns: readonly Column[] | undefined
-  const prepared = (): Database.Statement => (statement ??= prepare(database, piece.sql))
+  const keyword = wordOf(piece.sql, piece.tokens[0])
+  const prepared = (): Database.Statement => (statement ??= prepare(database, piece, keyword))
   return {
     sql: piece.sql,
-    keyword: wordOf(piece.sql, piece.tokens[0]),
+    keyword,
     plan: planParameters(piece),
     statement: prepared,
     isUncertain: () => findNondeterminism(piece) !== undefined,
@@ -78,7 +80,7 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
   }
 }
 
-function prepare(database: Database.Database, sql: string): Database.Statement {
-  const statement = database.prepare(sql).safeIntegers(true)
+function prepare(database: Database.Database, piece: Piece, keyword: string): Database.Statement {
+  const statement = prepareWithDoubleQuotes(database, piece, keyword).safeIntegers(true)
   return statement.reader ? statement.raw(true) : statement
 }
