@@ -35,15 +35,23 @@ export type CommandRun =
 type PieceEnd =
   | { readonly kind: 'result'; readonly result: StatementResult }
   | { readonly kind: 'failed'; readonly message: string }
+  /** It has succeeded but may not stay. */
+  | { readonly kind: 'unwanted'; readonly message: string }
   | { readonly kind: 'rolled-back'; readonly message: string }
 
 type TextEnd =
   | { readonly kind: 'result'; readonly result: StatementResult }
-  | { readonly kind: 'failed'; readonly result: StatementResult }
+  | { readonly kind: 'failed' | 'unwanted'; readonly result: StatementResult }
   | { readonly kind: 'rolled-back'; readonly result: StatementResult; readonly piece: number }
 
 /** The gate has refused these before they were proposed. Here they would break the group's transaction, so a log that holds one all the same gets an answer instead. */
 const neverRun: ReadonlySet<string> = new Set('begin commit end rollback savepoint release attach detach vacuum'.split(' '))
+/**
+ * Once a table holds this rowid, SQLite chooses the next ones by chance, differently on each node (and fails for ever where the table says AUTOINCREMENT). Seen here when
+ * it is the last one that a statement inserts; several rows at once, triggers and UPDATE can still bring it in.
+ */
+const rowidMax = 2n ** 63n - 1n
+const lastRowidRefused = `rowid ${rowidMax} is not allowed: the rowids after it would differ between nodes`
 const dataChanging: ReadonlySet<string> = new Set('insert replace update delete with'.split(' '))
 /** Running them leaves the schema as it is. Everything else drops the cached handles. */
 const schemaKeeping: ReadonlySet<string> = new Set('insert replace update delete with select values explain pragma'.split(' '))
@@ -95,6 +103,7 @@ export class CommandRunner {
   /** All or nothing: one savepoint, stop at the first error. */
   #runTogether(command: Command): CommandRun {
     const results: StatementResult[] = []
+    const before = this.counters.lastInsertId
     this.#enter()
     for (const [position, statement] of command.statements.entries()) {
       if (statement.sql === '') continue
@@ -102,8 +111,7 @@ export class CommandRunner {
       if (end.kind === 'rolled-back') return { kind: 'rolled-back', statement: position, piece: end.piece, error: end.result, results }
       results.push(end.result)
       if (end.kind === 'result') continue
-      this.#rollbackTo.run()
-      this.forgetStatements()
+      this.#takeBack(end.kind === 'unwanted' ? before : this.counters.lastInsertId)
       break
     }
     this.#release.run()
@@ -119,13 +127,25 @@ export class CommandRunner {
       if (statement.sql === '') continue
       const isLast = position === extent.until?.statement
       // One savepoint a statement: full-text tables flush at savepoints, and where they flush must not depend on the group.
+      const before = this.counters.lastInsertId
       this.#enter()
       const end = this.#runText(statement, command.kind, isLast ? extent.until?.piece : undefined)
       if (end.kind === 'rolled-back') return { kind: 'rolled-back', statement: position, piece: end.piece, error: end.result, results }
+      if (end.kind === 'unwanted') this.#takeBack(before)
       this.#release.run()
       if (!isLast) results.push(end.result)
     }
     return { kind: 'done', results }
+  }
+
+  /** To the savepoint, with the connection's last_insert_rowid() as given. */
+  #takeBack(lastInsertId: bigint): void {
+    this.#rollbackTo.run()
+    this.forgetStatements()
+    if (lastInsertId === this.counters.lastInsertId) return
+    this.counters.rowsAffected = 0
+    this.counters.lastInsertId = lastInsertId
+    this.#setLastInsertRowid(lastInsertId)
   }
 
   /** Runs the pieces of one text, `until` one of them when given; answers with the last one's result. */
@@ -140,7 +160,7 @@ export class CommandRunner {
       const end = this.#runPiece(piece, statement, kind, skip)
       if (end.kind !== 'result') {
         const result: StatementResult = { kind: 'error', message: end.message, seconds: seconds() }
-        return end.kind === 'failed' ? { kind: 'failed', result } : { kind: 'rolled-back', result, piece: position }
+        return end.kind === 'rolled-back' ? { kind: 'rolled-back', result, piece: position } : { kind: end.kind, result }
       }
       last = end.result
       skip += piece.plan?.count ?? 0
@@ -156,7 +176,7 @@ export class CommandRunner {
     try {
       const result = this.#step(piece, toBindings(bound.value), kind)
       if (!schemaKeeping.has(piece.keyword)) this.forgetStatements()
-      return { kind: 'result', result }
+      return this.counters.lastInsertId === rowidMax ? { kind: 'unwanted', message: lastRowidRefused } : { kind: 'result', result }
     } catch (error) {
       const message = answerOf(error)
       // Its failure must not decide what else of the command runs: another node may not see it.

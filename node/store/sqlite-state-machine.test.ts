@@ -275,6 +275,24 @@ onMachine('what the gate would refuse is answered, not run: the log is never sto
   assert.deepEqual(results.at(-1), written(1, 1))
 })
 
+onMachine('the last rowid of all is refused: after it SQLite would choose by chance, differently on each node', async (world) => {
+  await world.run([
+    'CREATE TABLE t (id INTEGER PRIMARY KEY)',
+    'CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, n)',
+    'INSERT INTO t VALUES (1)',
+  ])
+  const last = 9223372036854775807n
+  const error = failed('rowid 9223372036854775807 is not allowed: the rowids after it would differ between nodes')
+  for (const transaction of [false, true]) {
+    assert.deepEqual(await world.run([['INSERT INTO t VALUES (?)', last]], { transaction }), [error])
+    assert.deepEqual(await world.run([['INSERT INTO a (id) VALUES (?)', last]], { transaction }), [error])
+    assert.deepEqual(await world.run([['REPLACE INTO t VALUES (?) RETURNING id', last]], { transaction }), [error])
+    assert.deepEqual(await world.run(['CREATE INDEX IF NOT EXISTS i ON t (id)'], { transaction }), [written(1, 0)])
+  }
+  assert.deepEqual(await world.run(['INSERT INTO t DEFAULT VALUES', 'INSERT INTO a (n) VALUES (1)']), [written(2, 1), written(1, 1)])
+  assert.deepEqual(world.fatal, [])
+})
+
 onMachine('an entry that holds no command is answered with an error, alike everywhere', async (world) => {
   for (const payload of [new Uint8Array(), new Uint8Array([0]), new Uint8Array([1, 2, 3])]) {
     const index = world.machine.appliedIndex + 1
