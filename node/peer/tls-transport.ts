@@ -40,8 +40,7 @@ export class TlsTransport implements Transport {
   }
 
   setMembership(membership: Membership): void {
-    // A replica that has applied nothing yet knows of nobody; the identity file knows more.
-    if (membership.members.length > 0) this.#options.directory.update(membership)
+    this.#options.directory.update(membership)
   }
 
   listen(listener: TransportListener): void {
