@@ -181,7 +181,7 @@ async function openPeersOf(
     forwardedRequestHandler: parts.handler,
     clock: systemClock,
     random: Math.random,
-    onEvent: peerReports({ logger, metrics }),
+    onEvent: peerReports({ logger, metrics, clock: systemClock }),
   })
   return opened.ok ? opened.value : refuseWith(ground, opened.problem)
 }

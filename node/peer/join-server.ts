@@ -25,6 +25,7 @@ const joinsMax = 8
 const changeMsMax = 10_000
 const pendingMsMax = 3_000
 const pendingPauseMs = 50
+const notedPauseMs = 5
 
 export function joinAnswerer(options: JoinServerOptions): Answerer {
   let running = 0
@@ -94,6 +95,9 @@ async function changeAsLeader(
       return changeAsLeader(options, replica, joining)
     }
     if (!changed.ok) return notChanged(replica, changed)
+    // Applied, but the core takes note of that in its next turn; the joiner wants to see itself.
+    while (changeFor(replica, record) !== undefined && options.clock.monotonicMs() < joining.untilMs)
+      await pause(options.clock, notedPauseMs)
     options.onEvent({ kind: 'node-joined', id: record.id, remoteAddress: joining.remoteAddress })
   }
   return { kind: 'joined', clusterId, membership: replica.status().membership }

@@ -123,6 +123,7 @@ test('a node joins a running cluster through a follower, learns the log and beco
   const joiner = await openClusterNode(t, new DataDirectory('n4'), { formation: { join: [follower.peers.self.raftAddress] } })
   const cluster = await joiner.start()
   assert.equal(cluster.origin, 'joined')
+  assert(!joiner.events.some((event) => event.kind === 'formation' && event.state === 'join-trouble'), 'at the first attempt')
   await eventually(() => joiner.commands().join() === 'one', 'it has the log')
   const isVoter = (): boolean =>
     leader

@@ -6,13 +6,15 @@ import type { HelloRefusal, Purpose } from './hello.ts'
 import type { JoinProblemCode } from './join-words.ts'
 
 /** Why an incoming connection was not let in, besides the refusals of the hello. */
-export type ListenerRefusal =
-  | 'too_many_connections'
-  | 'too_many_strangers'
-  | 'tls_refused'
-  | 'hello_late'
-  | 'hello_malformed'
-  | 'join_denied'
+export const listenerRefusals = [
+  'too_many_connections',
+  'too_many_strangers',
+  'tls_refused',
+  'hello_late',
+  'hello_malformed',
+  'join_denied',
+] as const
+export type ListenerRefusal = (typeof listenerRefusals)[number]
 
 export type PeerEvent =
   | { readonly kind: 'connected'; readonly id: NodeId; readonly purpose: Purpose; readonly direction: 'incoming' | 'outgoing' }

@@ -1,7 +1,10 @@
-// Turns what happens between nodes into log lines and counters, both from the one union of events.
+// Turns what happens between nodes into log lines and counters, both from the one union of events. Whoever can reach the Raft port can make refusals happen, as many as it
+// likes: they are all counted, but of each code at most one line a second is written, with the number of those left out.
 import type { Logger } from '../../runtime/log.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
-import type { PeerEvent } from './peer-event.ts'
+import type { Clock } from '../replica/clock.ts'
+import { helloRefusals } from './hello.ts'
+import { listenerRefusals, type PeerEvent } from './peer-event.ts'
 
 const kinds = [
   'connected',
@@ -19,21 +22,43 @@ const kinds = [
   'formation',
 ] as const satisfies readonly PeerEvent['kind'][]
 
-export function peerReports(options: { readonly logger: Logger; readonly metrics: Metrics }): (event: PeerEvent) => void {
+const refusalCodes = [...helloRefusals, ...listenerRefusals] as const
+const refusalLineMs = 1_000
+/** Why connections end when nothing is wrong: we close, or one replaces another. */
+const ordinaryEnds: ReadonlySet<string> = new Set(['closing', 'link_closed', 'renewed', 'replaced', 'no_member_any_more'])
+
+export function peerReports(options: {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly clock: Clock
+}): (event: PeerEvent) => void {
+  const { metrics, clock } = options
   const log = options.logger.child({ part: 'peer' })
-  const counter = options.metrics.counter({
+  const counter = metrics.counter({
     name: 'securesql_peer_events_total',
     help: 'What happened between nodes, by kind.',
     labels: { kind: kinds },
   })
+  const refusals = metrics.counter({
+    name: 'securesql_peer_refusals_total',
+    help: 'Connections to the Raft port that were refused, by code.',
+    labels: { code: refusalCodes },
+  })
+  const written = new Map<string, { readonly atMs: number; leftOut: number }>()
   return (event) => {
     counter.add({ kind: event.kind })
-    write(log, event)
+    if (event.kind !== 'refused-incoming') return write(log, event)
+    refusals.add({ code: event.code })
+    const last = written.get(event.code)
+    if (last !== undefined && clock.monotonicMs() - last.atMs < refusalLineMs) return void (last.leftOut += 1)
+    written.set(event.code, { atMs: clock.monotonicMs(), leftOut: 0 })
+    return write(last === undefined ? log : log.child({ leftOut: last.leftOut }), event)
   }
 }
 
 function write(log: Logger, event: PeerEvent): void {
   const { kind, ...facts } = event
+  if (event.kind === 'disconnected' && ordinaryEnds.has(event.why)) return log.info(facts, messages.disconnected)
   switch (kind) {
     case 'connected':
     case 'vouched':
