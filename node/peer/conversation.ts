@@ -7,8 +7,10 @@ import type { Admitted } from './peer-listener.ts'
 
 /** A membership of 64 members with the longest names. */
 export const conversationBytesMax = 256 * 1024
+/** The question follows the welcome at once; one who only holds the place loses it. */
+const questionMsMax = 5_000
 /** The answer to a join waits for a commit. */
-export const answerMsMax = 30_000
+const answerMsMax = 30_000
 
 /** Called with what was asked, as parsed JSON; undefined: not understood, the connection is closed without a word. */
 export type Answerer = (question: unknown, caller: Admitted) => Promise<unknown>
@@ -46,12 +48,13 @@ export async function ask<Answer>(
 export function serve({ answerer, caller }: { readonly answerer: Answerer; readonly caller: Admitted }): void {
   const { framed } = caller
   let wasAsked = false
-  framed.socket.setTimeout(answerMsMax, () => framed.close('silent'))
+  framed.socket.setTimeout(questionMsMax, () => framed.close('silent'))
   framed.become({
     frameBytesMax: conversationBytesMax,
     onFrame: (frame) => {
       if (wasAsked || frame.type !== frameTypes.question) return framed.close('spoke_out_of_turn')
       wasAsked = true
+      framed.socket.setTimeout(answerMsMax)
       void answerer(parseJson(frame.body), caller).then((answer) => {
         if (answer === undefined) return framed.close('question_malformed')
         framed.write(frameTypes.answer, [Buffer.from(JSON.stringify(answer))])

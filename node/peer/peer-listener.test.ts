@@ -305,6 +305,26 @@ test('a flood from one address takes its share of places and no more', async (t)
   assert(strangersPerAddressMax < connectionsMax)
 })
 
+test("one who says that it wants to join and asks nothing holds a stranger's place, and not for long", async (t) => {
+  const { a, b, heardFrom } = await twoMembers(t)
+  const sockets = Array.from({ length: strangersPerAddressMax }, () => call(a, testNodeLeaf))
+  const first = outcome(t, sockets[0]!)
+  for (const socket of sockets) {
+    t.after(() => socket.destroy())
+    const said = { nodeId: 'x', incarnation: 'x', to: '', purpose: 'join' } as const
+    await says(socket, (open) => framed(frameTypes.hello, encodeHello(hello(open, said))))
+  }
+  const turnedAway = call(a, testNodeLeaf)
+  assert.equal((await outcome(t, turnedAway)).heard.length, 0)
+  assert.equal(refusals(a)[0], 'too_many_strangers')
+  await first
+  const member = call(a, testNodeLeaf)
+  void outcome(t, member)
+  const asB = { nodeId: 'b', incarnation: b.identity.incarnation, to: 'a' }
+  await says(member, (open) => Buffer.concat([framed(frameTypes.hello, encodeHello(hello(open, asB))), timeoutNow]))
+  await eventually(() => heardFrom.length > 0, 'a member finds a place again')
+})
+
 test('a member that sends what no correct member sends is cut off and named', async (t) => {
   for (const bad of [
     framed(frameTypes.message, Buffer.from([77])),

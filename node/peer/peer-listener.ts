@@ -51,7 +51,7 @@ export type ListenProblem = { readonly code: 'address_in_use' | 'address_unusabl
 
 /** 64 members with three connections each, and room for those that are being replaced. */
 export const connectionsMax = 512
-/** Connections of one address that have not said hello: several members may restart behind one address, a flood does not pass. */
+/** Connections of one address that have not proven to be a member's: several members may restart behind one address, a flood does not pass. */
 export const strangersPerAddressMax = 32
 /** And of all addresses together, so that members always find a place. */
 export const strangersMax = 256
@@ -204,9 +204,11 @@ export class PeerListener {
       framed.write(frameTypes.refusal, [encodeRefusal(refusal)])
       return framed.end(refusal)
     }
-    this.#noStranger(remoteAddress)
     const { local } = this.#options
     const isForMembers = memberPurposes.has(hello.purpose)
+    // Who only asks to join stays a stranger: such connections must never take the places of members.
+    if (isForMembers) this.#noStranger(remoteAddress)
+    else this.#strangers.get(remoteAddress)?.stopTimer()
     framed.write(frameTypes.welcome, [
       encodeWelcome({
         protocol: Math.min(protocol.max, hello.protocolMax),
