@@ -176,6 +176,38 @@ export const contractOfApply: readonly ContractCase[] = [
     },
   },
   {
+    title: 'empty lists and maps of a policy and of a StatefulSet are not stored, but an empty selector is, since it says "all"',
+    async run({ kube, namespace, eventually }) {
+      const everybody = { podSelector: { matchLabels: {}, matchExpressions: [] } }
+      const exists = { namespaceSelector: { matchExpressions: [{ key: 'a', operator: 'Exists', values: [] }] } }
+      const network = { ipBlock: { cidr: '10.0.0.0/8', except: [] } }
+      const rule = { from: [everybody, exists, network, { podSelector: {} }], ports: [] }
+      const spec = { podSelector: { matchLabels: {} }, policyTypes: ['Ingress'], ingress: [rule, {}], egress: [] }
+      const wanted = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { namespace, name: 'hollow' }, spec }
+      const policy = must(await kube.apply(wanted, 'contract'))
+      const [first] = listAt(policy['spec'], 'ingress')
+      assert.deepEqual(listAt(first, 'from'), [
+        { podSelector: {} },
+        { namespaceSelector: { matchExpressions: [{ key: 'a', operator: 'Exists' }] } },
+        { ipBlock: { cidr: '10.0.0.0/8' } },
+        { podSelector: {} },
+      ])
+      assert.deepEqual(policy['spec'], { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ from: listAt(first, 'from') }, {}] })
+      assert.equal(must(await kube.apply(wanted, 'contract')).metadata.generation, 1)
+      const hollow = statefulSet({ namespace, name: 'hollow' }, [])
+      const container = { name: 'node', image: 'securesql-node:test', resources: { requests: {}, limits: {} } }
+      const template = { ...objectAt(objectAt(hollow, 'spec'), 'template'), spec: { containers: [container], nodeSelector: {} } }
+      must(await kube.apply({ ...hollow, spec: { ...objectAt(hollow, 'spec'), template } }, 'contract'))
+      await eventually(async () => {
+        const stored = must(await kube.get(refTo(hollow)))
+        const podSpec = objectAt(objectAt(objectAt(stored, 'spec'), 'template'), 'spec')
+        assert.equal('nodeSelector' in podSpec, false)
+        const [read] = listAt(podSpec, 'containers')
+        assert.deepEqual(objectAt(read, 'resources'), {})
+      })
+    },
+  },
+  {
     title: 'a StatefulSet refuses a change of its selector',
     async run({ kube, namespace, eventually }) {
       const place = { namespace, name: 'fixed' }

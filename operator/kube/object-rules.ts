@@ -37,7 +37,7 @@ export function checkApplied(object: KubeObject): KubeProblem | undefined {
 /** A new object: fresh identity, generation 1, and a status only as the server begins it. */
 export function born(object: KubeObject, stamp: Stamp): KubeObject {
   const resource = resourceOf(object)
-  const { status, ...rest } = object
+  const { status, ...rest } = withoutEmpty(object)
   const begun = resource.statusSubresource ? firstStatus(object.kind) : status
   return {
     ...rest,
@@ -53,8 +53,9 @@ export function born(object: KubeObject, stamp: Stamp): KubeObject {
 }
 
 /** `next` as the successor of `before` through the main resource: the status and everything that the server says stay. */
-export function succeeded(before: KubeObject, next: KubeObject): KubeResult<KubeObject> {
+export function succeeded(before: KubeObject, written: KubeObject): KubeResult<KubeObject> {
   const resource = resourceOf(before)
+  const next = withoutEmpty(written)
   const changed = forbiddenChange(before, next)
   if (changed !== undefined) return fail(invalid(changed))
   const { status, ...rest } = next
@@ -96,6 +97,23 @@ export function notFound(ref: ObjectRef): KubeProblem {
 
 export function invalid(message: string): KubeProblem {
   return { code: 'invalid', message }
+}
+
+/** Kinds whose stored form is that of a Go struct with `omitempty`; of a CRD's objects nothing is dropped, and of the other kinds nobody has asked yet. */
+const droppingKinds = new Set(['NetworkPolicy', 'StatefulSet'])
+/** Maps that are dropped when they are empty. A selector is a struct: empty, it selects everything, and stays. */
+const droppedMaps = new Set(['matchLabels', 'nodeSelector', 'labels', 'annotations', 'requests', 'limits'])
+
+function withoutEmpty(object: KubeObject): KubeObject {
+  return droppingKinds.has(object.kind) ? (filled(object) as KubeObject) : object
+}
+
+function filled(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(filled)
+  if (!isJsonObject(value)) return value
+  const isEmpty = (field: string, part: unknown): boolean =>
+    Array.isArray(part) ? part.length === 0 : isJsonObject(part) && Object.keys(part).length === 0 && droppedMaps.has(field)
+  return Object.fromEntries(Object.entries(value).flatMap(([field, part]) => (isEmpty(field, part) ? [] : [[field, filled(part)]])))
 }
 
 function firstStatus(kind: string): JsonObject | undefined {
