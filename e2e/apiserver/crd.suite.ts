@@ -125,6 +125,16 @@ const refusals: readonly { readonly what: string; readonly spec: object; readonl
     message: /must be a network in CIDR form/,
   },
   {
+    what: 'a requirement of no value',
+    spec: { network: { allowedClients: [{ podSelector: { matchExpressions: [{ key: 'app', operator: 'In' }] } }] } },
+    message: /In and NotIn need values, Exists and DoesNotExist take none/,
+  },
+  {
+    what: 'a label value that no label can have',
+    spec: { network: { allowedClients: [{ podSelector: { matchLabels: { app: 'a/b' } } }] } },
+    message: /matchLabels\.app: Invalid value: "a\/b"/,
+  },
+  {
     what: 'an unknown deletion policy',
     spec: { deletionPolicy: 'Burn' },
     message: /spec\.deletionPolicy: Unsupported value: "Burn": supported values: "Retain", "Delete"/,
@@ -142,6 +152,13 @@ for (const { what, spec, message } of refusals) {
     assert.match(stored.stderr, /NotFound/)
   })
 }
+
+test('a name whose objects could be those of another cluster is refused', async () => {
+  for (const name of ['a-nodes', 'a-user', 'a-user-b']) {
+    const created = await admin.attempt(['create', '--filename=-'], cluster(name, {}))
+    assert.match(created.stderr, /metadata\.name must not end in -nodes or -user/)
+  }
+})
 
 test('a change that would lose data or cannot be done is refused: a smaller volume, another storage class', async () => {
   const stored = { storage: { size: '2Gi', storageClassName: 'fast' } }

@@ -57,6 +57,24 @@ test('a pass on a settled cluster writes nothing, and asks to be called again wi
   assert.ok(settledAfterMs <= 10_000)
 })
 
+test('empty lists and maps in the spec, which the API server does not keep, are no difference for ever', async () => {
+  await start(world)
+  const allowedClients = [
+    { podSelector: { matchLabels: {}, matchExpressions: [] } },
+    { namespaceSelector: { matchExpressions: [{ key: 'team', operator: 'Exists', values: [] }] } },
+    { ipBlock: { cidr: '10.0.0.0/8', except: [] } },
+  ]
+  await world.user({ ...spec, network: { allowedClients }, resources: { requests: {}, limits: {} } })
+  await world.settle()
+  assert.deepEqual(await condition(world, 'Degraded'), ['False', 'AsExpected'])
+  const policy = (await world.object('NetworkPolicy', 'orders-api'))!['spec'] as { ingress: { from: unknown[] }[] }
+  assert.deepEqual(policy.ingress[0]?.from.slice(2), [
+    { podSelector: {} },
+    { namespaceSelector: { matchExpressions: [{ key: 'team', operator: 'Exists' }] } },
+    { ipBlock: { cidr: '10.0.0.0/8' } },
+  ])
+})
+
 test('the spec is never written', async () => {
   await start(world)
   assert.deepEqual((await world.object('SecureSqlCluster', 'orders'))?.['spec'], spec)

@@ -3,7 +3,7 @@ import { stringify } from 'yaml'
 import { z } from 'zod'
 import { clusterSpec } from './cluster-schema.ts'
 import { clusterStatus } from './cluster-status.ts'
-import { clusterNameMax, clusterNamePattern } from './parse-cluster.ts'
+import { clusterNameMax, clusterNamePattern, clusterNameTaken, clusterNameTakenMessage } from './parse-cluster.ts'
 import { clusterKind } from './resource-kind.ts'
 import { structuralSchema } from './structural-schema.ts'
 import { validationsKey } from './validation-rule.ts'
@@ -81,6 +81,7 @@ function rootSchema() {
         rule: `self.metadata.name.size() <= ${clusterNameMax} && self.metadata.name.matches('${clusterNamePattern.source}')`,
         message: `metadata.name must begin with a letter, hold only lower-case letters, digits and -, and have at most ${clusterNameMax} characters: Services and pods are named after it`,
       },
+      { rule: `!self.metadata.name.matches('${clusterNameTaken.source}')`, message: `metadata.name ${clusterNameTakenMessage}` },
     ],
   }
 }

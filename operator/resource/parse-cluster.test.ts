@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeIssues, parseCluster } from './parse-cluster.ts'
 import { quorumOf } from './cluster.ts'
+import { names } from './names.ts'
 
 function resource(spec: unknown, metadata: Record<string, unknown> = {}): unknown {
   return {
@@ -126,6 +127,84 @@ for (const [title, [spec, message]] of Object.entries(refused)) {
     assert.match(parsed.ok ? '' : describeIssues(parsed.problem), message)
   })
 }
+
+const selectors: Readonly<Record<string, readonly [unknown, RegExp]>> = {
+  'a label key with a space': [{ matchLabels: { 'a b': 'c' } }, /matchLabels\.a b: must have a label key$/],
+  'a label key with an upper-case prefix': [{ matchLabels: { 'Example.com/a': 'c' } }, /must have a label key/],
+  'a label key whose name is too long': [{ matchLabels: { ['a'.repeat(64)]: 'c' } }, /must have a label key/],
+  'a label value with a slash': [{ matchLabels: { a: 'b/c' } }, /must be a label value/],
+  'a requirement about no label key': [{ matchExpressions: [{ key: '-a', operator: 'Exists' }] }, /must be a label key/],
+  'In without values': [{ matchExpressions: [{ key: 'a', operator: 'In' }] }, /In and NotIn need values/],
+  'NotIn with an empty list': [{ matchExpressions: [{ key: 'a', operator: 'NotIn', values: [] }] }, /In and NotIn need values/],
+  'Exists with a value': [{ matchExpressions: [{ key: 'a', operator: 'Exists', values: ['b'] }] }, /In and NotIn need values/],
+}
+for (const [title, [selector, message]] of Object.entries(selectors)) {
+  test(`refused, since the API server would refuse the policy: ${title}`, () => {
+    for (const peer of [{ podSelector: selector }, { namespaceSelector: selector }]) {
+      const parsed = parseCluster(resource({ ...minimal, network: { allowedClients: [peer] } }))
+      assert.match(parsed.ok ? '' : describeIssues(parsed.problem), message)
+    }
+  })
+}
+
+test('an exception outside of its network, or all of it, is refused; a part of it is not', () => {
+  const parse = (cidr: string, except: string) =>
+    parseCluster(resource({ ...minimal, network: { allowedClients: [{ ipBlock: { cidr, except: [except] } }] } }))
+  for (const except of ['11.0.0.0/16', '10.0.0.0/8', '10.0.0.0/7', 'fd00::/16', '::ffff:10.1.0.0/112']) {
+    const parsed = parse('10.0.0.0/8', except)
+    assert.match(parsed.ok ? '' : describeIssues(parsed.problem), /except: must be parts of cidr, smaller than it$/, except)
+  }
+  assert.equal(parse('10.0.0.0/8', '10.255.0.0/16').ok, true)
+  assert.equal(parse('fd00::/8', 'fd12::/16').ok, true)
+})
+
+test('what the API server drops is dropped in memory: empty lists and maps, but no empty selector', () => {
+  const peers = [
+    { podSelector: { matchLabels: {} }, namespaceSelector: {} },
+    { podSelector: { matchExpressions: [{ key: 'a', operator: 'Exists', values: [] }], matchLabels: {} } },
+    { ipBlock: { cidr: '10.0.0.0/8', except: [] } },
+  ]
+  const parsed = parseCluster(resource({ ...minimal, resources: { requests: {}, limits: { cpu: 1 } }, network: { allowedClients: peers } }))
+  assert.deepEqual(parsed.ok && parsed.value.resources, { limits: { cpu: 1 } })
+  assert.deepEqual(parsed.ok && parsed.value.allowedClients, [
+    { podSelector: {}, namespaceSelector: {} },
+    { podSelector: { matchExpressions: [{ key: 'a', operator: 'Exists' }] } },
+    { ipBlock: { cidr: '10.0.0.0/8' } },
+  ])
+})
+
+test('two clusters never share the name of an object: names that could are refused', () => {
+  for (const name of ['a-nodes', 'a-user', 'a-user-b', 'a-user-b-c', 'user-user'])
+    assert.equal(parseCluster(resource(minimal, { name })).ok, false, name)
+  for (const name of ['nodes', 'user', 'user-a', 'a-users', 'a-nodes-b', 'superuser'])
+    assert.equal(parseCluster(resource(minimal, { name })).ok, true, name)
+})
+
+test('no two accepted cluster names lead to one object name, whatever the users are called', () => {
+  const parts = ['a', 'user', 'nodes', 'node', 'access', 'api', 'tls', 'ca', 'operator', 'client']
+  const clusters = parts.flatMap((one) => [
+    one,
+    ...parts.flatMap((two) => [`${one}-${two}`, ...parts.map((three) => `${one}-${two}-${three}`)]),
+  ])
+  const users = parts.flatMap((one) => [one, ...parts.map((two) => `${one}-${two}`)])
+  const owners = new Map<string, string>()
+  for (const name of clusters.filter((candidate) => parseCluster(resource(minimal, { name: candidate })).ok)) {
+    const cluster = { name, namespace: 'shop' }
+    const secrets = [names.clientCa, names.nodeCa, names.caBundle, names.apiTls, names.nodeTls, names.access, names.operatorUser]
+    const policies = [names.denyPolicy, names.raftPolicy, names.apiPolicy, names.dnsPolicy]
+    const made = [
+      ...secrets.map((make) => `Secret ${make(cluster)}`),
+      ...users.map((user) => `Secret ${names.userPassword(cluster, user)}`),
+      ...policies.map((make) => `NetworkPolicy ${make(cluster)}`),
+      ...[names.clientService, names.nodesService].map((make) => `Service ${make(cluster)}`),
+      `ServiceAccount ${names.serviceAccount(cluster)}`,
+    ]
+    for (const object of made) {
+      assert.equal(owners.get(object) ?? name, name, object)
+      owners.set(object, name)
+    }
+  }
+})
 
 test('a name that Services and pods cannot carry is refused', () => {
   for (const name of ['a'.repeat(41), 'or.ders', '1st', 'Orders', 'orders-'])

@@ -6,13 +6,22 @@ import type { Result } from '../../runtime/result.ts'
 import type { Cluster, ClusterUser } from './cluster.ts'
 import { clusterSpec } from './cluster-schema.ts'
 import type { UserSpec } from './cluster-schema.ts'
+import { storedPeer } from './network-peer.ts'
 import { clusterKind } from './resource-kind.ts'
+import { withoutEmpty } from './without-empty.ts'
 
 // The longest name of ours is that of the StatefulSet plus the hash of its revision, which Kubernetes writes into a label of 63 characters; Services
 // add `-nodes`. 40 leaves room for what later versions add.
 export const clusterNameMax = 40
 /** RFC 1035 label, as a Service name must be. */
 export const clusterNamePattern = /^[a-z]([-a-z0-9]*[a-z0-9])?$/
+/**
+ * Names whose objects could be another cluster's: `a-nodes` is the headless Service of `a`, and `a-user-b-access` is both the access file of `a-user-b` and
+ * the password of the user `b-access` of `a`. No other two names of `names.ts` can meet: of its endings none ends in another.
+ */
+export const clusterNameTaken = /-nodes$|-user(-|$)/
+export const clusterNameTakenMessage =
+  'must not end in -nodes or -user nor contain -user-: objects of another cluster could have the same names'
 /** When a user names a Secret without a key. */
 export const defaultPasswordKey = 'password'
 
@@ -29,7 +38,8 @@ const envelope = z.object({
     name: z
       .string()
       .max(clusterNameMax, { error: `must have at most ${clusterNameMax} characters` })
-      .regex(clusterNamePattern, { error: 'must begin with a letter and hold only lower-case letters, digits and -' }),
+      .regex(clusterNamePattern, { error: 'must begin with a letter and hold only lower-case letters, digits and -' })
+      .refine((name) => !clusterNameTaken.test(name), { error: clusterNameTakenMessage }),
     namespace: z.string().min(1),
     uid: z.string().min(1),
     generation: z.int().min(0).default(0),
@@ -50,9 +60,9 @@ export function parseCluster(object: unknown): Result<Cluster, readonly SpecIssu
     replicas: spec.replicas,
     storage: { size: spec.storage.size, storageClassName: spec.storage.storageClassName },
     image: spec.image,
-    resources: spec.resources,
+    resources: spec.resources === undefined ? undefined : withoutEmpty(spec.resources),
     users: (spec.users ?? []).map(userOf),
-    allowedClients: spec.network?.allowedClients ?? [],
+    allowedClients: (spec.network?.allowedClients ?? []).map(storedPeer),
     deletionPolicy: spec.deletionPolicy,
   })
 }
