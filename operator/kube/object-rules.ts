@@ -111,9 +111,11 @@ function withoutEmpty(object: KubeObject): KubeObject {
 function filled(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(filled)
   if (!isJsonObject(value)) return value
-  const isEmpty = (field: string, part: unknown): boolean =>
-    Array.isArray(part) ? part.length === 0 : isJsonObject(part) && Object.keys(part).length === 0 && droppedMaps.has(field)
-  return Object.fromEntries(Object.entries(value).flatMap(([field, part]) => (isEmpty(field, part) ? [] : [[field, filled(part)]])))
+  return Object.fromEntries(Object.entries(value).flatMap(([field, part]) => (isDropped(field, part) ? [] : [[field, filled(part)]])))
+}
+
+function isDropped(field: string, part: unknown): boolean {
+  return Array.isArray(part) ? part.length === 0 : isJsonObject(part) && Object.keys(part).length === 0 && droppedMaps.has(field)
 }
 
 function firstStatus(kind: string): JsonObject | undefined {
