@@ -4,7 +4,7 @@
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { kindOfPassword } from '../contract/access-file.ts'
-import { formatHostPort } from '../contract/host-port.ts'
+import { formatHostPort, parseHostPort } from '../contract/host-port.ts'
 import type { ConfigurationWarning, JoinTarget, NodeConfiguration } from '../contract/node-configuration.ts'
 import { parseAccessFile } from '../contract/parse-access-file.ts'
 import { parseNodeArguments } from '../runtime/flags.ts'
@@ -118,15 +118,21 @@ function joinCredentials(ground: Ground): Credentials | undefined {
 
 function joinAuthorizer(opened: OpenedAccess): JoinAuthorizer {
   return {
-    authorize: async (credentials, permission) => {
+    authorize: async (credentials, permission, from) => {
       const authorization =
         credentials === undefined
           ? undefined
           : `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`, 'utf8').toString('base64')}`
-      const decision = await opened.access.decide({ authorization, address: 'raft port' }, [permission])
+      const decision = await opened.access.decide({ authorization, address: hostOf(from.remoteAddress) }, [permission])
       return decision.kind === 'allowed'
     },
   }
+}
+
+/** A lock-out is by address, and each connection has another port. */
+function hostOf(remoteAddress: string): string {
+  const parsed = parseHostPort(remoteAddress)
+  return parsed.ok ? parsed.value.host : remoteAddress
 }
 
 function joinText(target: JoinTarget): string {

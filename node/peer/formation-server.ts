@@ -19,7 +19,7 @@ export interface FormationServerOptions {
 
 /** Answers name incarnations, so they are for those alone who may become members. */
 async function isAllowed(options: FormationServerOptions, caller: Admitted, credentials: Credentials | undefined): Promise<boolean> {
-  if (caller.hasVerifiedCertificate || (await options.authorizer.authorize(credentials, 'join'))) return true
+  if (caller.hasVerifiedCertificate || (await options.authorizer.authorize(credentials, 'join', caller))) return true
   const { remoteAddress, hello } = caller
   options.onEvent({ kind: 'refused-incoming', code: 'join_denied', remoteAddress, nodeId: hello.nodeId, detail: hello.purpose })
   return false

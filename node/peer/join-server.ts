@@ -61,7 +61,11 @@ async function judge(options: JoinServerOptions, caller: Admitted, asked: Asked)
   }
   const present = replica.status().membership.members.find(({ id }) => id === asked.record.id)
   const isPresent = present !== undefined && isSame(present.incarnation, asked.record.incarnation)
-  if (!isPresent && !(await mayJoin(options, caller, asked))) return denied()
+  if (!isPresent && !(await mayJoin(options, caller, asked))) {
+    // One of ours that lost its data directory should read in its log what has happened, not that it lacks a password.
+    const isLost = present !== undefined && caller.hasVerifiedCertificate
+    return isLost ? refused('member_of_another_incarnation', explain('member_of_another_incarnation', asked.record)) : denied()
+  }
   if (asked.as === 'read-only') return refused('not_supported_yet', 'read-only nodes are not supported yet')
   const untilMs = options.clock.monotonicMs() + pendingMsMax
   return changeAsLeader(options, replica, {
@@ -72,10 +76,12 @@ async function judge(options: JoinServerOptions, caller: Admitted, asked: Asked)
   })
 }
 
-/** A verified certificate of a node CA, or credentials that hold the permission. */
-async function mayJoin(options: JoinServerOptions, caller: Admitted, asked: Asked): Promise<boolean> {
-  if (caller.hasVerifiedCertificate) return true
-  return options.authorizer.authorize(asked.credentials, asked.as === 'voter' ? 'join' : 'join-read-only')
+/**
+ * A certificate of the node CA lets a caller speak, not join: a stolen key of one node would make any number of voters, and each would hold all data.
+ * Forming a cluster is another matter (formation-server.ts): there is no data yet, and each founder takes exactly the number it expects.
+ */
+function mayJoin(options: JoinServerOptions, caller: Admitted, asked: Asked): Promise<boolean> {
+  return options.authorizer.authorize(asked.credentials, asked.as === 'voter' ? 'join' : 'join-read-only', caller)
 }
 
 async function changeAsLeader(
@@ -137,7 +143,7 @@ function notChanged(replica: Replica, changed: Extract<Result<unknown, { readonl
 }
 
 function denied(): JoinAnswer {
-  return refused('join_denied', 'neither a certificate of the node CA nor credentials with the permission "join"')
+  return refused('join_denied', 'no credentials with the permission "join" (-join-as)')
 }
 
 function refused(code: JoinProblemCode, message: string): Extract<JoinAnswer, { kind: 'refused' }> {

@@ -76,7 +76,7 @@ test('founders without mutual TLS need credentials that may join', async (t) => 
 })
 
 test('founders that may not join each other form nothing and say so', async (t) => {
-  const { nodes } = await founders(t, { ...serverTlsOnly(), formation: { expectTimeoutMs: 1_500 } })
+  const { nodes } = await founders(t, { ...serverTlsOnly(), formation: { expectTimeoutMs: 1_500, credentials: undefined } })
   await Promise.all(nodes.map((node) => assert.rejects(node.start(), /bootstrap_timeout/)))
   assert(nodes.every(({ identity }) => identity.cluster === undefined))
   assert(nodes.every(({ events }) => events.some((event) => event.kind === 'refused-incoming' && event.code === 'join_denied')))
@@ -192,6 +192,15 @@ for (const [name, credentials, mayJoin] of doors) {
     return undefined
   })
 }
+
+test('a certificate of the node CA alone does not let a node join: whoever steals one key would get all data and any number of votes', async (t) => {
+  const first = await single(t)
+  const thief = await openClusterNode(t, new DataDirectory('n2'), {
+    formation: { join: [first.peers.self.raftAddress], credentials: undefined },
+  })
+  await assert.rejects(thief.start(), /join_denied/)
+  assert.equal(first.replica().status().membership.members.length, 1)
+})
 
 test('a node that says an id other than the one it asks to join with is refused', async (t) => {
   const first = await single(t)

@@ -7,6 +7,7 @@ import type { Member, Membership, NodeId } from '../raft/membership.ts'
 import { systemClock } from '../replica/system-clock.ts'
 import type { ClusterIdentity, IdentityStore } from './cluster-identity.ts'
 import { openPeers, type OpenPeersOptions, type Peers, type TlsSource } from './open-peers.ts'
+import type { Credentials } from './join-words.ts'
 import type { PeerEvent } from './peer-event.ts'
 import type { PeerTlsRules } from './peer-tls.ts'
 import { makeTestCa, makeTestLeaf, type TestCa, type TestKeyPair } from './test-certificates.ts'
@@ -79,6 +80,9 @@ export type TestNodeChanges = Partial<Omit<OpenPeersOptions, 'tls' | 'formation'
   readonly formation?: Partial<OpenPeersOptions['formation']>
 }
 
+/** Of a user who may join; every test node has them and accepts them unless the test says otherwise. */
+export const joinCredentials: Credentials = { username: 'joiner', password: 'may-join' }
+
 export async function startTestNode(t: TestContext | undefined, id: string, changes: TestNodeChanges = {}): Promise<TestNode> {
   const identity = changes.identity ?? new MemoryIdentity(id)
   const tls = changes.tls === 'plain' ? undefined : (changes.tls ?? { files: new TestTlsSource(), rules: mutualTls })
@@ -86,7 +90,7 @@ export async function startTestNode(t: TestContext | undefined, id: string, chan
   const opened = await openPeers({
     version: '1.2.3',
     addresses: { bind: { host: '127.0.0.1', port: 0 }, raftAddress: undefined, apiUrl: `https://${id}:4001` },
-    authorizer: { authorize: () => Promise.resolve(false) },
+    authorizer: { authorize: (given) => Promise.resolve(given?.password === joinCredentials.password) },
     replica: () => undefined,
     forwardedRequestHandler: () => undefined,
     clock: systemClock,
@@ -104,7 +108,7 @@ export async function startTestNode(t: TestContext | undefined, id: string, chan
       intervalMs: 20,
       expect: undefined,
       expectTimeoutMs: 20_000,
-      credentials: undefined,
+      credentials: joinCredentials,
       apiTrust: { ca: undefined, noVerify: false },
       hasLog: false,
       ...changes.formation,
