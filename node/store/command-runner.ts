@@ -3,8 +3,9 @@
 import type Database from 'better-sqlite3'
 import { bindParameters } from '../command/binding.ts'
 import type { Command, Statement, StatementResult } from '../command/command.ts'
+import { RowidGuard, rowidRefused } from './rowid-guard.ts'
 import { toBindings, toRow } from './sql-values.ts'
-import { answerOf } from './sqlite-failure.ts'
+import { answerOf, isFull } from './sqlite-failure.ts'
 import { StatementCache, type PreparedPiece } from './statement-cache.ts'
 
 /** What the connection would report: changed by every statement that writes. */
@@ -28,6 +29,8 @@ export type CommandRun =
       readonly kind: 'rolled-back'
       readonly statement: number
       readonly piece: number
+      /** SQLite says that there is no more room: in the table, or on the disk. The transaction may still be open. */
+      readonly isFull: boolean
       readonly error: StatementResult
       readonly results: readonly StatementResult[]
     }
@@ -37,21 +40,15 @@ type PieceEnd =
   | { readonly kind: 'failed'; readonly message: string }
   /** It has succeeded but may not stay. */
   | { readonly kind: 'unwanted'; readonly message: string }
-  | { readonly kind: 'rolled-back'; readonly message: string }
+  | { readonly kind: 'rolled-back'; readonly message: string; readonly isFull: boolean }
 
 type TextEnd =
   | { readonly kind: 'result'; readonly result: StatementResult }
   | { readonly kind: 'failed' | 'unwanted'; readonly result: StatementResult }
-  | { readonly kind: 'rolled-back'; readonly result: StatementResult; readonly piece: number }
+  | { readonly kind: 'rolled-back'; readonly result: StatementResult; readonly piece: number; readonly isFull: boolean }
 
 /** The gate has refused these before they were proposed. Here they would break the group's transaction, so a log that holds one all the same gets an answer instead. */
 const neverRun: ReadonlySet<string> = new Set('begin commit end rollback savepoint release attach detach vacuum'.split(' '))
-/**
- * Once a table holds this rowid, SQLite chooses the next ones by chance, differently on each node (and fails for ever where the table says AUTOINCREMENT). Seen here when
- * it is the last one that a statement inserts; several rows at once, triggers and UPDATE can still bring it in.
- */
-const rowidMax = 2n ** 63n - 1n
-const lastRowidRefused = `rowid ${rowidMax} is not allowed: the rowids after it would differ between nodes`
 const dataChanging: ReadonlySet<string> = new Set('insert replace update delete with'.split(' '))
 /** Running them leaves the schema as it is. Everything else drops the cached handles. */
 const schemaKeeping: ReadonlySet<string> = new Set('insert replace update delete with select values explain pragma'.split(' '))
@@ -61,6 +58,7 @@ export class CommandRunner {
   readonly #setLastInsertRowid: (value: bigint) => void
   readonly #database: Database.Database
   readonly #cache: StatementCache
+  readonly #guard: RowidGuard
   readonly #savepoint: Database.Statement
   readonly #release: Database.Statement
   readonly #rollbackTo: Database.Statement
@@ -73,6 +71,7 @@ export class CommandRunner {
     this.#database = database
     this.#setLastInsertRowid = setLastInsertRowid
     this.#cache = new StatementCache(database)
+    this.#guard = new RowidGuard(database)
     this.#savepoint = database.prepare('SAVEPOINT _securesql_entry')
     this.#release = database.prepare('RELEASE _securesql_entry')
     this.#rollbackTo = database.prepare('ROLLBACK TO _securesql_entry')
@@ -83,6 +82,7 @@ export class CommandRunner {
   /** After a transaction was rolled back: its changes of the schema are gone, and so must be the handles made under it. */
   forgetStatements(): void {
     this.#cache.clear()
+    this.#guard.schemaChanged()
     this.#hasVirtualTables = undefined
   }
 
@@ -108,7 +108,7 @@ export class CommandRunner {
     for (const [position, statement] of command.statements.entries()) {
       if (statement.sql === '') continue
       const end = this.#runText(statement, command.kind, undefined)
-      if (end.kind === 'rolled-back') return { kind: 'rolled-back', statement: position, piece: end.piece, error: end.result, results }
+      if (end.kind === 'rolled-back') return rolledBack(position, end, results)
       results.push(end.result)
       if (end.kind === 'result') continue
       this.#takeBack(end.kind === 'unwanted' ? before : this.counters.lastInsertId)
@@ -130,7 +130,7 @@ export class CommandRunner {
       const before = this.counters.lastInsertId
       this.#enter()
       const end = this.#runText(statement, command.kind, isLast ? extent.until?.piece : undefined)
-      if (end.kind === 'rolled-back') return { kind: 'rolled-back', statement: position, piece: end.piece, error: end.result, results }
+      if (end.kind === 'rolled-back') return rolledBack(position, end, results)
       if (end.kind === 'unwanted') this.#takeBack(before)
       this.#release.run()
       if (!isLast) results.push(end.result)
@@ -160,7 +160,7 @@ export class CommandRunner {
       const end = this.#runPiece(piece, statement, kind, skip)
       if (end.kind !== 'result') {
         const result: StatementResult = { kind: 'error', message: end.message, seconds: seconds() }
-        return end.kind === 'rolled-back' ? { kind: 'rolled-back', result, piece: position } : { kind: end.kind, result }
+        return end.kind === 'rolled-back' ? { ...end, result, piece: position } : { kind: end.kind, result }
       }
       last = end.result
       skip += piece.plan?.count ?? 0
@@ -173,15 +173,18 @@ export class CommandRunner {
     if (piece.plan === undefined) return { kind: 'failed', message: 'too many SQL variables' }
     const bound = bindParameters(piece.plan, statement.parameters, skip)
     if (!bound.ok) return { kind: 'failed', message: bound.problem }
+    const changesData = dataChanging.has(piece.keyword)
     try {
+      if (changesData) this.#guard.prepare()
       const result = this.#step(piece, toBindings(bound.value), kind)
       if (!schemaKeeping.has(piece.keyword)) this.forgetStatements()
-      return this.counters.lastInsertId === rowidMax ? { kind: 'unwanted', message: lastRowidRefused } : { kind: 'result', result }
+      return changesData && this.#guard.isBroken() ? { kind: 'unwanted', message: rowidRefused } : { kind: 'result', result }
     } catch (error) {
+      if (isFull(error)) return { kind: 'rolled-back', message: error.message, isFull: true }
       const message = answerOf(error)
       // Its failure must not decide what else of the command runs: another node may not see it.
       if (this.#database.inTransaction && piece.isUncertain()) return { kind: 'result', result: { kind: 'error', message, seconds: 0 } }
-      return this.#database.inTransaction ? this.#failed(piece, message) : { kind: 'rolled-back', message }
+      return this.#database.inTransaction ? this.#failed(piece, message) : { kind: 'rolled-back', message, isFull: false }
     }
   }
 
@@ -204,6 +207,8 @@ export class CommandRunner {
   }
 
   #failed(piece: PreparedPiece, message: string): PieceEnd {
+    // The row was there for a moment, and the connection would go on naming it.
+    if (message === rowidRefused) this.#setLastInsertRowid(this.counters.lastInsertId)
     this.#count(piece, 0)
     return { kind: 'failed', message }
   }
@@ -217,4 +222,8 @@ export class CommandRunner {
   #written(): StatementResult {
     return { kind: 'written', lastInsertId: this.counters.lastInsertId, rowsAffected: this.counters.rowsAffected, seconds: 0 }
   }
+}
+
+function rolledBack(statement: number, end: Extract<TextEnd, { kind: 'rolled-back' }>, results: readonly StatementResult[]): CommandRun {
+  return { kind: 'rolled-back', statement, piece: end.piece, isFull: end.isFull, error: end.result, results }
 }

@@ -39,3 +39,8 @@ export function answerOfRead(error: unknown): string {
 export function isForeignKeyRefusal(error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_FOREIGNKEY'
 }
+
+/** No more room: the disk's, or a table's whose rowids are used up. The code is the same; `disk-space.ts` tells them apart. */
+export function isFull(error: unknown): error is Error {
+  return error instanceof Database.SqliteError && error.code === 'SQLITE_FULL'
+}

@@ -5,7 +5,9 @@ import { encodeCommand } from '../command/command-codec.ts'
 import { makeEntry } from '../raft/entry.ts'
 import { stateMachineContract } from '../replica/state-machine-contract.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
+import { freeBytesMin } from './disk-space.ts'
 import type { FatalProblem } from './fatal.ts'
+import { rowidRefused } from './rowid-guard.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
 import { TestMachine, command, failed, logOf, written } from './test-machine.ts'
 import { openWriteConnection } from './write-connection.ts'
@@ -282,7 +284,7 @@ onMachine('the last rowid of all is refused: after it SQLite would choose by cha
     'INSERT INTO t VALUES (1)',
   ])
   const last = 9223372036854775807n
-  const error = failed('rowid 9223372036854775807 is not allowed: the rowids after it would differ between nodes')
+  const error = failed(rowidRefused)
   for (const transaction of [false, true]) {
     assert.deepEqual(await world.run([['INSERT INTO t VALUES (?)', last]], { transaction }), [error])
     assert.deepEqual(await world.run([['INSERT INTO a (id) VALUES (?)', last]], { transaction }), [error])
@@ -321,7 +323,7 @@ test('a disk that is full halts the machine: nothing of the group is applied, no
     database.pragma('max_page_count = 20') // the engine's own way to have no room
     const fatal: FatalProblem[] = []
     let told = 0
-    world.machine = new SqliteStateMachine(database, { onFatal: (problem) => fatal.push(problem) })
+    world.machine = new SqliteStateMachine(database, { onFatal: (problem) => fatal.push(problem), readFreeBytes: () => freeBytesMin - 1 })
     world.machine.onApplied(() => (told += 1))
     const small = command([['INSERT INTO t VALUES (?)', 1]])
     await world.apply(logOf([small, command([['INSERT INTO t VALUES (zeroblob(?))', 1_000_000]]), small], 2))

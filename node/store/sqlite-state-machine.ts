@@ -17,6 +17,7 @@ import type { Applied, StateMachine } from '../replica/state-machine.ts'
 import { openBookkeeping, type Bookkeeping, type Progress } from './bookkeeping.ts'
 import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
 import { Deferral } from './deferral.ts'
+import { freeBytesBeside, freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
 import type { FatalCode, OnFatal } from './fatal.ts'
 import { EnvironmentFailure, answerOf, isForeignKeyRefusal } from './sqlite-failure.ts'
 
@@ -34,6 +35,7 @@ export class SqliteStateMachine implements StateMachine {
   readonly #database: Database.Database
   readonly #walPath: string
   readonly #onFatal: OnFatal
+  readonly #readFreeBytes: ReadFreeBytes
   readonly #bookkeeping: Bookkeeping
   readonly #runner: CommandRunner
   readonly #begin: Database.Statement
@@ -45,10 +47,11 @@ export class SqliteStateMachine implements StateMachine {
   #state: 'open' | 'halted' | 'closed' = 'open'
 
   /** Takes over the write connection; throws what SQLite throws when the file cannot be used. */
-  constructor(database: Database.Database, options: { readonly onFatal: OnFatal }) {
+  constructor(database: Database.Database, options: { readonly onFatal: OnFatal; readonly readFreeBytes?: ReadFreeBytes }) {
     this.#database = database
     this.#walPath = `${database.name}-wal`
     this.#onFatal = options.onFatal
+    this.#readFreeBytes = options.readFreeBytes ?? freeBytesBeside(database.name)
     this.#bookkeeping = openBookkeeping(database)
     this.#progress = this.#bookkeeping.read()
     this.#runner = new CommandRunner(database, (value) => this.#bookkeeping.setLastInsertRowid(value))
@@ -132,6 +135,7 @@ export class SqliteStateMachine implements StateMachine {
         const command = readCommand(entry)
         const run = command === undefined ? undecodable : this.#runner.run(command, everything)
         if (run.kind === 'rolled-back') {
+          if (run.isFull) this.#takeBackFull(run.error)
           this.#restore()
           return { kind: 'rolled-back', position }
         }
@@ -156,11 +160,22 @@ export class SqliteStateMachine implements StateMachine {
     }
     const results: StatementResult[] = []
     let isDone = false
+    let full: string | undefined
     while (!isDone) {
       const first = this.#progress.statementsDone
       const until = mayDefer && !command.transaction ? { statement: first + 1, piece: 0 } : undefined
       this.#run(this.#begin)
       const run = this.#runner.run(command, { first, until })
+      if (run.kind === 'rolled-back' && run.isFull) {
+        this.#takeBackFull(run.error)
+        const at = `${first} ${run.statement} ${run.piece}`
+        // Once more: for a moment another program may have taken the room.
+        if (full !== at) {
+          full = at
+          this.#restore()
+          continue
+        }
+      }
       const end = run.kind === 'done' ? run.results : this.#applyUpTo(command, first, run)
       const next = run.kind === 'rolled-back' ? run.statement + 1 : first + 1
       isDone = command.transaction || (run.kind === 'done' && until === undefined) || next >= command.statements.length
@@ -168,6 +183,13 @@ export class SqliteStateMachine implements StateMachine {
       results.push(...this.#commitOrTakeBack(step, command, end))
     }
     return { index, term, outcome: { results } satisfies CommandOutcome }
+  }
+
+  /** Only when the disk has room is it the statement's own answer. SQLite may have ended the transaction already. */
+  #takeBackFull(error: StatementResult): void {
+    const message = error.kind === 'error' ? error.message : ''
+    if (this.#readFreeBytes() < freeBytesMin) throw new EnvironmentFailure(`SQLITE_FULL: ${message}`)
+    if (this.#database.inTransaction) this.#run(this.#rollback)
   }
 
   /** A statement has rolled back: the ones before it once more, where they stand for themselves. Leaves a transaction open. */

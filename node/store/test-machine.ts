@@ -6,6 +6,7 @@ import Database from 'better-sqlite3'
 import { encodeCommand } from '../command/command-codec.ts'
 import type { Command, CommandOutcome, SqlValue, StatementResult } from '../command/command.ts'
 import { makeEntry, type Entry } from '../raft/entry.ts'
+import type { ReadFreeBytes } from './disk-space.ts'
 import type { FatalProblem } from './fatal.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
 import { openWriteConnection } from './write-connection.ts'
@@ -34,10 +35,12 @@ export class TestMachine {
   readonly fatal: FatalProblem[] = []
   readonly #directory: string
   readonly #foreignKeys: boolean
+  readonly #readFreeBytes: ReadFreeBytes
   machine: SqliteStateMachine
   #outcomes = new Map<number, CommandOutcome>()
 
-  constructor(options: { readonly foreignKeys: boolean } = { foreignKeys: false }) {
+  constructor(options: { readonly foreignKeys: boolean; readonly readFreeBytes?: ReadFreeBytes } = { foreignKeys: false }) {
+    this.#readFreeBytes = options.readFreeBytes ?? (() => Number.MAX_SAFE_INTEGER)
     this.#directory = mkdtempSync(join(tmpdir(), 'state-machine-'))
     this.#foreignKeys = options.foreignKeys
     this.path = join(this.#directory, 'db.sqlite')
@@ -47,7 +50,10 @@ export class TestMachine {
 
   #open(): SqliteStateMachine {
     const database = openWriteConnection(this.path, { foreignKeys: this.#foreignKeys })
-    const machine = new SqliteStateMachine(database, { onFatal: (problem) => this.fatal.push(problem) })
+    const machine = new SqliteStateMachine(database, {
+      onFatal: (problem) => this.fatal.push(problem),
+      readFreeBytes: this.#readFreeBytes,
+    })
     machine.onApplied((applied) => {
       for (const { index, outcome } of applied) if (outcome !== undefined) this.#outcomes.set(index, outcome as CommandOutcome)
     })
