@@ -23,8 +23,6 @@ const dateFunctions: ReadonlyMap<string, number> = new Map([
 ])
 /** `now` and, standing alone, `subsec` are the clock; the others take the machine's time zone. */
 const clockWords: ReadonlySet<string> = new Set(['now', 'subsec', 'subsecond', 'localtime', 'utc'])
-/** Tables that show how pages lie in the file, which is each node's own affair. */
-const physicalTables: ReadonlySet<string> = new Set(['dbstat', 'sqlite_dbpage', 'sqlite_stmt'])
 
 /** The name of the first function or word that would differ between nodes, undefined when there is none. */
 export function findNondeterminism(piece: Piece): string | undefined {
@@ -32,7 +30,6 @@ export function findNondeterminism(piece: Piece): string | undefined {
     if (token.kind !== 'word' && token.kind !== 'quoted' && token.kind !== 'string') continue
     const name = tokenName(piece.sql, token)
     if (token.kind === 'word' && keywords.has(name)) return name
-    if (physicalTables.has(name)) return name
     if (!isCall(piece, position)) continue
     if (functions.has(name)) return name
     const needed = dateFunctions.get(name)

@@ -83,6 +83,8 @@ const neverAllowed: readonly string[] = [
   "CREATE VIRTUAL TABLE v USING fts5(a, content='_securesql_state')",
   'CREATE VIRTUAL TABLE v USING fts4(content="_securesql_state", a)',
   'CREATE VIRTUAL TABLE v USING fts4(content=_securesql_state, a)',
+  'ANALYZE',
+  'ANALYZE main.t',
   'REINDEX _securesql_state',
   'ANALYZE _securesql_state',
   'WITH x AS (SELECT * FROM _securesql_state) SELECT * FROM x',
@@ -192,9 +194,6 @@ const readTexts: readonly string[] = [
   'PRAGMA foreign_keys',
   'PRAGMA quick_check(1)',
   'EXPLAIN PRAGMA table_info(t)',
-  "SELECT * FROM pragma_table_info('t')",
-  'SELECT name FROM sqlite_schema, pragma_index_list(name)',
-  'SELECT * FROM pragma_database_list',
   "SELECT random(), randomblob(4), datetime('now'), CURRENT_TIMESTAMP, last_insert_rowid(), changes(), sqlite_version() ORDER BY random()",
   'SELECT \'ATTACH\', "BEGIN", [COMMIT] FROM t -- PRAGMA journal_mode = off',
   "SELECT 'a _securesql_ b'",
@@ -230,13 +229,22 @@ const writeTexts: readonly string[] = [
   'ALTER TABLE t ADD COLUMN x DEFAULT 5',
   'ALTER TABLE t RENAME COLUMN a TO random',
   'REINDEX',
-  'ANALYZE',
   'PRAGMA user_version = 5',
   'PRAGMA main.application_id = 7',
-  "INSERT INTO t SELECT name FROM pragma_table_info('t')",
   "INSERT INTO t VALUES (date('2024-01-01'), strftime('%Y', '2024-01-01', '+1 day'), julianday(2460000.5), unixepoch('1970-01-01', 'auto'))",
   'INSERT INTO "t" ("random", [date], `now`) VALUES (1, 2, 3)',
   "INSERT INTO t VALUES ('random()', 'now')",
+  "INSERT INTO t VALUES ('pragma_once', 'dbstat', 'sqlite_sequence')",
+  "UPDATE t SET a = 'pragma_database_list' WHERE b = 'sqlite_stmt'",
+  'INSERT INTO bytecode VALUES (1)',
+  'DELETE FROM sqlite_sequence WHERE name = ?',
+  'INSERT INTO t SELECT seq FROM sqlite_sequence',
+  "INSERT INTO ft (ft) VALUES ('rebuild')",
+  "INSERT INTO ft (ft) VALUES ('optimize')",
+  "INSERT INTO ft (ft) VALUES ('integrity-check')",
+  "INSERT INTO ft (ft, rowid, a, b) VALUES ('delete', ?, ?, ?)",
+  'INSERT INTO tag (tag) VALUES (?)',
+  'INSERT INTO score (player, rank) VALUES (?, ?)',
   'INSERT INTO t (date, time) VALUES (?, ?)',
 ]
 
@@ -288,6 +296,11 @@ const differing: readonly string[] = [
   'sqlite_compileoption_get(1)',
   'sqlite_offset(a)',
   '(SELECT pageno FROM dbstat)',
+  "(SELECT 1 FROM 'sqlite_stmt')",
+  "(SELECT count(*) FROM bytecode('SELECT 1'))",
+  "(1 IN 'pragma_database_list')",
+  '(SELECT name FROM pragma_table_list)',
+  "(SELECT name FROM pragma_table_info('t'))",
   '(SELECT file FROM pragma_database_list)',
   "(SELECT file FROM 'pragma_database_list')",
   '(SELECT 1 FROM pragma_compile_options)',
@@ -319,6 +332,60 @@ for (const expression of differing) {
     for (const place of places) {
       for (const purpose of ['execute', 'request'] as const) {
         assert.equal(problemOf(place(expression), purpose).code, 'statement_not_deterministic', place(expression))
+      }
+    }
+  })
+}
+
+const localReads: readonly string[] = [
+  "SELECT * FROM pragma_table_info('t')",
+  'SELECT name FROM sqlite_schema, pragma_index_list(name)',
+  'SELECT * FROM [pragma_database_list]',
+  "SELECT * FROM 'pragma_database_list'",
+  "SELECT json(file) FROM t JOIN 'pragma_database_list'",
+  "SELECT a IN 'pragma_compile_options' FROM t",
+  'SELECT * FROM pragma_table_list',
+  'WITH x AS (SELECT * FROM "dbstat") SELECT * FROM x',
+  'SELECT * FROM sqlite_stmt',
+  "SELECT * FROM tables_used('SELECT 1')",
+  'EXPLAIN SELECT * FROM pragma_database_list',
+]
+
+for (const text of localReads) {
+  test(`tells of one node alone, so only a read outside of the log may use it: ${text}`, () => {
+    assert.equal(verdict(text, 'query'), 'read')
+    for (const purpose of ['execute', 'request'] as const) {
+      assert.equal(problemOf(text, purpose).code, 'statement_not_deterministic')
+      assert.equal(problemOf(`${text}; INSERT INTO t VALUES (1)`, purpose).code, 'statement_not_deterministic')
+    }
+  })
+}
+
+/** Each would make nodes differ, or stop: in a statement of its own, and in the body of a trigger. */
+const forbiddenTargets: readonly string[] = [
+  'UPDATE sqlite_sequence SET seq = 9223372036854775807',
+  'UPDATE OR IGNORE main."SQLite_Sequence" SET seq = 1',
+  'INSERT INTO sqlite_sequence VALUES (1, 2)',
+  'INSERT OR REPLACE INTO main.[sqlite_sequence] (name, seq) VALUES (1, 2)',
+  "REPLACE INTO 'sqlite_sequence' VALUES (1, 2)",
+  "UPDATE sqlite_stat1 SET stat = '1 1'",
+  'INSERT INTO `sqlite_stat1` VALUES (1, 2, 3)',
+  'DELETE FROM "sqlite_stat4"',
+  "DELETE FROM 'sqlite_stat1'",
+  "INSERT INTO ft (ft, rank) VALUES ('secure-delete', 1)",
+  "INSERT INTO main.ft(rank, ft) VALUES ('bm25(9.0)', 'rank')",
+  'INSERT INTO \'ft\' ("FT", [Rank]) VALUES (?, ?)',
+  "REPLACE INTO ft AS x (`ft`, 'rank') SELECT 'automerge', 4",
+  "INSERT INTO ft (ft, rank, a) VALUES ('automerge', 4, NULL)",
+  "INSERT INTO ft (ft) VALUES ('automerge=8')",
+  "INSERT INTO ft(ft) VALUES ('AutoMerge=8')",
+]
+
+for (const text of forbiddenTargets) {
+  test(`refused in a statement and in a trigger: ${text}`, () => {
+    for (const whole of [text, `WITH x AS (SELECT 1) ${text}`, `CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; ${text}; END`]) {
+      for (const disguise of disguises.filter((one) => !one('').toLowerCase().startsWith('explain'))) {
+        for (const purpose of purposes) assert.equal(problemOf(disguise(whole), purpose).code, 'statement_refused', whole)
       }
     }
   })

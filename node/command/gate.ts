@@ -4,15 +4,17 @@
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import { findNondeterminism } from './determinism.ts'
 import type { GateProblem, JudgeText, JudgedStatement } from './gate-port.ts'
+import { findLocalTable, tableNamesIn } from './local-tables.ts'
 import { isPragma, judgePragma, judgePragmaFunction } from './pragmas.ts'
 import { splitStatements, wordOf, type Piece } from './split.ts'
-import { tokenName, type Token } from './tokenizer.ts'
+import { tokenName } from './tokenizer.ts'
+import { findWriteTargets } from './write-targets.ts'
 
 /** Names of ours in the user's database begin with it. */
 export const reservedPrefix = '_securesql_'
 
 const reads: ReadonlySet<string> = new Set(['select', 'values'])
-const writes: ReadonlySet<string> = new Set('insert replace update delete create drop alter reindex analyze'.split(' '))
+const writes: ReadonlySet<string> = new Set('insert replace update delete create drop alter reindex'.split(' '))
 const transactionControl: ReadonlySet<string> = new Set('begin commit end savepoint release rollback'.split(' '))
 /** Functions that reach outside of the database, whether this build has them or not. */
 const outwardFunctions: ReadonlySet<string> = new Set(
@@ -46,10 +48,13 @@ function judgePiece(piece: Piece, purpose: 'execute' | 'query' | 'request'): Res
   if (purpose === 'query') {
     return actual === 'read' ? ok(actual) : refused(`${keywordAt(piece, 0)} changes data: a query only reads`)
   }
+  // Reads too: what fails on one node only would end its transaction there.
+  const local = findLocalTable(piece)
+  if (local !== undefined) return notDeterministic(local)
   if (actual === 'read') return ok(actual)
   const culprit = findNondeterminism(piece)
   if (culprit !== undefined) return notDeterministic(culprit)
-  return usesLocalPragma(piece) ? notDeterministic('this pragma function') : ok(actual)
+  return findForbiddenTarget(piece) ?? ok(actual)
 }
 
 /** How many leading tokens are EXPLAIN or EXPLAIN QUERY PLAN. */
@@ -76,6 +81,8 @@ function judgeKeyword(piece: Piece, position: number): Result<Effect, GateProble
   if (keyword === 'attach' || keyword === 'detach')
     return refused(`${keyword.toUpperCase()} is not allowed: it would open files on the node`)
   if (keyword === 'vacuum') return refused('VACUUM is not supported yet')
+  // A connection reads statistics when it loads the schema: nodes that have loaded it at different times would choose different plans, and rows in another order.
+  if (keyword === 'analyze') return refused('ANALYZE is not supported yet')
   return refused(`${keywordAt(piece, position)} does not begin a statement that is allowed`)
 }
 
@@ -121,25 +128,37 @@ function nameBehindCreate(piece: Piece, position: number): number {
 /** Names that no statement may hold, in whatever quotes: SQLite takes `"x"`, `[x]`, `` `x` `` and in places 'x' for a name. */
 function findForbiddenName(piece: Piece): Result<never, GateProblem> | undefined {
   const creates = wordOf(piece.sql, piece.tokens[explainLength(piece)]) === 'create'
+  const namesTables = tableNamesIn(piece)
   for (const [position, token] of piece.tokens.entries()) {
     if (token.kind !== 'word' && token.kind !== 'quoted' && token.kind !== 'string') continue
     const name = tokenName(piece.sql, token)
     // Within CREATE a name may stand inside of a longer argument of a virtual table: content="…".
     if (creates ? name.includes(reservedPrefix) : name.startsWith(reservedPrefix))
       return refused(`names that begin with ${reservedPrefix} are reserved`)
-    if (judgePragmaFunction(name) === 'nowhere') return disallowedPragma
+    if (namesTables(token) && judgePragmaFunction(name) === 'nowhere') return disallowedPragma
     if (token.kind !== 'string' && outwardFunctions.has(name) && operatorAt(piece, position + 1) === '(')
       return refused(`${name}() is not allowed`)
   }
   return undefined
 }
 
-function usesLocalPragma(piece: Piece): boolean {
-  return piece.tokens.some((token) => isNameLike(token) && judgePragmaFunction(tokenName(piece.sql, token)) === 'reads')
-}
-
-function isNameLike(token: Token): boolean {
-  return token.kind === 'word' || token.kind === 'quoted' || token.kind === 'string'
+/** What a statement that writes may not write into. */
+function findForbiddenTarget(piece: Piece): Result<never, GateProblem> | undefined {
+  const names = piece.tokens.filter(({ kind }) => kind === 'word' || kind === 'quoted' || kind === 'string')
+  if (names.some((token) => /^sqlite_stat\d/.test(tokenName(piece.sql, token))))
+    return refused('tables of statistics cannot be used where data is changed')
+  for (const { table, columns } of findWriteTargets(piece)) {
+    // A sequence at its end makes every insert fail, in a way that looks like a full disk.
+    if (table === 'sqlite_sequence') return refused('rows of sqlite_sequence can only be deleted')
+    // FTS5 keeps what this sets in memory, also when the transaction is rolled back; a column list with both names can mean nothing else in a full-text table.
+    if (columns?.includes(table) === true && columns.includes('rank'))
+      return refused(
+        'the configuration of a full-text table cannot be changed yet (INSERT with a column of the name of its table, and rank)',
+      )
+    if (columns?.length === 1 && columns[0] === table && names.some((token) => tokenName(piece.sql, token).startsWith('automerge')))
+      return refused('the configuration of a full-text table cannot be changed yet (automerge)')
+  }
+  return undefined
 }
 
 function operatorAt(piece: Piece, position: number): string {

@@ -20,11 +20,6 @@ const inspecting: ReadonlySet<string> = new Set(
 )
 /** Numbers in the header of the database file: same on every node when set through the log. */
 const writable: ReadonlySet<string> = new Set(['application_id', 'user_version'])
-/** The table functions that tell of the schema alone, the same on every node: also allowed within statements that write. */
-const schemaFunctions: ReadonlySet<string> = new Set(
-  'foreign_key_list index_info index_list index_xinfo table_info table_list table_xinfo'.split(' '),
-)
-
 /** `tokens` begins with the keyword PRAGMA. Undefined: not allowed. */
 export function judgePragma(piece: Piece, position: number): 'read' | 'write' | undefined {
   const tokens = piece.tokens.slice(position + 1)
@@ -40,11 +35,10 @@ export function judgePragma(piece: Piece, position: number): 'read' | 'write' | 
   return writable.has(name) ? 'write' : undefined
 }
 
-/** Of an identifier: whether it is one of SQLite's `pragma_…` table functions, and what it may be used in. */
-export function judgePragmaFunction(name: string): 'none' | 'everywhere' | 'reads' | 'nowhere' {
+/** Of an identifier: whether it is one of SQLite's `pragma_…` table functions, and one that only reads. Only reads outside of the log may use these (local-tables.ts). */
+export function judgePragmaFunction(name: string): 'none' | 'reads' | 'nowhere' {
   if (!name.startsWith('pragma_')) return 'none'
   const pragma = name.slice('pragma_'.length)
-  if (schemaFunctions.has(pragma)) return 'everywhere'
   return readable.has(pragma) || inspecting.has(pragma) ? 'reads' : 'nowhere'
 }
 

@@ -1,0 +1,39 @@
+// Which tables a text writes into by name, in triggers' bodies too: behind INTO, and behind UPDATE [OR …]. Both words are reserved, so an unquoted one is the keyword.
+import { wordOf, type Piece } from './split.ts'
+import { tokenName } from './tokenizer.ts'
+
+export interface WriteTarget {
+  /** Lower-cased, without quotes and schema. */
+  readonly table: string
+  /** The list of columns that follows, lower-cased; undefined when there is none (always so for UPDATE). */
+  readonly columns: readonly string[] | undefined
+}
+
+export function findWriteTargets(piece: Piece): readonly WriteTarget[] {
+  const targets: WriteTarget[] = []
+  for (let at = 0; at < piece.tokens.length; at += 1) {
+    const verb = wordOf(piece.sql, piece.tokens[at])
+    if (verb !== 'into' && verb !== 'update') continue
+    let name = at + 1
+    if (verb === 'update' && wordOf(piece.sql, piece.tokens[name]) === 'or') name += 2
+    if (textAt(piece, name + 1) === '.') name += 2
+    const table = textAt(piece, name)
+    if (table !== '') targets.push({ table, columns: verb === 'into' ? columnsFrom(piece, name + 1) : undefined })
+  }
+  return targets
+}
+
+function columnsFrom(piece: Piece, position: number): readonly string[] | undefined {
+  let at = wordOf(piece.sql, piece.tokens[position]) === 'as' ? position + 2 : position
+  if (textAt(piece, at) !== '(') return undefined
+  const columns: string[] = []
+  for (at += 1; at < piece.tokens.length && textAt(piece, at) !== ')'; at += 1) {
+    if (textAt(piece, at) !== ',') columns.push(textAt(piece, at))
+  }
+  return columns
+}
+
+function textAt(piece: Piece, position: number): string {
+  const token = piece.tokens[position]
+  return token === undefined ? '' : tokenName(piece.sql, token)
+}
