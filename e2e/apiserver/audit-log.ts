@@ -8,7 +8,8 @@ export type Right = string
 export interface AuditedCall {
   readonly right: Right
   readonly namespace: string | undefined
-  readonly statusCode: number
+  /** What authentication and RBAC decided. An allowed call can still be answered 403: by admission, in a namespace that is being deleted. */
+  readonly isAuthorized: boolean
 }
 
 export interface RbacRule {
@@ -23,6 +24,7 @@ interface AuditEvent {
   readonly user: { readonly username: string }
   readonly objectRef?: { readonly apiGroup?: string; readonly resource: string; readonly subresource?: string; readonly namespace?: string }
   readonly responseStatus?: { readonly code?: number }
+  readonly annotations?: { readonly 'authorization.k8s.io/decision'?: string }
 }
 
 /** All calls of that ServiceAccount to resources until now, in order. An apply that made its object counts as `create` too: RBAC asks for both. */
@@ -44,12 +46,13 @@ export function rightsIn(rules: readonly RbacRule[]): ReadonlySet<Right> {
   )
 }
 
-function toCalls({ verb, objectRef, responseStatus }: AuditEvent): readonly AuditedCall[] {
+function toCalls({ verb, objectRef, responseStatus, annotations }: AuditEvent): readonly AuditedCall[] {
   if (objectRef === undefined) return []
   const { apiGroup = '', resource, subresource, namespace } = objectRef
   const path = subresource === undefined ? resource : `${resource}/${subresource}`
-  const call = { right: right(verb, path, apiGroup), namespace, statusCode: responseStatus?.code ?? 0 }
-  return verb === 'patch' && call.statusCode === 201 ? [call, { ...call, right: right('create', path, apiGroup) }] : [call]
+  const isAuthorized = annotations?.['authorization.k8s.io/decision'] === 'allow'
+  const call = { right: right(verb, path, apiGroup), namespace, isAuthorized }
+  return verb === 'patch' && responseStatus?.code === 201 ? [call, { ...call, right: right('create', path, apiGroup) }] : [call]
 }
 
 function right(verb: string, path: string, group: string): Right {
