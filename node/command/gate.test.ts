@@ -337,60 +337,6 @@ for (const expression of differing) {
   })
 }
 
-const localReads: readonly string[] = [
-  "SELECT * FROM pragma_table_info('t')",
-  'SELECT name FROM sqlite_schema, pragma_index_list(name)',
-  'SELECT * FROM [pragma_database_list]',
-  "SELECT * FROM 'pragma_database_list'",
-  "SELECT json(file) FROM t JOIN 'pragma_database_list'",
-  "SELECT a IN 'pragma_compile_options' FROM t",
-  'SELECT * FROM pragma_table_list',
-  'WITH x AS (SELECT * FROM "dbstat") SELECT * FROM x',
-  'SELECT * FROM sqlite_stmt',
-  "SELECT * FROM tables_used('SELECT 1')",
-  'EXPLAIN SELECT * FROM pragma_database_list',
-]
-
-for (const text of localReads) {
-  test(`tells of one node alone, so only a read outside of the log may use it: ${text}`, () => {
-    assert.equal(verdict(text, 'query'), 'read')
-    for (const purpose of ['execute', 'request'] as const) {
-      assert.equal(problemOf(text, purpose).code, 'statement_not_deterministic')
-      assert.equal(problemOf(`${text}; INSERT INTO t VALUES (1)`, purpose).code, 'statement_not_deterministic')
-    }
-  })
-}
-
-/** Each would make nodes differ, or stop: in a statement of its own, and in the body of a trigger. */
-const forbiddenTargets: readonly string[] = [
-  'UPDATE sqlite_sequence SET seq = 9223372036854775807',
-  'UPDATE OR IGNORE main."SQLite_Sequence" SET seq = 1',
-  'INSERT INTO sqlite_sequence VALUES (1, 2)',
-  'INSERT OR REPLACE INTO main.[sqlite_sequence] (name, seq) VALUES (1, 2)',
-  "REPLACE INTO 'sqlite_sequence' VALUES (1, 2)",
-  "UPDATE sqlite_stat1 SET stat = '1 1'",
-  'INSERT INTO `sqlite_stat1` VALUES (1, 2, 3)',
-  'DELETE FROM "sqlite_stat4"',
-  "DELETE FROM 'sqlite_stat1'",
-  "INSERT INTO ft (ft, rank) VALUES ('secure-delete', 1)",
-  "INSERT INTO main.ft(rank, ft) VALUES ('bm25(9.0)', 'rank')",
-  'INSERT INTO \'ft\' ("FT", [Rank]) VALUES (?, ?)',
-  "REPLACE INTO ft AS x (`ft`, 'rank') SELECT 'automerge', 4",
-  "INSERT INTO ft (ft, rank, a) VALUES ('automerge', 4, NULL)",
-  "INSERT INTO ft (ft) VALUES ('automerge=8')",
-  "INSERT INTO ft(ft) VALUES ('AutoMerge=8')",
-]
-
-for (const text of forbiddenTargets) {
-  test(`refused in a statement and in a trigger: ${text}`, () => {
-    for (const whole of [text, `WITH x AS (SELECT 1) ${text}`, `CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; ${text}; END`]) {
-      for (const disguise of disguises.filter((one) => !one('').toLowerCase().startsWith('explain'))) {
-        for (const purpose of purposes) assert.equal(problemOf(disguise(whole), purpose).code, 'statement_refused', whole)
-      }
-    }
-  })
-}
-
 test('one bad statement refuses the whole text, and the message never holds the text', () => {
   const secret = 'hunter2'
   const problem = problemOf(`INSERT INTO t VALUES ('${secret}'); BEGIN; INSERT INTO t VALUES (1)`)

@@ -5,6 +5,7 @@ import { planParameters, type ParameterPlan } from '../command/binding.ts'
 import type { Column } from '../command/command.ts'
 import { findNondeterminism } from '../command/determinism.ts'
 import { splitStatements, wordOf, type Piece } from '../command/split.ts'
+import { findWriteTargets } from '../command/write-targets.ts'
 import { prepareWithDoubleQuotes } from './double-quoted-strings.ts'
 
 /** Texts kept; a client with more different texts than this should use parameters. */
@@ -22,6 +23,8 @@ export interface PreparedPiece {
   readonly statement: () => Database.Statement
   /** Whether it might fail on one node and succeed on another: a read that uses random() or the clock (the gate lets no write do so). */
   readonly isUncertain: () => boolean
+  /** Whether it inserts into a column that is called as its table: the way to give commands to a full-text table. */
+  readonly isCommanding: () => boolean
   /** Of a statement that returns rows. */
   readonly columns: () => readonly Column[]
 }
@@ -73,6 +76,7 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
     plan: planParameters(piece),
     statement: prepared,
     isUncertain: () => findNondeterminism(piece) !== undefined,
+    isCommanding: () => findWriteTargets(piece).some(({ table, columns: names }) => names?.includes(table) === true),
     columns: () =>
       (columns ??= prepared()
         .columns()
