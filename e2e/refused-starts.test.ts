@@ -55,20 +55,7 @@ describe('a node that was told something wrong', () => {
       ['-auth', file('perms.json', '[{"username":"bob","password":"hunter2"}]')],
       /access_entry_without_permissions/,
     ],
-  ] as const) {
-    test(`${what} is named, and no data directory is made`, () => {
-      const dataDir = join(folder, 'never')
-      const { code, error, output } = start(...anyPort, ...argv, dataDir)
-      assert.equal(code, 1, output)
-      assert.match(error, message)
-      assert.doesNotMatch(output, /hunter2|PRIVATE KEY/)
-      assert.equal(existsSync(dataDir), false)
-    })
-  }
-
-  // These two are found when the Raft port is opened, after the data directory.
-  for (const [what, argv, message] of [
-    ['a key of another certificate', ['-node-cert', certificate, '-node-key', otherKey], /key_does_not_match/],
+    ['a node key of another certificate', ['-node-cert', certificate, '-node-key', otherKey], /key_does_not_match/],
     [
       '-join-as with a hash',
       [
@@ -81,11 +68,19 @@ describe('a node that was told something wrong', () => {
       ],
       /cleartext password/,
     ],
+    [
+      'a CA that is not there for the API asked to join',
+      ['-http-ca-cert', join(folder, 'absent.crt'), '-join', 'https://127.0.0.1:1'],
+      /ca_unreadable/,
+    ],
   ] as const) {
-    test(`${what} is named`, () => {
-      const { code, error, output } = start(...anyPort, ...argv, join(folder, 'unformed'))
+    test(`${what} is named, and no data directory is made`, () => {
+      const dataDir = join(folder, 'never')
+      const { code, error, output } = start(...anyPort, ...argv, dataDir)
       assert.equal(code, 1, output)
       assert.match(error, message)
+      assert.doesNotMatch(output, /hunter2|PRIVATE KEY/)
+      assert.equal(existsSync(dataDir), false)
     })
   }
 

@@ -144,9 +144,38 @@ function joinText(target: JoinTarget): string {
   return url.href
 }
 
+/** What the Raft port needs from files: read before the data directory is touched, so that a wrong path leaves nothing behind. */
+interface PeerFiles {
+  readonly tls: WatchedTlsFiles | undefined
+  readonly credentials: Credentials | undefined
+  /** Vouches for the API asked by `-join https://…`. */
+  readonly apiCa: string | undefined
+}
+
+function readPeerFiles(ground: Ground): PeerFiles {
+  const { raft, http, join } = ground.configuration
+  const { tls } = raft
+  const asksApi = join.targets.some(({ kind }) => kind === 'api')
+  return {
+    tls: tls === undefined ? undefined : watchTls(ground, 'node', { certificate: tls.certFile, key: tls.keyFile, ca: tls.caFile }),
+    credentials: joinCredentials(ground),
+    apiCa: asksApi && http.caFile !== undefined ? readCa(ground, http.caFile) : undefined,
+  }
+}
+
+function readCa(ground: Ground, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    // Whatever the operating system says of the path.
+    return refuseWith(ground, { code: 'ca_unreadable', message: `${path} (-http-ca-cert) cannot be read` })
+  }
+}
+
 async function openPeersOf(
   ground: Ground,
   parts: {
+    readonly files: PeerFiles
     readonly store: Store
     readonly access: OpenedAccess
     readonly replica: () => ReplicaLoop | undefined
@@ -161,10 +190,10 @@ async function openPeersOf(
     version,
     addresses: { bind: raft.listen, raftAddress: formatHostPort(raft.advertised), apiUrl: http.advertisedUrl },
     tls:
-      tls === undefined
+      tls === undefined || parts.files.tls === undefined
         ? undefined
         : {
-            files: watchTls(ground, 'node', { certificate: tls.certFile, key: tls.keyFile, ca: tls.caFile }),
+            files: parts.files.tls,
             rules: {
               verifyClient: tls.verifyClient,
               noVerify: !tls.verify,
@@ -179,8 +208,8 @@ async function openPeersOf(
       intervalMs: join.intervalMs,
       expect: join.bootstrapExpect === 0 ? undefined : join.bootstrapExpect,
       expectTimeoutMs: join.bootstrapExpectTimeoutMs,
-      credentials: joinCredentials(ground),
-      apiTrust: { ca: http.caFile === undefined ? undefined : readFileSync(http.caFile, 'utf8'), noVerify: !http.verifyServers },
+      credentials: parts.files.credentials,
+      apiTrust: { ca: parts.files.apiCa, noVerify: !http.verifyServers },
       hasLog: parts.store.log.reader.lastIndex() > 0,
     },
     replica: parts.replica,
@@ -246,7 +275,6 @@ async function openStoreOf(ground: Ground): Promise<Store> {
   const opened = await openStore({
     dataDir: configuration.dataDir,
     nodeId,
-    foreignKeys: configuration.foreignKeys,
     onFatal: (problem) => dieOf(logger, problem),
     logger: logger.child({ part: 'store' }),
   })
@@ -302,10 +330,11 @@ async function run(ground: Ground): Promise<void> {
   if (!access.ok) return refuseWith(ground, access.problem)
   const httpFiles =
     http.tls === undefined ? undefined : watchTls(ground, 'api', { certificate: http.tls.certFile, key: http.tls.keyFile, ca: http.caFile })
+  const files = readPeerFiles(ground)
   const store = await openStoreOf(ground)
   let replica: ReplicaLoop | undefined
   let handler: ForwardedRequestHandler | undefined
-  const peers = await openPeersOf(ground, { store, access: access.value, replica: () => replica, handler: () => handler })
+  const peers = await openPeersOf(ground, { files, store, access: access.value, replica: () => replica, handler: () => handler })
   const forwarder: Forwarder = peers.forwarder
   const view: NodeView = {
     facts: factsOf(ground),
