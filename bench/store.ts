@@ -53,7 +53,7 @@ function inserts(from: number, count: number): readonly Entry[] {
 function openMachine(name: string): SqliteStateMachine {
   const path = join(directory, name)
   writeFileSync(path, '')
-  const connection = openWriteConnection(path, { foreignKeys: false })
+  const connection = openWriteConnection(path)
   connection.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, n, s)')
   return new SqliteStateMachine(connection, {
     onFatal: (problem) => {
@@ -87,7 +87,7 @@ async function appliesPerSecond(
 function checkpointPauses(walBytes: number): { readonly medianMs: number; readonly longestMs: number } {
   const path = join(directory, `wal-${walBytes}.sqlite`)
   writeFileSync(path, '')
-  const connection = openWriteConnection(path, { foreignKeys: false })
+  const connection = openWriteConnection(path)
   connection.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, n, s)')
   const insert = connection.prepare('INSERT INTO t (n, s) VALUES (?, ?)')
   const fill = connection.transaction(() => {

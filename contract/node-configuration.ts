@@ -66,7 +66,6 @@ export interface NodeConfiguration {
   readonly http: HttpConfiguration
   readonly raft: RaftConfiguration
   readonly join: JoinConfiguration
-  readonly foreignKeys: boolean
 }
 
 /** Something that works but should be changed: logged at start, once each. Never holds a secret. */

@@ -8,6 +8,7 @@ import { formatHostPort, parseHostPort } from '../contract/host-port.ts'
 import type { ConfigurationWarning, JoinTarget, NodeConfiguration } from '../contract/node-configuration.ts'
 import { parseAccessFile } from '../contract/parse-access-file.ts'
 import { parseNodeArguments } from '../runtime/flags.ts'
+import { isPortFree } from '../runtime/is-port-free.ts'
 import { makeLogger, type Logger } from '../runtime/log.ts'
 import { Metrics } from '../runtime/metrics.ts'
 import { loadTlsFiles, WatchedTlsFiles, type TlsFilePaths } from '../runtime/tls-files.ts'
@@ -270,6 +271,18 @@ function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Memb
   return replica
 }
 
+/** Asked again when they are opened; asked now so that a mistyped address leaves no data directory behind. */
+async function refuseTakenAddresses(ground: Ground): Promise<void> {
+  const { http, raft } = ground.configuration
+  for (const address of [http.listen, raft.listen]) {
+    if (await isPortFree(address.host, address.port)) continue
+    refuseWith(ground, {
+      code: 'address_in_use',
+      message: `cannot listen on ${formatHostPort(address)}: it is in use, or not this machine's`,
+    })
+  }
+}
+
 async function openStoreOf(ground: Ground): Promise<Store> {
   const { configuration, nodeId, logger } = ground
   const opened = await openStore({
@@ -331,6 +344,7 @@ async function run(ground: Ground): Promise<void> {
   const httpFiles =
     http.tls === undefined ? undefined : watchTls(ground, 'api', { certificate: http.tls.certFile, key: http.tls.keyFile, ca: http.caFile })
   const files = readPeerFiles(ground)
+  await refuseTakenAddresses(ground)
   const store = await openStoreOf(ground)
   let replica: ReplicaLoop | undefined
   let handler: ForwardedRequestHandler | undefined

@@ -45,18 +45,18 @@ for (const argv of [
 }
 
 test('a boolean takes a value only behind an equals sign', () => {
-  assert.equal(run('-fk', 'data').configuration.foreignKeys, true)
-  assert.equal(run('-fk=false', 'data').configuration.foreignKeys, false)
-  assert.equal(run('-fk=T', 'data').configuration.foreignKeys, true)
-  assert.equal(refused('-fk', 'false', 'data').code, 'arguments_extra')
-  assert.equal(refused('-fk=yes', 'data').code, 'flag_value_invalid')
+  assert.equal(run('-http-no-verify', 'data').configuration.http.verifyServers, false)
+  assert.equal(run('-http-no-verify=false', 'data').configuration.http.verifyServers, true)
+  assert.equal(run('-http-no-verify=T', 'data').configuration.http.verifyServers, false)
+  assert.equal(refused('-http-no-verify', 'false', 'data').code, 'arguments_extra')
+  assert.equal(refused('-http-no-verify=yes', 'data').code, 'flag_value_invalid')
 })
 
 test('exactly one data directory stands behind the flags', () => {
   assert.equal(refused().code, 'data_dir_missing')
-  assert.equal(refused('-fk').code, 'data_dir_missing')
+  assert.equal(refused('-http-no-verify').code, 'data_dir_missing')
   assert.equal(refused('a', 'b').code, 'arguments_extra')
-  assert.equal(refused('data', '-fk').code, 'arguments_extra')
+  assert.equal(refused('data', '-http-no-verify').code, 'arguments_extra')
   assert.equal(refused('').code, 'data_dir_missing')
 })
 

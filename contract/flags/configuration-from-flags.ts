@@ -22,7 +22,6 @@ export function configurationFromFlags(flags: NodeFlagValues, dataDir: string): 
       bootstrapExpect: flags['bootstrap-expect'],
       bootstrapExpectTimeoutMs: flags['bootstrap-expect-timeout'],
     },
-    foreignKeys: flags.fk,
   })
 }
 

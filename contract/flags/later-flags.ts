@@ -61,6 +61,8 @@ const raftLater = {
 } as const satisfies Record<string, FlagRow>
 
 const dataLater = {
+  // Nodes that differ in it would apply one entry differently: it must become part of what is replicated first.
+  fk: { kind: 'bool', group: 'Database', default: 'false', help: 'SQLite enforces foreign keys.' },
   'disco-mode': { kind: 'string', group: 'Discovery', default: '', help: 'How other nodes are found: dns, dns-srv, consul-kv, etcd-kv.' },
   'disco-key': { kind: 'string', group: 'Discovery', default: 'rqlite', help: 'Key prefix of the KV modes.' },
   'disco-config': { kind: 'string', group: 'Discovery', default: '', help: 'Configuration of the discovery mode: JSON, or a file.' },

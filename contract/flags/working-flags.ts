@@ -176,7 +176,6 @@ export const workingFlags = {
   ...raftPortFlags,
   ...raftFlags,
   ...joiningFlags,
-  fk: { kind: 'bool', group: 'Database', default: 'false', help: 'SQLite enforces foreign keys. Must be the same on every node.' },
 } as const satisfies Record<string, FlagRow>
 
 export type WorkingFlags = typeof workingFlags

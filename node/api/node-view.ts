@@ -27,8 +27,6 @@ export interface StoreFacts {
   readonly databaseBytes: number
   readonly walBytes: number
   readonly logBytes: number
-  /** Whether SQLite enforces foreign keys (`-fk`). */
-  readonly foreignKeys: boolean
 }
 
 export interface NodeView {

@@ -154,6 +154,6 @@ export class ScriptedView implements NodeView {
   }
 
   store(): StoreFacts {
-    return { sqliteVersion: '3.54.1', databaseBytes: 4096, walBytes: 0, logBytes: 100, foreignKeys: false }
+    return { sqliteVersion: '3.54.1', databaseBytes: 4096, walBytes: 0, logBytes: 100 }
   }
 }

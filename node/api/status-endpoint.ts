@@ -72,7 +72,7 @@ export function nodeStatusOf(parts: ApiParts) {
       ready: isReady(parts),
       sqlite3: {
         db_size: store.databaseBytes,
-        fk_constraints: store.foreignKeys ? 'enabled' : 'disabled',
+        fk_constraints: 'disabled',
         version: store.sqliteVersion,
         wal_size: store.walBytes,
       },

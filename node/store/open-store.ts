@@ -32,8 +32,6 @@ export type StoreProblem =
 export interface StoreOptions {
   readonly dataDir: string
   readonly nodeId: NodeId
-  /** Whether SQLite enforces foreign keys (`-fk`); must be the same on all nodes. Off when absent, as in rqlite. */
-  readonly foreignKeys?: boolean
   /** Called at most a few times; the program must end. */
   readonly onFatal: OnFatal
   readonly logger: Pick<Logger, 'info' | 'warn'>
@@ -86,14 +84,13 @@ interface OpenDatabase {
   readonly stateMachine: SqliteStateMachine
   readonly reader: SqliteReader
   readonly sqliteVersion: string
-  readonly foreignKeys: boolean
 }
 
 function openDatabase(directory: DataDirectory, log: LogReader, options: StoreOptions): Result<OpenDatabase, StoreProblem> {
-  const { onFatal, foreignKeys = false } = options
+  const { onFatal } = options
   let connection: Database.Database | undefined
   try {
-    connection = openWriteConnection(directory.databasePath, { foreignKeys })
+    connection = openWriteConnection(directory.databasePath)
     const stateMachine = new SqliteStateMachine(connection, { onFatal })
     const problem = compareWithLog(stateMachine, log)
     if (problem !== undefined) {
@@ -101,7 +98,7 @@ function openDatabase(directory: DataDirectory, log: LogReader, options: StoreOp
       return fail(problem)
     }
     const sqliteVersion = String(connection.prepare('SELECT sqlite_version()').pluck().get())
-    return ok({ stateMachine, reader: new SqliteReader(directory.databasePath, { onFatal }), sqliteVersion, foreignKeys })
+    return ok({ stateMachine, reader: new SqliteReader(directory.databasePath, { onFatal }), sqliteVersion })
   } catch (error) {
     connection?.close()
     // SQLite's refusal of the file, or bookkeeping that is not ours.
@@ -123,13 +120,13 @@ function compareWithLog(stateMachine: StateMachine, log: LogReader): StoreProble
 }
 
 function compose(directory: DataDirectory, identity: IdentityFile, log: SegmentLog, database: OpenDatabase): Store {
-  const { stateMachine, reader, sqliteVersion, foreignKeys } = database
+  const { stateMachine, reader, sqliteVersion } = database
   return {
     identity,
     log,
     stateMachine,
     reader,
-    facts: () => readStoreFacts({ databasePath: directory.databasePath, sqliteVersion, foreignKeys, log }),
+    facts: () => readStoreFacts({ databasePath: directory.databasePath, sqliteVersion, log }),
     close: async () => {
       await log.close()
       reader.close()

@@ -319,7 +319,7 @@ test('a disk that is full halts the machine: nothing of the group is applied, no
   try {
     await world.run(['CREATE TABLE t (b)'])
     await world.machine.close()
-    const database = openWriteConnection(world.path, { foreignKeys: false })
+    const database = openWriteConnection(world.path)
     database.pragma('max_page_count = 20') // the engine's own way to have no room
     const fatal: FatalProblem[] = []
     let told = 0

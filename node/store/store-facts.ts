@@ -6,7 +6,6 @@ import type { SegmentLog } from './segment-log.ts'
 export function readStoreFacts(options: {
   readonly databasePath: string
   readonly sqliteVersion: string
-  readonly foreignKeys: boolean
   readonly log: SegmentLog
 }): StoreFacts {
   return {
@@ -14,7 +13,6 @@ export function readStoreFacts(options: {
     databaseBytes: sizeOf(options.databasePath),
     walBytes: sizeOf(`${options.databasePath}-wal`),
     logBytes: options.log.bytes(),
-    foreignKeys: options.foreignKeys,
   }
 }
 
