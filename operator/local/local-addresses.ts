@@ -1,7 +1,7 @@
 // The one map of the local runtime: which loopback address and port stands for each pod and port. Everything that would be found by DNS in a real cluster (a pod's
 // arguments, the operator's question to a member, a probe) is looked up here.
 import assert from 'node:assert/strict'
-import { isPortFree } from './is-port-free.ts'
+import { isPortFree } from '../../runtime/is-port-free.ts'
 
 export interface PodName {
   readonly namespace: string
