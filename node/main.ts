@@ -5,7 +5,7 @@ import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { kindOfPassword } from '../contract/access-file.ts'
 import { formatHostPort, parseHostPort } from '../contract/host-port.ts'
-import type { ConfigurationWarning, JoinTarget, NodeConfiguration } from '../contract/node-configuration.ts'
+import type { ConfigurationWarning, NodeConfiguration } from '../contract/node-configuration.ts'
 import { parseAccessFile } from '../contract/parse-access-file.ts'
 import { parseNodeArguments } from '../runtime/flags.ts'
 import { isPortFree } from '../runtime/is-port-free.ts'
@@ -136,15 +136,6 @@ function hostOf(remoteAddress: string): string {
   return parsed.ok ? parsed.value.host : remoteAddress
 }
 
-function joinText(target: JoinTarget): string {
-  if (target.kind === 'raft') return formatHostPort(target.address)
-  if (target.credentials === undefined) return target.url
-  const url = new URL(target.url)
-  url.username = encodeURIComponent(target.credentials.username)
-  url.password = encodeURIComponent(target.credentials.password)
-  return url.href
-}
-
 /** What the Raft port needs from files: read before the data directory is touched, so that a wrong path leaves nothing behind. */
 interface PeerFiles {
   readonly tls: WatchedTlsFiles | undefined
@@ -204,7 +195,7 @@ async function openPeersOf(
           },
     authorizer: joinAuthorizer(parts.access),
     formation: {
-      join: join.targets.map(joinText),
+      join: join.targets,
       attempts: join.attempts,
       intervalMs: join.intervalMs,
       expect: join.bootstrapExpect === 0 ? undefined : join.bootstrapExpect,

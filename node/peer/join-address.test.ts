@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { RequestListener } from 'node:http'
 import { createServer } from 'node:https'
 import { test, type TestContext } from 'node:test'
-import { askApiForRaftAddress, parseJoinAddress, type ApiTrust, type JoinAddress } from './join-address.ts'
+import { askApiForRaftAddress, type ApiTrust, type JoinAddress } from './join-address.ts'
 import { makeTestCa, makeTestLeaf } from './test-certificates.ts'
 
 const ca = makeTestCa('API CA')
@@ -24,28 +24,6 @@ async function ask(target: Extract<JoinAddress, { kind: 'api' }>, trust: Partial
   const found = await askApiForRaftAddress(target, { credentials: undefined, trust: { ca: ca.certificate, noVerify: false, ...trust } })
   return found.ok ? found.value : found.problem.code
 }
-
-test('both forms of the rqlite security documents are understood, and a password in one never shows in a problem', () => {
-  const parsed = (text: string): unknown => {
-    const address = parseJoinAddress(text)
-    return address.ok ? address.value : address.problem.message
-  }
-  assert.deepEqual(parsed('localhost:4002'), { kind: 'raft', address: 'localhost:4002' })
-  assert.deepEqual(parsed('[::1]:4002'), { kind: 'raft', address: '[::1]:4002' })
-  assert.deepEqual(parsed('https://localhost:4001'), { kind: 'api', origin: 'https://localhost:4001', credentials: undefined })
-  assert.deepEqual(parsed('https://bob:secret1@localhost:4001'), {
-    kind: 'api',
-    origin: 'https://localhost:4001',
-    credentials: { username: 'bob', password: 'secret1' },
-  })
-  assert.deepEqual(parsed('https://b%40b:p%3Aw@h:1'), {
-    kind: 'api',
-    origin: 'https://h:1',
-    credentials: { username: 'b@b', password: 'p:w' },
-  })
-  for (const wrong of ['bob:secret1@localhost:4002', 'https://bob:secret1@localhost:4001/path', 'ftp://bob:secret1@localhost:1'])
-    assert.doesNotMatch(JSON.stringify(parsed(wrong)), /secret1/)
-})
 
 test('the leader is preferred, any member will do, and neither is needed to be complete', async (t) => {
   const nodes = { a: { addr: 'a:4002', leader: false }, b: { addr: 'b:4002', leader: true } }

@@ -4,7 +4,8 @@ import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { z } from 'zod'
 import { fail, ok, type Result } from '../../runtime/result.ts'
-import { parseHostPort } from '../../contract/host-port.ts'
+import { formatHostPort } from '../../contract/host-port.ts'
+import type { JoinTarget } from '../../contract/node-configuration.ts'
 import type { Credentials } from './join-words.ts'
 
 export type JoinAddress =
@@ -19,7 +20,7 @@ export interface ApiTrust {
 }
 
 export type JoinAddressProblem = {
-  readonly code: 'join_address_malformed' | 'api_unreachable' | 'api_refused' | 'api_not_understood'
+  readonly code: 'api_unreachable' | 'api_refused' | 'api_not_understood'
   readonly message: string
 }
 
@@ -27,16 +28,10 @@ const lookUpMsMax = 10_000
 const replyBytesMax = 1024 * 1024
 const nodesSchema = z.record(z.string(), z.looseObject({ addr: z.string().min(1), leader: z.boolean().optional() }))
 
-export function parseJoinAddress(text: string): Result<JoinAddress, JoinAddressProblem> {
-  if (!text.includes('://')) {
-    const address = parseHostPort(text)
-    return address.ok && address.value.port > 0 ? ok({ kind: 'raft', address: text }) : malformed(text)
-  }
-  const url = URL.parse(text)
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:') || url.pathname !== '/' || url.search !== '')
-    return malformed(text)
-  const credentials = url.username === '' ? undefined : { username: decode(url.username), password: decode(url.password) }
-  return ok({ kind: 'api', origin: url.origin, credentials })
+export function toJoinAddress(target: JoinTarget): JoinAddress {
+  return target.kind === 'raft'
+    ? { kind: 'raft', address: formatHostPort(target.address) }
+    : { kind: 'api', origin: target.url, credentials: target.credentials }
 }
 
 /** The leader's Raft address, or any member's when none leads. */
@@ -93,21 +88,6 @@ function parseJson(text: string): unknown {
     // Not JSON: the schema refuses undefined.
     return undefined
   }
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    // A lone percent sign stands for itself.
-    return text
-  }
-}
-
-// The text may hold a password: only its kind is said.
-function malformed(text: string) {
-  const shown = text.includes('@') ? 'a -join address' : `-join ${text}`
-  return problem('join_address_malformed', `${shown} is neither host:port nor https://host:port`)
 }
 
 function problem(code: JoinAddressProblem['code'], message: string): { readonly ok: false; readonly problem: JoinAddressProblem } {

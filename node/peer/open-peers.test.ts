@@ -323,6 +323,4 @@ test('an address in use is reported, and so are verify-client without a CA and a
     await problem({ tls: { ...base.tls, rules: { ...mutualTls, verifyClient: false, verifyCommonName: 'x' } } }),
     'common_name_without_verify_client',
   )
-  for (const join of ['nonsense', 'host:0', 'ftp://host:1', 'https://host/path', 'https://bob:secret@:1'])
-    assert.equal(await problem({ formation: { ...base.formation, join: [join] } }), 'join_address_malformed', join)
 })

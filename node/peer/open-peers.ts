@@ -18,7 +18,8 @@ import { ForwardServer } from './forward-server.ts'
 import { Forwarding } from './forwarding.ts'
 import type { Purpose } from './hello.ts'
 import { formatHostPort, isUnspecified, type HostPort } from '../../contract/host-port.ts'
-import { parseJoinAddress, type ApiTrust, type JoinAddress, type JoinAddressProblem } from './join-address.ts'
+import type { JoinTarget } from '../../contract/node-configuration.ts'
+import { toJoinAddress, type ApiTrust, type JoinAddress } from './join-address.ts'
 import type { JoinAuthorizer } from './join-authorizer.ts'
 import { joinAnswerer } from './join-server.ts'
 import type { Credentials, NodeRecord } from './join-words.ts'
@@ -45,8 +46,8 @@ export interface OpenPeersOptions {
   readonly tls: { readonly files: TlsSource; readonly rules: PeerTlsRules } | undefined
   readonly authorizer: JoinAuthorizer
   readonly formation: {
-    /** `-join`, as given. */
-    readonly join: readonly string[]
+    /** `-join`. */
+    readonly join: readonly JoinTarget[]
     readonly attempts: number
     readonly intervalMs: number
     /** `-bootstrap-expect`; undefined: not given. */
@@ -85,21 +86,15 @@ export interface Peers {
   close(): Promise<void>
 }
 
-export type OpenPeersProblem = ListenProblem | PeerTlsProblem | JoinAddressProblem
+export type OpenPeersProblem = ListenProblem | PeerTlsProblem
 
 export async function openPeers(options: OpenPeersOptions): Promise<Result<Peers, OpenPeersProblem>> {
   const checked = options.tls === undefined ? ok(undefined) : checkRules(options.tls.files.current, options.tls.rules)
   if (!checked.ok) return checked
-  const addresses: JoinAddress[] = []
-  for (const text of options.formation.join) {
-    const address = parseJoinAddress(text)
-    if (!address.ok) return address
-    addresses.push(address.value)
-  }
   const parts = assemble(options)
   const bound = await parts.listener.listen()
   if (!bound.ok) return fail(bound.problem)
-  return ok(new OpenPeers(options, parts, { bound: bound.value, addresses }))
+  return ok(new OpenPeers(options, parts, { bound: bound.value, addresses: options.formation.join.map(toJoinAddress) }))
 }
 
 interface Parts {

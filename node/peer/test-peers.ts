@@ -1,4 +1,6 @@
 // For tests: nodes with real sockets, real TLS and identities in memory. Certificates are made once per process; they cost more than everything else.
+import { parseJoinList } from '../../contract/flags/join-list.ts'
+import type { JoinTarget } from '../../contract/node-configuration.ts'
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { parseCertificates, type TlsMaterial } from '../../runtime/tls-files.ts'
@@ -77,7 +79,8 @@ export interface TestNode {
 export type TestNodeChanges = Partial<Omit<OpenPeersOptions, 'tls' | 'formation' | 'identity'>> & {
   readonly identity?: MemoryIdentity
   readonly tls?: { readonly files: TestTlsSource; readonly rules: PeerTlsRules } | 'plain'
-  readonly formation?: Partial<OpenPeersOptions['formation']>
+  /** `join` as it would be typed. */
+  readonly formation?: Partial<Omit<OpenPeersOptions['formation'], 'join'>> & { readonly join?: readonly string[] }
 }
 
 /** Of a user who may join; every test node has them and accepts them unless the test says otherwise. */
@@ -103,7 +106,6 @@ export async function startTestNode(t: TestContext | undefined, id: string, chan
     identity,
     tls,
     formation: {
-      join: [],
       attempts: 5,
       intervalMs: 20,
       expect: undefined,
@@ -112,6 +114,7 @@ export async function startTestNode(t: TestContext | undefined, id: string, chan
       apiTrust: { ca: undefined, noVerify: false },
       hasLog: false,
       ...changes.formation,
+      join: targetsOf(changes.formation?.join ?? []),
     },
   })
   assert(opened.ok, opened.ok ? '' : opened.problem.message)
@@ -142,4 +145,10 @@ export function unite(nodes: readonly TestNode[], clusterId = 'test-cluster'): M
     peers.transport.setMembership(members)
   }
   return members
+}
+
+function targetsOf(join: readonly string[]): readonly JoinTarget[] {
+  const targets = parseJoinList(join.join(','))
+  assert(targets.ok, targets.ok ? '' : targets.problem)
+  return targets.value
 }
