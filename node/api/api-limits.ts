@@ -1,4 +1,5 @@
 // What one client, or all of them together, may take of this node. Every limit answers with a refusal of its own or closes the connection.
+import { resultBytesMax } from '../command/result-limits.ts'
 
 export interface ApiLimits {
   /** Bytes of one request's body. */
@@ -34,7 +35,7 @@ export const apiLimits: ApiLimits = {
   // Half of the header limit, so that a long URL is told apart from long headers.
   urlBytesMax: 16 * 1024,
   headersMax: 100,
-  resultBytesMax: 64 * 1024 * 1024,
+  resultBytesMax,
   connectionsMax: 4096, // about 100 KB each with TLS
   requestsMax: 1024,
   headersTimeoutMs: 10_000,

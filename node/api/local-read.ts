@@ -8,9 +8,8 @@ import type { ApiReply, ApiRequest } from './exchange.ts'
 import { atLeader } from './leader-route.ts'
 import { replicaRefusal } from './replica-refusal.ts'
 import { statementReply } from './statement-reply.ts'
-import type { Read } from './reader.ts'
+import type { Read, ReadProblem } from './reader.ts'
 import type { Result } from '../../runtime/result.ts'
-import type { GateProblem } from '../command/gate-port.ts'
 
 const linearizableTimeoutMs = 10_000
 
@@ -98,7 +97,7 @@ function overdue(result: StatementResult, statementTimeoutMs: number | undefined
   return { kind: 'error', message: 'query timeout', seconds: result.seconds }
 }
 
-async function withTimeout(read: Promise<Result<Read, GateProblem>>, timeoutMs: number): Promise<Result<Read, GateProblem> | 'timeout'> {
+async function withTimeout(read: Promise<Result<Read, ReadProblem>>, timeoutMs: number): Promise<Result<Read, ReadProblem> | 'timeout'> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<'timeout'>((resolve) => {
     timer = setTimeout(() => resolve('timeout'), Math.min(timeoutMs, 2 ** 31 - 1))

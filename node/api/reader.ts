@@ -18,8 +18,11 @@ export interface Read {
   readonly appliedIndex: number
 }
 
+/** `result_too_large`: the rows, or one value of them, are beyond the limits of `command/result-limits.ts`. */
+export type ReadProblem = GateProblem | { readonly code: 'result_too_large'; readonly message: string }
+
 export interface Reader {
-  query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, GateProblem>>
+  query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, ReadProblem>>
   /** Whether every text reads only; the unified endpoint asks before it chooses read path or log. A text that does not prepare counts as a write: the log path then answers its error. */
   readsOnly(statements: readonly Statement[]): boolean
 }

@@ -3,14 +3,13 @@ import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Command, Statement, StatementResult } from '../command/command.ts'
 import { decodeCommand } from '../command/command-codec.ts'
-import type { GateProblem } from '../command/gate-port.ts'
 import type { Member, NodeId } from '../raft/membership.ts'
 import type { RaftStatus } from '../raft/raft-port.ts'
 import type { Replica, ReplicaProblem } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { ForwardedReply, ForwardedRequest, Forwarder, ForwardProblem } from './forwarder.ts'
 import type { NodeFacts, NodeView, Reachability, StoreFacts } from './node-view.ts'
-import type { Read, ReadOptions, Reader } from './reader.ts'
+import type { Read, ReadOptions, ReadProblem, Reader } from './reader.ts'
 
 export function nodeId(name: string): NodeId {
   return name as NodeId
@@ -97,11 +96,11 @@ export class ScriptedReplica implements Replica {
 
 export class ScriptedReader implements Reader {
   results: readonly StatementResult[] = []
-  problem: GateProblem | undefined
+  problem: ReadProblem | undefined
   reads = true
   readonly asked: { readonly statements: readonly Statement[]; readonly options: ReadOptions }[] = []
 
-  query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, GateProblem>> {
+  query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, ReadProblem>> {
     this.asked.push({ statements, options })
     return Promise.resolve(this.problem === undefined ? ok({ results: this.results, appliedIndex: 7 }) : fail(this.problem))
   }

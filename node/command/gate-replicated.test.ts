@@ -73,3 +73,23 @@ for (const text of forbiddenTargets) {
     }
   })
 }
+
+for (const text of [
+  'SELECT hex(zeroblob(150000000)), hex(zeroblob(150000000))',
+  'INSERT INTO t VALUES (ZeroBlob/**/(1e9))',
+  'SELECT "randomblob"(16777217)',
+  'SELECT zeroblob(0x7fffffff)',
+  'SELECT zeroblob(16_777_217)',
+  'SELECT zeroblob(9000000), zeroblob(9000000)',
+  "SELECT printf('%150000000d', 1)",
+  "SELECT format('%-.150000000c', 'x')",
+]) {
+  test(`makes a value that is too large, refused everywhere: ${text}`, () => {
+    for (const disguise of disguises) {
+      for (const purpose of purposes.filter((one) => one !== 'query' || text.startsWith('SELECT'))) {
+        assert.match(problemOf(disguise(text), purpose).message, /of that size is not allowed/)
+      }
+    }
+    assert(judgeText("SELECT zeroblob(16777000), 'zeroblob(150000000)', printf('%10d %5.2f', 1, 2)", { for: 'query' }).ok)
+  })
+}

@@ -4,11 +4,13 @@
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import { findNondeterminism } from './determinism.ts'
 import type { GateProblem, JudgeText, JudgedStatement } from './gate-port.ts'
+import { findHugeValue } from './huge-values.ts'
 import { findLocalTable, tableNamesIn } from './local-tables.ts'
+import { valueBytesMax } from './result-limits.ts'
 import { isPragma, judgePragma, judgePragmaFunction } from './pragmas.ts'
 import { splitStatements, wordOf, type Piece } from './split.ts'
 import { tokenName } from './tokenizer.ts'
-import { findWriteTargets } from './write-targets.ts'
+import { findWriteTargets } from './target-tables.ts'
 
 /** Names of ours in the user's database begin with it. */
 export const reservedPrefix = '_securesql_'
@@ -43,6 +45,8 @@ function judgePiece(piece: Piece, purpose: 'execute' | 'query' | 'request'): Res
   if (!effect.ok) return effect
   const name = findForbiddenName(piece)
   if (name !== undefined) return name
+  const huge = findHugeValue(piece)
+  if (huge !== undefined) return refused(`${huge}() of that size is not allowed: a value has at most ${valueBytesMax} bytes`)
   // EXPLAIN runs nothing: whatever it explains, it is a read.
   const actual = explained > 0 ? 'read' : effect.value
   if (purpose === 'query') {

@@ -3,8 +3,9 @@
 import type Database from 'better-sqlite3'
 import { bindParameters, type Bound } from '../command/binding.ts'
 import type { Command, Statement, StatementResult } from '../command/command.ts'
+import { ResultBudget, fetchAll, rowsTooLarge } from './result-budget.ts'
 import { RowidGuard, rowidRefused } from './rowid-guard.ts'
-import { toBindings, toRow } from './sql-values.ts'
+import { toBindings } from './sql-values.ts'
 import { answerOf, isFull } from './sqlite-failure.ts'
 import { StatementCache, type PreparedPiece } from './statement-cache.ts'
 
@@ -55,6 +56,7 @@ const schemaKeeping: ReadonlySet<string> = new Set('insert replace update delete
 
 export class CommandRunner {
   readonly counters: Counters = { lastInsertId: 0n, rowsAffected: 0 }
+  #budget = new ResultBudget()
   readonly #setLastInsertRowid: (value: bigint) => void
   readonly #database: Database.Database
   readonly #cache: StatementCache
@@ -84,6 +86,14 @@ export class CommandRunner {
     this.#cache.clear()
     this.#guard.schemaChanged()
     this.#hasVirtualTables = undefined
+  }
+
+  beginGroup(): void {
+    this.#budget = new ResultBudget()
+  }
+
+  beginEntry(): void {
+    this.#budget.nextEntry()
   }
 
   run(command: Command, extent: Extent): CommandRun {
@@ -204,8 +214,10 @@ export class CommandRunner {
       statement.get(...values)
       return this.#written()
     }
-    const rows = (statement.all(...values) as unknown[][]).map(toRow)
-    if (changesData) this.#count(piece, rows.length)
+    const { rows, count, isTooLarge } = fetchAll(statement, values, this.#budget)
+    if (changesData) this.#count(piece, count)
+    // Told, not acted upon: what was changed stays, and the command goes on.
+    if (isTooLarge) return { kind: 'error', message: `${rowsTooLarge}; the statement was carried out`, seconds: 0 }
     return { kind: 'rows', columns: piece.columns(), rows, seconds: 0 }
   }
 

@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict'
 import Database from 'better-sqlite3'
 import { fail, ok, type Result } from '../../runtime/result.ts'
-import type { Read, ReadOptions, Reader } from '../api/reader.ts'
+import type { Read, ReadOptions, ReadProblem, Reader } from '../api/reader.ts'
 import { bindParameters } from '../command/binding.ts'
 import type { Statement, StatementResult } from '../command/command.ts'
 import type { GateProblem } from '../command/gate-port.ts'
 import { judgeText } from '../command/gate.ts'
 import { bookkeepingTable } from './bookkeeping.ts'
 import type { OnFatal } from './fatal.ts'
+import { ResultBudget, fetchUntilFull, rowsTooLarge } from './result-budget.ts'
 import { EnvironmentFailure, answerOfRead } from './sqlite-failure.ts'
-import { toBindings, toRow } from './sql-values.ts'
+import { toBindings } from './sql-values.ts'
 import { StatementCache, type PreparedPiece } from './statement-cache.ts'
 
 /** Verdicts kept by text; the gate reads every character of a text, so a second look costs as much as the first. */
@@ -40,7 +41,7 @@ export class SqliteReader implements Reader {
     this.#schemaVersion = this.#database.prepare('PRAGMA schema_version').pluck(true).safeIntegers(true)
   }
 
-  query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, GateProblem>> {
+  query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, ReadProblem>> {
     for (const statement of statements) {
       const problem = this.#judge(statement.sql)
       if (problem !== undefined) return Promise.resolve(fail(problem))
@@ -48,6 +49,8 @@ export class SqliteReader implements Reader {
     try {
       return Promise.resolve(ok(this.#read(statements, options)))
     } catch (error) {
+      if (error instanceof TooLarge)
+        return Promise.resolve(fail({ code: 'result_too_large', message: `${rowsTooLarge}; ask for fewer rows` }))
       if (error instanceof EnvironmentFailure) {
         this.#onFatal({ code: 'database_failed', message: `during a read: ${error.message}`, cause: error })
       }
@@ -90,9 +93,10 @@ export class SqliteReader implements Reader {
       assert(appliedIndex >= options.appliedIndexMin, 'a read waits until the index it needs is applied')
       this.#followSchema()
       const results: StatementResult[] = []
+      const budget = new ResultBudget()
       for (const statement of statements) {
         if (statement.sql === '') continue
-        const result = this.#readText(statement)
+        const result = this.#readText(statement, budget)
         results.push(result)
         if (result.kind === 'error' && options.transaction) break
       }
@@ -110,13 +114,13 @@ export class SqliteReader implements Reader {
     this.#knownSchema = version
   }
 
-  #readText(statement: Statement): StatementResult {
+  #readText(statement: Statement, budget: ResultBudget): StatementResult {
     const startedAtMs = performance.now()
-    const result = this.#readPieces(statement)
+    const result = this.#readPieces(statement, budget)
     return { ...result, seconds: (performance.now() - startedAtMs) / 1000 }
   }
 
-  #readPieces(statement: Statement): StatementResult {
+  #readPieces(statement: Statement, budget: ResultBudget): StatementResult {
     let last: StatementResult = { kind: 'rows', columns: [], rows: [], seconds: 0 }
     let skip = 0
     for (const piece of this.#cache.get(statement.sql) ?? []) {
@@ -125,8 +129,9 @@ export class SqliteReader implements Reader {
       if (!bound.ok) return { kind: 'error', message: bound.problem, seconds: 0 }
       skip += piece.plan.count
       try {
-        last = readPiece(piece, toBindings(bound.value))
+        last = readPiece(piece, toBindings(bound.value), budget)
       } catch (error) {
+        if (error instanceof TooLarge) throw error
         return { kind: 'error', message: answerOfRead(error), seconds: 0 }
       }
     }
@@ -134,7 +139,10 @@ export class SqliteReader implements Reader {
   }
 }
 
-function readPiece(piece: PreparedPiece, values: readonly unknown[]): StatementResult {
+/** Thrown out of the transaction and caught by the reader only. */
+class TooLarge extends Error {}
+
+function readPiece(piece: PreparedPiece, values: readonly unknown[], budget: ResultBudget): StatementResult {
   const statement = piece.statement()
   if (!onlyReads(piece)) return { kind: 'error', message: 'attempt to change database via query operation', seconds: 0 }
   // A pragma without a result.
@@ -142,7 +150,8 @@ function readPiece(piece: PreparedPiece, values: readonly unknown[]): StatementR
     statement.run(...values)
     return { kind: 'rows', columns: [], rows: [], seconds: 0 }
   }
-  const rows = (statement.all(...values) as unknown[][]).map(toRow)
+  const rows = fetchUntilFull(statement, values, budget)
+  if (rows === undefined) throw new TooLarge()
   return { kind: 'rows', columns: piece.columns(), rows, seconds: 0 }
 }
 

@@ -80,6 +80,7 @@ export class SqliteStateMachine implements StateMachine {
     if (this.#state === 'halted') return
     let index = this.#progress.appliedIndex
     for (const entry of entries) assert(entry.index === (index += 1), 'entries are applied without a gap, each once')
+    this.#runner.beginGroup()
     try {
       const applied = this.#applyAll(entries)
       queueMicrotask(() => this.#listener(applied))
@@ -132,6 +133,7 @@ export class SqliteStateMachine implements StateMachine {
       let outcome: CommandOutcome | undefined
       if (entry.kind === 'membership') progress = { ...progress, membership: readMembership(entry) }
       if (entry.kind === 'command') {
+        this.#runner.beginEntry()
         const command = readCommand(entry)
         const run = command === undefined ? undecodable : this.#runner.run(command, everything)
         if (run.kind === 'rolled-back') {
@@ -158,6 +160,7 @@ export class SqliteStateMachine implements StateMachine {
       assert(alone.kind === 'committed' && alone.applied[0] !== undefined, 'only a command can roll back')
       return alone.applied[0]
     }
+    this.#runner.beginEntry()
     const results: StatementResult[] = []
     let isDone = false
     let full: string | undefined

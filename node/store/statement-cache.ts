@@ -5,7 +5,7 @@ import { planParameters, type ParameterPlan } from '../command/binding.ts'
 import type { Column } from '../command/command.ts'
 import { findNondeterminism } from '../command/determinism.ts'
 import { splitStatements, wordOf, type Piece } from '../command/split.ts'
-import { findWriteTargets } from '../command/write-targets.ts'
+import { findWriteTargets } from '../command/target-tables.ts'
 import { prepareWithDoubleQuotes } from './double-quoted-strings.ts'
 
 /** Texts kept; a client with more different texts than this should use parameters. */
