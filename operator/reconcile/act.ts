@@ -1,7 +1,6 @@
-// Does what the plan says, in its order, and stops at the first refusal: what comes later may rely on what came before.
+// Does what the plan says, in its order. A write that fails keeps nothing else from being tried: within a stage nothing relies on what came before (the next
+// stage is planned from what the API server then has), and one policy that is refused must not stop a revocation or a renewal.
 import assert from 'node:assert/strict'
-import { fail, ok } from '../../runtime/result.ts'
-import type { Result } from '../../runtime/result.ts'
 import type { Credentials } from '../credentials/credentials.ts'
 import { accessFile, accessSecret } from '../desired/access-secret.ts'
 import { clientCaSecret, nodeCaSecret } from '../desired/ca-secret.ts'
@@ -27,21 +26,22 @@ export interface ActPorts {
   readonly mayWrite: () => boolean
 }
 
-export interface Refused {
+export interface FailedWrite {
+  readonly action: Action
   readonly object: string
   readonly problem: KubeProblem
 }
 
-/** How many objects were written, or which write was refused and why. */
-export async function act(ports: ActPorts, cluster: Cluster, actions: readonly Action[]): Promise<Result<number, Refused>> {
+/** The writes that failed. */
+export async function act(ports: ActPorts, cluster: Cluster, actions: readonly Action[]): Promise<readonly FailedWrite[]> {
+  const failed: FailedWrite[] = []
   for (const action of actions) {
     const object = action.kind === 'apply' ? action.object : stamped(await made(ports, cluster, action))
-    if (!ports.mayWrite())
-      return fail({ object: objectKey(object), problem: { code: 'conflict', message: 'another operator may act by now' } })
+    if (!ports.mayWrite()) return failed
     const applied = await ports.kube.apply(object, fieldManager)
-    if (!applied.ok) return fail({ object: objectKey(object), problem: applied.problem })
+    if (!applied.ok) failed.push({ action, object: objectKey(object), problem: applied.problem })
   }
-  return ok(actions.length)
+  return failed
 }
 
 async function made({ credentials, now }: ActPorts, cluster: Cluster, action: Exclude<Action, { kind: 'apply' }>): Promise<DesiredObject> {

@@ -3,6 +3,7 @@ import type { Authority } from '../credentials/credentials.ts'
 import type { CertificateNames } from '../desired/certificate-names.ts'
 import type { DesiredObject } from '../desired/desired-object.ts'
 import type { PemPair } from '../desired/material.ts'
+import type { KubeProblem } from '../kube/kube.ts'
 
 export type Action =
   /** `because`: `absent`, or the first field that differs. The object is stamped. */
@@ -31,6 +32,9 @@ export type HashTask = { readonly user: string; readonly source: string } & (
 export type Problem =
   | { readonly code: 'NameTaken'; readonly object: string }
   | { readonly code: 'ApplyRefused'; readonly object: string; readonly message: string }
+  /** `because`: the field that differs again after each write. */
+  | { readonly code: 'Contested'; readonly object: string; readonly because: string }
+  | { readonly code: 'ApiServerProblem'; readonly object: string; readonly problem: KubeProblem['code'] }
   | { readonly code: 'ScalingNotSupportedYet'; readonly present: number; readonly wanted: number }
   | { readonly code: 'StorageGrowthNotSupportedYet'; readonly present: string; readonly wanted: string }
   | { readonly code: 'PasswordSecretMissing'; readonly user: string; readonly secret: string }
@@ -45,6 +49,11 @@ export function describeProblem(problem: Problem): string {
       return `${problem.object} exists already and does not belong to this cluster; it was not touched`
     case 'ApplyRefused':
       return `the API server refused ${problem.object}: ${problem.message}`
+    case 'Contested':
+      return `${problem.object} is changed back each time that it is written (${problem.because}): a webhook or another installation of the operator contests it; it is tried again ever more slowly`
+    case 'ApiServerProblem':
+      // Without the message, which may differ each time: the status would be written again in every pass. The log has it.
+      return `reading or writing ${problem.object} fails again and again (${problem.problem}); the operator's log says more`
     case 'ScalingNotSupportedYet':
       return `the cluster has ${problem.present} members and stays so: changing to ${problem.wanted} is not supported yet`
     case 'StorageGrowthNotSupportedYet':

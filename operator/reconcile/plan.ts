@@ -5,7 +5,9 @@
 //   leaves    certificates, trust bundle, access file
 //   workload  Services, StatefulSet, PodDisruptionBudget
 // So nothing runs before what protects it, whatever write the operator dies after; what a later stage needs is read back from the API server and not
-// carried in memory; and a change that pulls down a guard is repaired before anything else is touched.
+// carried in memory; and a change that pulls down a guard is repaired before what runs is touched.
+// Where pods run already, the first two are one stage: a policy that the API server refuses must not keep a right from being taken away or a certificate from
+// being renewed.
 import type { Authority } from '../credentials/credentials.ts'
 import { accessFile, accessSecret } from '../desired/access-secret.ts'
 import { caBundleSecret } from '../desired/ca-bundle-secret.ts'
@@ -50,9 +52,13 @@ export function plan(observation: Observation, installation: Installation, nowMs
   const access = planAccess(observation)
   const shape = presentShape(observation)
   const taken: Problem[] = [...observation.foreign].map((object) => ({ code: 'NameTaken', object }))
+  const [protecting, mounted] = [
+    guardActions(observation, installation, certificates, access),
+    leafActions(observation, certificates, access),
+  ]
   const stages: readonly (readonly [Stage, readonly Action[]])[] = [
-    ['guards', guardActions(observation, installation, certificates, access)],
-    ['leaves', leafActions(observation, certificates, access)],
+    ['guards', isRunning(observation) ? [...protecting, ...mounted] : protecting],
+    ['leaves', mounted],
     ['workload', workloadActions(observation, installation, shape.cluster)],
   ]
   const next = stages
@@ -73,6 +79,11 @@ export function plan(observation: Observation, installation: Installation, nowMs
       access.passwordless.length === 0 &&
       observation.objects.has(`Secret ${names.access(observation.cluster)}`),
   }
+}
+
+/** Pods exist, or may come to be at any time. */
+export function isRunning({ cluster, objects }: Observation): boolean {
+  return objects.has(`StatefulSet ${names.statefulSet(cluster)}`)
 }
 
 function problemsOf(certificates: Readonly<Record<Authority, CertificatePlan>>): readonly Problem[] {
@@ -136,7 +147,7 @@ function accessActions(observation: Observation, { tasks }: AccessPlan): readonl
 function workloadActions(observation: Observation, installation: Installation, shape: Cluster): readonly Action[] {
   const objects = workload(shape, installation)
   const actions = applies(observation, objects)
-  if (observation.objects.has(`StatefulSet ${names.statefulSet(shape)}`) || protectionComplete(observation, installation)) return actions
+  if (isRunning(observation) || protectionComplete(observation, installation)) return actions
   return actions.filter((action) => action.kind !== 'apply' || action.object.kind !== 'StatefulSet')
 }
 

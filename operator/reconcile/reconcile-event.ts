@@ -14,6 +14,7 @@ export interface ActionSummary {
   readonly because: string
 }
 
+/** What is written and why: two writes with the same summary in a row did not take. */
 export function summaryOf(action: Action, cluster: Cluster): ActionSummary {
   return { kind: action.kind, object: targetOf(action, cluster), because: 'because' in action ? action.because : 'needed' }
 }

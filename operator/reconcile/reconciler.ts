@@ -11,20 +11,21 @@ import { names, podUrl } from '../resource/names.ts'
 import { parseCluster } from '../resource/parse-cluster.ts'
 import { clusterKind } from '../resource/resource-kind.ts'
 import { act, fieldManager } from './act.ts'
-import type { Refused } from './act.ts'
+import type { FailedWrite } from './act.ts'
+import { Attempts } from './attempts.ts'
 import type { MemberAnswer } from './cluster-health.ts'
 import { sameJson } from './difference.ts'
 import type { Observation } from './observation.ts'
 import { observe } from './observe.ts'
 import { plan } from './plan.ts'
-import type { Plan } from './plan.ts'
-import type { Problem } from './plan-action.ts'
+import type { Plan, Stage } from './plan.ts'
+import type { Action, Problem } from './plan-action.ts'
 import { presentShape } from './present-shape.ts'
 import { summaryOf } from './reconcile-event.ts'
 import type { ReconcileEvent } from './reconcile-event.ts'
 import { restartPending } from './restart-pending.ts'
 import { secretText } from './secret-text.ts'
-import { invalidStatus, statusOf } from './status.ts'
+import { invalidStatus, statusOf, troubleStatus } from './status.ts'
 
 export interface ReconcilerPorts {
   readonly kube: Kube
@@ -49,11 +50,10 @@ export const unsettledAfterMs = 1000
 export const settledAfterMs = 5000
 /** The API server did not answer, or somebody wrote at the same time. */
 export const retryAfterMs = 2000
-/** The API server refused for a reason that only a person can take away. */
-export const refusedAfterMs = 30_000
 
 export class Reconciler {
   readonly #ports: ReconcilerPorts
+  readonly #attempts = new Attempts()
 
   constructor(ports: ReconcilerPorts) {
     this.#ports = ports
@@ -63,9 +63,12 @@ export class Reconciler {
   async reconcile(cluster: { readonly namespace: string; readonly name: string }, signal?: AbortSignal): Promise<ReconcileOutcome> {
     const ref = { apiVersion: clusterKind.apiVersion, kind: clusterKind.kind, namespace: cluster.namespace, name: cluster.name }
     const found = await this.#ports.kube.get(ref)
-    if (!found.ok) return found.problem.code === 'not_found' ? {} : this.#failed(cluster, 'reading the resource', found.problem)
+    if (!found.ok && found.problem.code !== 'not_found') return this.#failed(cluster, 'reading the resource', found.problem)
     // Kubernetes deletes what has the resource as its owner.
-    if (found.value.metadata.deletionTimestamp !== undefined) return {}
+    if (!found.ok || found.value.metadata.deletionTimestamp !== undefined) {
+      this.#attempts.forget(cluster)
+      return {}
+    }
     const parsed = parseCluster(found.value)
     if (parsed.ok) return this.#pass(found.value, parsed.value, () => signal?.aborted !== true)
     const { generation = 0 } = found.value.metadata
@@ -75,36 +78,45 @@ export class Reconciler {
   }
 
   async #pass(object: KubeObject, cluster: Cluster, mayWrite: () => boolean): Promise<ReconcileOutcome> {
-    const { kube, installation, now, report } = this.#ports
+    const { kube, installation, now } = this.#ports
     const observed = await observe(kube, cluster)
-    if (!observed.ok) return this.#failed(cluster, 'reading the objects', observed.problem)
+    if (!observed.ok) return this.#unread(object, cluster, observed.problem)
     const planned = plan(observed.value, installation, now())
-    const acted = await act({ ...this.#ports, mayWrite }, cluster, planned.actions)
-    if (planned.actions.length > 0)
-      report({
-        kind: 'acted',
-        cluster: { namespace: cluster.namespace, name: cluster.name },
-        stage: planned.stage,
-        actions: planned.actions.map((action) => summaryOf(action, cluster)),
-        ok: acted.ok,
-      })
-    const transient = acted.ok ? undefined : transientProblem(acted.problem)
-    if (transient !== undefined) return this.#failed(cluster, 'writing an object', transient)
-    const refused: Problem | undefined = acted.ok
-      ? undefined
-      : { code: 'ApplyRefused', object: acted.problem.object, message: acted.problem.problem.message }
+    const due = planned.actions.filter((action) => this.#attempts.isDue(cluster, summaryOf(action, cluster), now()))
+    const failed = await act({ ...this.#ports, mayWrite }, cluster, due)
+    if (!mayWrite()) return {}
+    this.#remember(cluster, due, failed)
+    if (due.length > 0) this.#ports.report(actedEvent(cluster, planned.stage, due, failed))
+    const transient = failed.find(({ problem }) => !isForPeople(problem))
+    if (transient === undefined) this.#attempts.succeeded(cluster)
+    // The first times it is only tried again; then the user is told, too.
+    else if (!this.#attempts.failed(cluster)) return this.#failed(cluster, `writing ${transient.object}`, transient.problem)
     const members = await this.#askMembers(observed.value, planned)
     if (!mayWrite()) return {}
     const status = statusOf({
       cluster,
       plan: planned,
-      refused,
+      setbacks: [
+        ...(transient === undefined ? [] : [trouble(transient.object, transient.problem)]),
+        ...planned.actions.flatMap((action) => this.#attempts.problemOf(cluster, summaryOf(action, cluster)) ?? []),
+      ],
       members,
       restartPending: restartPending(observed.value),
       previous: object['status'],
       nowMs: now(),
     })
-    return (await this.#writeStatus(object, status)) ?? { requeueAfterMs: nextLook(planned, refused, status) }
+    const unwritten = await this.#writeStatus(object, status)
+    if (transient !== undefined) return this.#failed(cluster, `writing ${transient.object}`, transient.problem)
+    return unwritten ?? { requeueAfterMs: nextLook(due.length > failed.length, status) }
+  }
+
+  #remember(cluster: Cluster, due: readonly Action[], failed: readonly FailedWrite[]): void {
+    for (const action of due) {
+      const failure = failed.find((candidate) => candidate.action === action)
+      if (failure !== undefined && !isForPeople(failure.problem)) continue
+      const refused: Problem | undefined = failure && { code: 'ApplyRefused', object: failure.object, message: failure.problem.message }
+      this.#attempts.wrote(cluster, summaryOf(action, cluster), this.#ports.now(), refused)
+    }
   }
 
   /** Everybody at once: each answer has its own deadline, and a dead member must not delay the others' health. */
@@ -136,6 +148,19 @@ export class Reconciler {
     return this.#failed({ namespace, name }, 'writing the status', written.problem)
   }
 
+  /** Nothing can be decided: the last status stays, but for what is wrong. */
+  async #unread(object: KubeObject, cluster: Cluster, problem: KubeProblem): Promise<ReconcileOutcome> {
+    const { generation } = cluster
+    const options = {
+      trouble: trouble('the objects of the cluster', problem),
+      generation,
+      previous: object['status'],
+      nowMs: this.#ports.now(),
+    }
+    if (this.#attempts.failed(cluster)) await this.#writeStatus(object, troubleStatus(options))
+    return this.#failed(cluster, 'reading the objects', problem)
+  }
+
   #failed(
     { namespace, name }: { readonly namespace: string; readonly name: string },
     doing: string,
@@ -146,13 +171,22 @@ export class Reconciler {
   }
 }
 
-function nextLook(planned: Plan, refused: Problem | undefined, status: ClusterStatus): number {
-  if (refused !== undefined) return refusedAfterMs
-  if (planned.actions.length > 0) return nextStageAfterMs
+function nextLook(wrote: boolean, status: ClusterStatus): number {
+  if (wrote) return nextStageAfterMs
   return status.readyReplicas === status.replicas && status.leader !== undefined ? settledAfterMs : unsettledAfterMs
 }
 
-/** Worth trying again soon, and no business of the user; `invalid`, `forbidden` and `unauthorized` are. */
-function transientProblem({ problem }: Refused): KubeProblem | undefined {
-  return ['invalid', 'forbidden', 'unauthorized'].includes(problem.code) ? undefined : problem
+function trouble(object: string, { code }: KubeProblem): Problem {
+  return { code: 'ApiServerProblem', object, problem: code }
+}
+
+function actedEvent(cluster: Cluster, stage: Stage, due: readonly Action[], failed: readonly FailedWrite[]): ReconcileEvent {
+  const { namespace, name } = cluster
+  const actions = due.map((action) => summaryOf(action, cluster))
+  return { kind: 'acted', cluster: { namespace, name }, stage, actions, ok: failed.length === 0 }
+}
+
+/** A refusal that trying again soon does not change. */
+function isForPeople({ code }: KubeProblem): boolean {
+  return ['invalid', 'forbidden', 'unauthorized'].includes(code)
 }

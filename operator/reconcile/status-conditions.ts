@@ -14,7 +14,8 @@ export interface Verdict {
 export interface Evidence {
   readonly plan: Plan
   readonly health: ClusterHealth
-  readonly refused: Problem | undefined
+  /** Writes that the API server refused or somebody undid, and what else kept the pass from being complete. */
+  readonly setbacks: readonly Problem[]
   readonly restartPending: boolean
   /** All members have been ready at once before. */
   readonly wasServing: boolean
@@ -43,11 +44,13 @@ const ready: Judge<'Ready'> = ({ health, wasServing }) => {
   return { status: 'True', reason: 'QuorumReady', message }
 }
 
-const progressing: Judge<'Progressing'> = ({ plan, health, refused, restartPending, wasServing }) => {
+const progressing: Judge<'Progressing'> = ({ plan, health, setbacks: [setback], restartPending, wasServing }) => {
   const stuck = plan.problems.find(
     (problem) => problem.code === 'ScalingNotSupportedYet' || problem.code === 'StorageGrowthNotSupportedYet',
   )
-  if (refused !== undefined) return { status: 'False', reason: 'Blocked', message: describeProblem(refused) }
+  if (setback?.code === 'Contested' || setback?.code === 'ApiServerProblem')
+    return { status: 'False', reason: setback.code, message: describeProblem(setback) }
+  if (setback !== undefined) return { status: 'False', reason: 'Blocked', message: describeProblem(setback) }
   if (plan.actions.length > 0) return { status: 'True', reason: 'Applying', message: 'objects of the cluster are being made or changed' }
   if (stuck?.code === 'ScalingNotSupportedYet' || stuck?.code === 'StorageGrowthNotSupportedYet')
     return { status: 'False', reason: stuck.code, message: describeProblem(stuck) }
@@ -61,25 +64,25 @@ const progressing: Judge<'Progressing'> = ({ plan, health, refused, restartPendi
   return { status: 'False', reason: 'Settled', message: 'the cluster is what the spec says' }
 }
 
-const degraded: Judge<'Degraded'> = ({ plan, health, refused, wasServing }) => {
-  const worst = refused ?? plan.problems[0]
-  const all = [...(refused === undefined ? [] : [refused]), ...plan.problems].map(describeProblem).join('; ')
-  if (worst !== undefined) return { status: 'True', reason: worst.code, message: all }
+const degraded: Judge<'Degraded'> = ({ plan, health, setbacks, wasServing }) => {
+  const all = [...setbacks, ...plan.problems]
+  const [worst] = all
+  if (worst !== undefined) return { status: 'True', reason: worst.code, message: all.map(describeProblem).join('; ') }
   if (health.ready >= health.wanted) return { status: 'False', reason: 'AsExpected', message: 'nothing is wrong' }
   if (!wasServing) return { status: 'False', reason: 'MembersStarting', message: membersReady(health) }
   return { status: 'True', reason: 'MembersNotReady', message: membersReady(health) }
 }
 
-const usersReady: Judge<'UsersReady'> = ({ plan, refused }) => {
+const usersReady: Judge<'UsersReady'> = ({ plan, setbacks }) => {
   const problems = plan.problems.filter((problem) => problem.code === 'PasswordSecretMissing' || problem.code === 'PasswordUnusable')
   const [first] = problems
   if (first?.code === 'PasswordSecretMissing' || first?.code === 'PasswordUnusable')
     return { status: 'False', reason: first.code, message: problems.map(describeProblem).join('; ') }
   if (plan.accessGranted) return { status: 'True', reason: 'AccessGranted', message: 'the access file has every user' }
-  return pendingOr(refused, plan)
+  return pendingOr(setbacks, plan)
 }
 
-const certificatesReady: Judge<'CertificatesReady'> = ({ plan, refused }) => {
+const certificatesReady: Judge<'CertificatesReady'> = ({ plan, setbacks }) => {
   const problem = plan.problems.find(
     (candidate) => candidate.code === 'CertificateAuthorityMissing' || candidate.code === 'CertificateAuthorityExpiring',
   )
@@ -88,25 +91,23 @@ const certificatesReady: Judge<'CertificatesReady'> = ({ plan, refused }) => {
   const { client, node } = plan.certificates
   if (client.leafExpiresAtMs !== undefined && node.leafExpiresAtMs !== undefined)
     return { status: 'True', reason: 'Issued', message: 'all certificates are in place' }
-  return pendingOr(refused, plan)
+  return pendingOr(setbacks, plan)
 }
 
-const networkRestricted: Judge<'NetworkRestricted'> = ({ plan, refused }) => {
-  const taken = plan.problems.find((problem) => problem.code === 'NameTaken' && problem.object.startsWith('NetworkPolicy '))
-  if (taken !== undefined) return { status: 'False', reason: 'Blocked', message: describeProblem(taken) }
-  // The first stage was complete, or has just been completed.
-  if (plan.stage !== 'guards' || refused === undefined)
-    return {
-      status: 'True',
-      reason: 'PoliciesInPlace',
-      message: 'the NetworkPolicies are in place; whether they are enforced depends on the network plugin',
-    }
-  return pendingOr(refused, plan)
+const networkRestricted: Judge<'NetworkRestricted'> = ({ plan, setbacks }) => {
+  const missing = [...setbacks, ...plan.problems].find((problem) => 'object' in problem && problem.object.startsWith('NetworkPolicy '))
+  if (missing !== undefined) return { status: 'False', reason: 'Blocked', message: describeProblem(missing) }
+  // Policies are written in the first pass, so each of them is there or among the setbacks.
+  return {
+    status: 'True',
+    reason: 'PoliciesInPlace',
+    message: 'the NetworkPolicies are in place; whether they are enforced depends on the network plugin',
+  }
 }
 
 /** `Pending` while it is only a matter of the next passes. */
-function pendingOr(refused: Problem | undefined, { problems }: Plan): Verdict & { readonly reason: 'Blocked' | 'Pending' } {
-  const blocking = refused ?? problems.find((problem) => problem.code === 'NameTaken')
+function pendingOr([setback]: readonly Problem[], { problems }: Plan): Verdict & { readonly reason: 'Blocked' | 'Pending' } {
+  const blocking = setback ?? problems.find((problem) => problem.code === 'NameTaken')
   return blocking === undefined
     ? { status: 'Unknown', reason: 'Pending', message: 'not made yet' }
     : { status: 'False', reason: 'Blocked', message: describeProblem(blocking) }

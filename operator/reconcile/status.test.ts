@@ -21,12 +21,14 @@ const health = (ready: number, wanted = 3, leader: string | undefined = 'orders-
 const evidence = (fields: Partial<Evidence>): Evidence => ({
   plan: settled,
   health: health(3),
-  refused: undefined,
+  setbacks: [],
   restartPending: false,
   wasServing: true,
   ...fields,
 })
-const refused: Problem = { code: 'ApplyRefused', object: 'Service orders', message: 'quota' }
+const refused: Problem = { code: 'ApplyRefused', object: 'NetworkPolicy orders-raft', message: 'quota' }
+const contested: Problem = { code: 'Contested', object: 'StatefulSet orders', because: 'spec.template' }
+const unwell: Problem = { code: 'ApiServerProblem', object: 'Secret orders-access', problem: 'unreachable' }
 
 /** What is known, and reason (with + for True, - for False, ? for Unknown) of Ready, Progressing, Degraded. */
 const cases: Readonly<Record<string, readonly [Partial<Evidence>, string]>> = {
@@ -51,7 +53,9 @@ const cases: Readonly<Record<string, readonly [Partial<Evidence>, string]>> = {
     { plan: with_({ code: 'ScalingNotSupportedYet', present: 3, wanted: 5 }) },
     '+AllMembersReady -ScalingNotSupportedYet +ScalingNotSupportedYet',
   ],
-  'an object was refused': [{ refused }, '+AllMembersReady -Blocked +ApplyRefused'],
+  'an object was refused': [{ setbacks: [refused] }, '+AllMembersReady -Blocked +ApplyRefused'],
+  'somebody undoes what is written': [{ plan: busy, setbacks: [contested] }, '+AllMembersReady -Contested +Contested'],
+  'the API server does not take it': [{ plan: busy, setbacks: [unwell] }, '+AllMembersReady -ApiServerProblem +ApiServerProblem'],
   'a password is missing': [
     { plan: with_({ code: 'PasswordSecretMissing', user: 'app', secret: 's' }) },
     '+AllMembersReady -Settled +PasswordSecretMissing',
@@ -81,7 +85,7 @@ test('a policy of that name that belongs to somebody else means that the network
 })
 
 test('a policy that could not be written means that the network is not restricted', () => {
-  const verdicts = judge(evidence({ plan: busy, refused }))
+  const verdicts = judge(evidence({ plan: busy, setbacks: [refused] }))
   assert.equal(verdicts.NetworkRestricted.status, 'False')
 })
 
@@ -89,6 +93,8 @@ test('every reason that is given is one that is listed', () => {
   const problems: Problem[] = [
     { code: 'NameTaken', object: 'NetworkPolicy x' },
     refused,
+    contested,
+    unwell,
     { code: 'ScalingNotSupportedYet', present: 1, wanted: 3 },
     { code: 'StorageGrowthNotSupportedYet', present: '1Gi', wanted: '2Gi' },
     { code: 'PasswordSecretMissing', user: 'u', secret: 's' },

@@ -12,6 +12,7 @@ import type { SpecIssue } from '../resource/parse-cluster.ts'
 import type { MemberAnswer } from './cluster-health.ts'
 import { clusterHealth } from './cluster-health.ts'
 import type { Plan } from './plan.ts'
+import { describeProblem } from './plan-action.ts'
 import type { Problem } from './plan-action.ts'
 import { judge } from './status-conditions.ts'
 import type { Verdict } from './status-conditions.ts'
@@ -22,8 +23,8 @@ const messageMax = 1024
 export interface Pass {
   readonly cluster: Cluster
   readonly plan: Plan
-  /** A write that the API server refused in this pass. */
-  readonly refused: Problem | undefined
+  /** What kept the pass from being complete. */
+  readonly setbacks: readonly Problem[]
   /** One for each member that shall exist. */
   readonly members: readonly MemberAnswer[]
   /** The pods run another template than the StatefulSet has. */
@@ -39,7 +40,7 @@ export function statusOf(pass: Pass): ClusterStatus {
   const verdicts = judge({
     plan,
     health,
-    refused: pass.refused,
+    setbacks: pass.setbacks,
     restartPending: pass.restartPending,
     wasServing: wasServing(previous),
   })
@@ -76,6 +77,22 @@ export function invalidStatus(options: {
     observedGeneration: options.generation,
     conditions: conditionsOf(verdicts, previous, options.generation, options.nowMs),
   }
+}
+
+/** For passes that the API server keeps cutting short: says so, and leaves everything else as it was. */
+export function troubleStatus(options: {
+  readonly trouble: Problem
+  readonly generation: number
+  readonly previous: unknown
+  readonly nowMs: number
+}): ClusterStatus {
+  const previous = previousStatus(options.previous)
+  const message = describeProblem(options.trouble)
+  const verdicts: Partial<Record<ConditionType, Verdict>> = {
+    Progressing: { status: 'False', reason: options.trouble.code, message },
+    Degraded: { status: 'True', reason: options.trouble.code, message },
+  }
+  return { ...previous, conditions: conditionsOf(verdicts, previous, options.generation, options.nowMs) }
 }
 
 function previousStatus(value: unknown): ClusterStatus {

@@ -4,6 +4,7 @@ import type { Installation } from '../desired/installation.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Kube, KubeObject, KubeResult } from '../kube/kube.ts'
 import { MemoryKube } from '../kube/memory-kube.ts'
+import type { Admit } from '../kube/memory-kube.ts'
 import type { MemberReport, Members } from '../members/members.ts'
 import { objectKey } from './observation.ts'
 import { Reconciler } from './reconciler.ts'
@@ -36,7 +37,8 @@ export class WatchedKube {
     const guarded = async <Value>(write: Write, run: () => Promise<KubeResult<Value>>): Promise<KubeResult<Value>> => {
       const died = fail({ code: 'unreachable' as const, message: 'the operator died' })
       const due = this.failAt !== undefined && this.writes.length >= this.failAt.write
-      if (due && this.failAt?.when === 'before') return died
+      // The dead write nothing more: of `after`, one write is done.
+      if (due && (this.failAt?.when === 'before' || this.writes.length > (this.failAt?.write ?? 0))) return died
       this.writes.push(write)
       const result = await run()
       return due ? died : result
@@ -83,9 +85,9 @@ const apiVersions: Readonly<Record<string, string>> = {
 }
 
 /** Two worlds may share credentials: issuing is the same, and a thread each would be slow. */
-export function newWorld(credentials: OwnCredentials): World {
+export function newWorld(credentials: OwnCredentials, admit?: Admit): World {
   let uid = 0
-  const api = new MemoryKube({ now: () => new Date(world.nowMs), newUid: () => `uid-${++uid}` })
+  const api = new MemoryKube({ now: () => new Date(world.nowMs), newUid: () => `uid-${++uid}`, ...(admit === undefined ? {} : { admit }) })
   const answers = new Map<string, MemberReport>()
   const members: Members = {
     report: async (address) => {

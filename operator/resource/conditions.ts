@@ -23,6 +23,8 @@ export const conditionReasons = {
     RestartNotSupportedYet:
       'The pods differ from what the spec says and restarting them in order is not built yet. Delete them one at a time, the leader last.',
     InvalidSpec: 'The spec does not satisfy the schema. Nothing was changed.',
+    Contested: 'An object is changed back each time that it is written. It is tried again ever more slowly.',
+    ApiServerProblem: 'The API server, or a webhook that it asks, fails again and again.',
     Blocked: 'Something outside of the operator must change first; see Degraded.',
   },
   Degraded: {
@@ -34,6 +36,8 @@ export const conditionReasons = {
     InvalidSpec: 'The spec does not satisfy the schema. Nothing was changed.',
     NameTaken: 'An object that the cluster needs exists already and belongs to somebody else. It was not touched.',
     ApplyRefused: 'The API server refused an object of the cluster.',
+    Contested: 'An object is changed back each time that it is written. It is tried again ever more slowly.',
+    ApiServerProblem: 'The API server, or a webhook that it asks, fails again and again.',
     PasswordSecretMissing: 'A Secret that a user names does not exist.',
     PasswordUnusable: 'A Secret that a user names holds no usable password.',
     CertificateAuthorityMissing: 'The Secret of a CA is gone while certificates that it signed are in use.',
