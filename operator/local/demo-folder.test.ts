@@ -31,7 +31,7 @@ test('the folder of a demo that was killed goes, and so do the processes that it
   const folder = await makeDemoFolder(root, demo.pid ?? 0)
   const node = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { detached: true })
   mkdirSync(join(folder, 'pods', 'default_orders-0'), { recursive: true })
-  writeFileSync(join(folder, 'pods', 'default_orders-0', 'pid.json'), JSON.stringify(await identityOf(node.pid ?? 0)))
+  writeFileSync(join(folder, 'pods', 'default_orders-0', 'pid.json'), JSON.stringify(identityOf(node.pid ?? 0)))
   demo.kill('SIGKILL')
   await once(demo, 'exit')
   const exited = once(node, 'exit')

@@ -12,7 +12,7 @@ const ownerFile = 'owner.json'
 /** A new folder (0700), marked as belonging to the process `pid`. */
 export async function makeDemoFolder(temporary: string, pid: number): Promise<string> {
   const folder = await mkdtemp(join(temporary, prefix))
-  await writeFile(join(folder, ownerFile), JSON.stringify(await identityOf(pid)), { mode: 0o600 })
+  await writeFile(join(folder, ownerFile), JSON.stringify(identityOf(pid)), { mode: 0o600 })
   return folder
 }
 
@@ -26,7 +26,7 @@ export async function removeStaleDemos(temporary: string, uid: number | undefine
     if (facts?.isDirectory() !== true || (uid !== undefined && facts.uid !== uid)) continue
     const owner = await ownerOf(folder)
     // Without an owner it may be one that is just being made.
-    if (owner === undefined || (await isAlive(owner))) continue
+    if (owner === undefined || isAlive(owner)) continue
     const pods = await readdir(join(folder, 'pods')).catch(() => [])
     for (const pod of pods) await killOrphan(join(folder, 'pods', pod, 'pid.json'), clock)
     await rm(folder, { recursive: true, force: true })

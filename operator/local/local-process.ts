@@ -1,8 +1,8 @@
 // One local process that stands for a container: the leader of a process group of its own, so that whatever it starts ends with it; its output in a file; its
 // identity in a pid file, so that a later run can end it when ours was killed and could not.
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, renameSync, statSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { closeSync, openSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import type { Clock } from '../controller/clock.ts'
 import { identityOf, isAlive, signalGroup } from './process-identity.ts'
 import type { ProcessIdentity } from './process-identity.ts'
@@ -49,14 +49,15 @@ export class LocalProcess {
     })
     closeSync(log)
     this.pid = child.pid
-    const remembered = this.#remember()
+    // At once: whatever kills us a moment later, the next run finds what we left.
+    const identity = this.pid === undefined ? undefined : identityOf(this.pid)
+    if (identity !== undefined) writeFileSync(options.pidFile, JSON.stringify(identity), { mode: 0o600 })
     const ended = new Promise<ExitReport>((resolve) => {
       child.once('exit', (code, signal) => resolve(reportOf(code, signal)))
       child.once('error', (err) => resolve({ exitCode: 127, reason: err.message }))
     })
     this.exited = ended.then(async (report) => {
       this.#running = false
-      await remembered
       // What it started goes with it.
       if (this.pid !== undefined) signalGroup(this.pid, 'SIGKILL')
       await rm(options.pidFile, { force: true })
@@ -80,11 +81,6 @@ export class LocalProcess {
   kill(): void {
     if (this.#running && this.pid !== undefined) signalGroup(this.pid, 'SIGKILL')
   }
-
-  async #remember(): Promise<void> {
-    const identity = this.pid === undefined ? undefined : await identityOf(this.pid)
-    if (identity !== undefined) await writeFile(this.#options.pidFile, JSON.stringify(identity), { mode: 0o600 })
-  }
 }
 
 /** Ends the process that a pid file of a former run names, if it is still that very process. */
@@ -92,11 +88,10 @@ export async function killOrphan(pidFile: string, clock: Clock): Promise<boolean
   const text = await readFile(pidFile, 'utf8').catch(() => undefined)
   const orphan = text === undefined ? undefined : parseIdentity(text)
   let killed = false
-  if (orphan !== undefined && (await isAlive(orphan))) {
+  if (orphan !== undefined && isAlive(orphan)) {
     killed = signalGroup(orphan.pid, 'SIGKILL')
     const untilMs = clock.monotonicMs() + orphanWaitMs
-    while ((await isAlive(orphan)) && clock.monotonicMs() < untilMs)
-      await new Promise<void>((resolve) => clock.after(orphanPollMs, resolve))
+    while (isAlive(orphan) && clock.monotonicMs() < untilMs) await new Promise<void>((resolve) => clock.after(orphanPollMs, resolve))
   }
   await rm(pidFile, { force: true })
   return killed

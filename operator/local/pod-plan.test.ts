@@ -58,6 +58,10 @@ const unsupported: readonly (readonly [string, JsonObject, JsonObject])[] = [
   ['envFrom', { envFrom: [{}] }, {}],
   ['a probe that runs a command', { livenessProbe: { exec: { command: ['true'] } } }, {}],
   ['a lifecycle hook', { lifecycle: {} }, {}],
+  ['a claim that climbs out of its folder', {}, { volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'x/../../../victim' } }] }],
+  ['a volume that climbs out of its folder', {}, { volumes: [{ name: 'x/../../../victim', emptyDir: {} }] }],
+  ['a subPath that climbs out of its volume', { volumeMounts: [{ name: 'd', mountPath: '/d', subPath: 'x/../../../victim' }] }, {}],
+  ['a subPath from the root', { volumeMounts: [{ name: 'd', mountPath: '/d', subPath: '/victim' }] }, {}],
   ['a volume of the host', {}, { volumes: [{ name: 'h', hostPath: { path: '/' } }] }],
 ]
 for (const [what, container, spec] of unsupported) {

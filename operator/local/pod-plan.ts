@@ -66,6 +66,10 @@ export interface PodPlanProblem {
   readonly message: string
 }
 
+// What becomes a part of a path on this machine. The API server has checked pods of its own; this runtime also reads those of an in-memory twin, which has not.
+const nameForm = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+const nameLengthMax = 253
+
 /** Kubernetes' own default. */
 const gracePeriodSecondsDefault = 30
 
@@ -87,8 +91,8 @@ function read(pod: KubeObject): PodPlan {
   if (containers.length !== 1 || !isJsonObject(container)) throw new Unsupported(`a pod of ${containers.length} containers`)
   if (listAt(spec, 'initContainers').length > 0) throw new Unsupported('init containers')
   return {
-    namespace: pod.metadata.namespace ?? '',
-    name: pod.metadata.name,
+    namespace: checkedName(pod.metadata.namespace ?? ''),
+    name: checkedName(pod.metadata.name),
     uid: pod.metadata.uid ?? '',
     container: readContainer(container),
     volumes: listAt(spec, 'volumes').map(readVolume),
@@ -108,7 +112,7 @@ function readContainer(container: JsonObject): ContainerPlan {
     mounts: listAt(container, 'volumeMounts').map((mount) => ({
       volume: textAt(mount, 'name') ?? '',
       path: textAt(mount, 'mountPath') ?? '',
-      subPath: textAt(mount, 'subPath') ?? '',
+      subPath: checkedSubPath(textAt(mount, 'subPath') ?? ''),
     })),
     startup: readProbe(container, 'startupProbe'),
     readiness: readProbe(container, 'readinessProbe'),
@@ -127,11 +131,11 @@ function readEnv(entry: unknown): EnvPlan {
 }
 
 function readVolume(volume: unknown): VolumePlan {
-  const name = textAt(volume, 'name') ?? ''
+  const name = checkedName(textAt(volume, 'name') ?? '')
   if (!isJsonObject(volume)) throw new Unsupported('a volume that is no object')
   if (isJsonObject(volume['emptyDir'])) return { kind: 'scratch', name }
   const claim = textAt(volume['persistentVolumeClaim'], 'claimName')
-  if (claim !== undefined) return { kind: 'claim', name, claim }
+  if (claim !== undefined) return { kind: 'claim', name, claim: checkedName(claim) }
   if (isJsonObject(volume['secret'])) return { kind: 'secret', name, sources: [readSource(volume['secret'], 'secretName')] }
   if (isJsonObject(volume['projected'])) {
     const sources = listAt(volume['projected'], 'sources').map((source) => {
@@ -141,6 +145,17 @@ function readVolume(volume: unknown): VolumePlan {
     return { kind: 'secret', name, sources }
   }
   throw new Unsupported(`the volume ${name}`)
+}
+
+function checkedName(name: string): string {
+  if (name.length > nameLengthMax || !nameForm.test(name)) throw new Unsupported(`what is called ${JSON.stringify(name)}`)
+  return name
+}
+
+/** Within the volume, whatever is there: `..` is refused wherever it stands, as the API server does. */
+function checkedSubPath(path: string): string {
+  if (path.startsWith('/') || path.split('/').includes('..')) throw new Unsupported(`the subPath ${JSON.stringify(path)}`)
+  return path
 }
 
 function readSource(source: JsonObject, nameField: string): SecretSource {

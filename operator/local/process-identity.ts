@@ -1,8 +1,7 @@
 // Which process is meant by a number: process ids are used again, so a process is its id and the time it started. Killing by a bare id from a file of yesterday could
 // end anything.
-import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
-import { promisify } from 'node:util'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 
 export interface ProcessIdentity {
   readonly pid: number
@@ -10,16 +9,14 @@ export interface ProcessIdentity {
   readonly started: string
 }
 
-const run = promisify(execFile)
-
 /** Undefined when there is no such process, or only its zombie. */
-export async function identityOf(pid: number): Promise<ProcessIdentity | undefined> {
-  const started = (await fromProc(pid)) ?? (process.platform === 'linux' ? undefined : await fromPs(pid))
+export function identityOf(pid: number): ProcessIdentity | undefined {
+  const started = process.platform === 'linux' ? fromProc(pid) : fromPs(pid)
   return started === undefined ? undefined : { pid, started }
 }
 
-export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
-  return (await identityOf(identity.pid))?.started === identity.started
+export function isAlive(identity: ProcessIdentity): boolean {
+  return identityOf(identity.pid)?.started === identity.started
 }
 
 /** Sends `signal` to the whole group that the process leads. `false` when it is gone. */
@@ -34,15 +31,18 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 /** Linux: fields 3 (state) and 22 (start time in clock ticks since boot) of /proc/PID/stat; the name in field 2 may hold spaces and parentheses. */
-async function fromProc(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return fields === undefined || fields[0] === 'Z' ? undefined : fields[19]
+function fromProc(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? undefined : fields[19]
+  } catch {
+    return undefined // no such process
+  }
 }
 
-async function fromPs(pid: number): Promise<string | undefined> {
-  // ps fails when there is no such process.
-  const listed = await run('ps', ['-o', 'stat=,lstart=', '-p', String(pid)]).catch(() => undefined)
-  const text = listed?.stdout.trim()
-  return text === undefined || text === '' || text.startsWith('Z') ? undefined : text.replace(/^\S+\s+/, '')
+function fromPs(pid: number): string | undefined {
+  // It prints nothing when there is no such process.
+  const text = spawnSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim()
+  return text === '' || text.startsWith('Z') ? undefined : text.replace(/^\S+\s+/, '')
 }

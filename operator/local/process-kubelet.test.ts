@@ -286,20 +286,20 @@ test('a program that does not heed SIGTERM is killed after its grace period', as
   process.kill(own.kubelet.pidOf(pod) ?? 0, 'SIGKILL')
   await until('the second start', () => readFileSync(join(own.claim('orders-0'), 'starts'), 'utf8') === 'started\nstarted\n')
   await readyPod(own, 'orders-0')
-  const identity = await identityOf(own.kubelet.pidOf(pod) ?? 0)
+  const identity = identityOf(own.kubelet.pidOf(pod) ?? 0)
   assert.ok(identity !== undefined)
   await own.close()
-  assert.equal(await isAlive(identity), false)
+  assert.equal(isAlive(identity), false)
 })
 
 test('deleting the StatefulSet ends every process; claims go only when it says so', async (t) => {
   for (const whenDeleted of ['Retain', 'Delete']) {
     const own = await world(t, 'one-address')
     await started(own, 2, whenDeleted)
-    const identity = await identityOf(own.kubelet.pidOf({ namespace: 'shop', name: 'orders-1' }) ?? 0)
+    const identity = identityOf(own.kubelet.pidOf({ namespace: 'shop', name: 'orders-1' }) ?? 0)
     assert.ok(identity !== undefined)
     must(await own.kube.remove({ apiVersion: 'apps/v1', kind: 'StatefulSet', ...place }, {}))
-    await until('the process to end', async () => !(await isAlive(identity)))
+    await until('the process to end', () => !isAlive(identity))
     await until('the folders to go', () => readdirSync(join(own.folder, 'pods')).length === 0)
     if (whenDeleted === 'Delete') await until('the data to go', () => !existsSync(own.claim('orders-1')))
     else assert.equal(existsSync(own.claim('orders-1')), true)
@@ -337,12 +337,13 @@ test('a process that a killed run left behind is ended by its pid file, and only
     clock: systemClock,
   })
   t.after(() => orphan.stop(0))
-  const identity = await until('the pid file', () => (existsSync(pidFile) ? readFileSync(pidFile, 'utf8') || undefined : undefined))
+  // Before anything else can happen: nothing is awaited here.
+  const identity = readFileSync(pidFile, 'utf8')
   // The number of another process, from another time: it must live.
   const strangers = join(folder, 'stranger.json')
   writeFileSync(strangers, JSON.stringify({ ...(JSON.parse(identity) as object), started: '1' }))
   assert.equal(await killOrphan(strangers, systemClock), false)
-  assert.equal(await isAlive(JSON.parse(identity) as { pid: number; started: string }), true)
+  assert.equal(isAlive(JSON.parse(identity) as { pid: number; started: string }), true)
   assert.equal(await killOrphan(pidFile, systemClock), true)
   assert.equal((await orphan.exited).exitCode, 137)
   writeFileSync(pidFile, 'not json')
