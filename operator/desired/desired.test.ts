@@ -305,3 +305,11 @@ test('a user without a hash is left out of the access file rather than let in wi
   const parsed = parseAccessFile(accessFile(cluster, new Map([['app', hash]])))
   assert.deepEqual(parsed.ok && parsed.value.map((entry) => entry.username), ['*', 'app'])
 })
+
+test('the immutable template of the claims carries nothing that a later version could want to change', () => {
+  const set = desired(cluster, material, installation).find((object) => object.kind === 'StatefulSet') as unknown as {
+    spec: { selector: { matchLabels: Record<string, string> }; volumeClaimTemplates: { metadata: { labels: Record<string, string> } }[] }
+  }
+  for (const [key, value] of Object.entries(set.spec.volumeClaimTemplates[0]!.metadata.labels))
+    assert.equal(set.spec.selector.matchLabels[key], value, key)
+})

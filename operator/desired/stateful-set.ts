@@ -1,5 +1,5 @@
 import type { Cluster } from '../resource/cluster.ts'
-import { clusterLabels, voterSelector } from '../resource/labels.ts'
+import { clusterLabels, memberSelector, voterSelector } from '../resource/labels.ts'
 import { names } from '../resource/names.ts'
 import { metadataOf } from './desired-object.ts'
 import type { DesiredObject } from './desired-object.ts'
@@ -79,7 +79,8 @@ function dataClaim(cluster: Cluster) {
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
-    metadata: { name: 'data', labels: clusterLabels(cluster) },
+    // Only what can never change: the template of the claims is immutable, and a label of a later version would be refused for ever.
+    metadata: { name: 'data', labels: memberSelector(cluster) },
     spec: {
       accessModes: ['ReadWriteOnce'],
       ...(storageClassName === undefined ? {} : { storageClassName }),
