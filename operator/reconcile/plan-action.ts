@@ -20,7 +20,7 @@ export type Action =
   | { readonly kind: 'make-password'; readonly user: string }
   | { readonly kind: 'write-access'; readonly tasks: readonly HashTask[] }
 
-export type LeafReason = 'absent' | 'unreadable' | 'other-ca' | 'names-changed' | 'renewal-due'
+export type LeafReason = 'absent' | 'unreadable' | 'other-ca' | 'names-changed' | 'not-yet-valid' | 'renewal-due'
 
 /** How a user comes to a hash. `keep`: nothing to compute. `check`: keep `hash` if it is one of `password`, else hash it. */
 export type HashTask = { readonly user: string; readonly source: string } & (
@@ -40,6 +40,9 @@ export type Problem =
   | { readonly code: 'PasswordSecretMissing'; readonly user: string; readonly secret: string }
   | { readonly code: 'PasswordUnusable'; readonly user: string; readonly secret: string; readonly why: string }
   | { readonly code: 'CertificateAuthorityMissing'; readonly secret: string }
+  | { readonly code: 'CertificateAuthorityReplaced'; readonly secret: string }
+  | { readonly code: 'CertificateAuthorityInvalid'; readonly secret: string }
+  | { readonly code: 'MembersUnclear'; readonly said: number | undefined; readonly present: number | undefined }
   | { readonly code: 'CertificateAuthorityExpiring'; readonly secret: string; readonly expiresAtMs: number }
 
 /** A sentence for people. Never holds a password: problems carry names only. */
@@ -64,6 +67,12 @@ export function describeProblem(problem: Problem): string {
       return `the Secret ${problem.secret} holds no usable password for user ${problem.user}: ${problem.why}`
     case 'CertificateAuthorityMissing':
       return `the CA in the Secret ${problem.secret} is gone while its certificates are in use; put it back, or delete the certificates' Secrets too to begin anew`
+    case 'CertificateAuthorityReplaced':
+      return `the Secret ${problem.secret} holds another CA than the one that signed the certificates in use, and members would no longer trust each other; put the former one back, or delete the certificates' Secrets too to begin anew`
+    case 'CertificateAuthorityInvalid':
+      return `the CA in the Secret ${problem.secret} has expired or is not valid yet (or the operator's clock is wrong); nothing is signed with it`
+    case 'MembersUnclear':
+      return `the StatefulSet was changed by somebody else: it was made for ${problem.said ?? 'an unknown number of'} members and has ${problem.present ?? 'an unknown number'}; it is not written to until both numbers agree`
     case 'CertificateAuthorityExpiring':
       return `the CA in the Secret ${problem.secret} expires at ${new Date(problem.expiresAtMs).toISOString()}`
   }

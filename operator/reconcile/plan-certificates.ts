@@ -37,6 +37,9 @@ export function planCertificates(
 ): CertificatePlan {
   const seen = see(observation, authority)
   if (seen.ca === undefined) return withoutCa(seen, authority)
+  if (isReplaced(seen, seen.ca, nowMs)) return withoutUsableCa(seen, { code: 'CertificateAuthorityReplaced', secret: seen.caSecret })
+  if (seen.caFacts === undefined || nowMs < seen.caFacts.notBeforeMs || nowMs >= seen.caFacts.notAfterMs)
+    return withoutUsableCa(seen, { code: 'CertificateAuthorityInvalid', secret: seen.caSecret })
   const wanted =
     authority === 'client'
       ? apiCertificateNames(observation.cluster, installation)
@@ -84,24 +87,39 @@ function usablePair(pair: PemPair | undefined): PemPair | undefined {
   return pair !== undefined && isKeyOf(pair.keyPem, pair.certificatePem) ? pair : undefined
 }
 
-/** A new CA while leaves of the old one are in use would part members from each other and clients from all of them; a person must decide that. */
-function withoutCa(seen: Seen, authority: Authority): CertificatePlan {
-  const inUse = seen.leaf !== undefined && seen.bundle !== undefined
+/** Another CA than the one that signed the leaf in use and is trusted beside it: taking it would part members from each other, one renewal at a time. */
+function isReplaced({ leaf, leafFacts, bundle }: Seen, ca: PemPair, nowMs: number): boolean {
+  if (leaf === undefined || leafFacts === undefined || bundle === undefined || nowMs >= leafFacts.notAfterMs) return false
+  return isSignedBy(leaf.certificatePem, bundle) && !isSignedBy(leaf.certificatePem, ca.certificatePem)
+}
+
+/** Nothing is issued and what is in use stays, whoever signed it. */
+function withoutUsableCa(seen: Seen, problem: Problem): CertificatePlan {
   return {
     ca: undefined,
     caExpiresAtMs: undefined,
     leaf: seen.leaf !== undefined && seen.bundle !== undefined ? { pair: seen.leaf, caPem: seen.bundle } : undefined,
     leafExpiresAtMs: seen.leafFacts?.notAfterMs,
-    action: inUse ? undefined : { kind: 'issue-ca', authority },
-    problem: inUse ? { code: 'CertificateAuthorityMissing', secret: seen.caSecret } : undefined,
+    action: undefined,
+    problem,
   }
 }
 
-function leafReason({ leaf, leafFacts }: Seen, ca: PemPair, wanted: CertificateNames, nowMs: number): LeafReason | undefined {
+/** A new CA while leaves of the old one are in use would part members from each other and clients from all of them; a person must decide that. */
+function withoutCa(seen: Seen, authority: Authority): CertificatePlan {
+  const plan = withoutUsableCa(seen, { code: 'CertificateAuthorityMissing', secret: seen.caSecret })
+  return plan.leaf !== undefined ? plan : { ...plan, action: { kind: 'issue-ca', authority }, problem: undefined }
+}
+
+function leafReason({ leaf, leafFacts, caFacts }: Seen, ca: PemPair, wanted: CertificateNames, nowMs: number): LeafReason | undefined {
   if (leaf === undefined) return 'absent'
   if (leafFacts === undefined || !isKeyOf(leaf.keyPem, leaf.certificatePem)) return 'unreadable'
   if (!isSignedBy(leaf.certificatePem, ca.certificatePem)) return 'other-ca'
   if (!sameNames(leafFacts, wanted)) return 'names-changed'
+  // Made while a clock was ahead: members whose clock is right refuse it.
+  if (nowMs < leafFacts.notBeforeMs) return 'not-yet-valid'
+  // It ends with its CA: a new one would not live longer.
+  if (caFacts !== undefined && leafFacts.notAfterMs >= caFacts.notAfterMs) return undefined
   const lifeMs = leafFacts.notAfterMs - leafFacts.notBeforeMs
   return nowMs >= leafFacts.notBeforeMs + lifeMs * renewAfter ? 'renewal-due' : undefined
 }

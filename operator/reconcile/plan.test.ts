@@ -57,6 +57,16 @@ async function newMaterial(): Promise<Material> {
 }
 const material = await newMaterial()
 
+/** A CA that is older than the clock that was ahead when its leaf was made. */
+async function issuedAhead(authority: 'client' | 'node') {
+  const ca = await credentials.issueCa({ authority, clusterName: 'orders', nowMs: nowMs - 10 * dayMs })
+  const wanted = authority === 'client' ? apiCertificateNames(cluster, installation) : nodeCertificateNames(cluster, installation)
+  return { ca, leaf: await credentials.issueLeaf({ ...wanted, authority, commonName: 'orders', nowMs, ca }) }
+}
+const earlierCa = { client: await issuedAhead('client'), node: await issuedAhead('node') }
+const base64 = (data: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]))
+
 /** A cluster that is as it should be, but for what `change` does to it. */
 function observed(change: (objects: Map<string, KubeObject>) => void = () => {}, fields: Partial<Observation> = {}): Observation {
   const uids: Readonly<Record<string, string>> = { 'orders-operator': 'uid-operator', 'orders-user-app': 'uid-app' }
@@ -138,6 +148,53 @@ test('the leaf is renewed after two thirds of its life and not before', () => {
 test('a CA that ends within four months is reported', () => {
   assert.deepEqual(planned(observed(), nowMs + 3500 * dayMs).problems, [])
   assert.deepEqual(planned(observed(), nowMs + 3540 * dayMs).problems, ['CertificateAuthorityExpiring', 'CertificateAuthorityExpiring'])
+})
+
+test('a leaf that is not valid yet, because a clock was ahead, is issued anew', () => {
+  assert.deepEqual(
+    plan(observed(), installation, nowMs - dayMs).problems.map((problem) => problem.code),
+    ['CertificateAuthorityInvalid', 'CertificateAuthorityInvalid'],
+    'so is the CA here, and nothing is signed with it',
+  )
+  const older = observed((objects) => {
+    for (const [name, ca] of [
+      ['Secret orders-client-ca', earlierCa.client],
+      ['Secret orders-node-ca', earlierCa.node],
+    ] as const)
+      objects.set(name, { ...objects.get(name)!, data: base64({ 'tls.crt': ca.ca.certificatePem, 'tls.key': ca.ca.keyPem }) })
+    for (const [name, { ca, leaf }] of [
+      ['Secret orders-api-tls', earlierCa.client],
+      ['Secret orders-node-tls', earlierCa.node],
+    ] as const)
+      objects.set(name, {
+        ...objects.get(name)!,
+        data: base64({ 'tls.crt': leaf.certificatePem, 'tls.key': leaf.keyPem, 'ca.crt': ca.certificatePem }),
+      })
+  })
+  const because = plan(older, installation, nowMs - dayMs).actions.flatMap((action) => ('because' in action ? [action.because] : []))
+  assert.deepEqual(
+    because.filter((reason) => reason === 'not-yet-valid'),
+    ['not-yet-valid', 'not-yet-valid'],
+  )
+})
+
+test('nothing is signed with an expired CA', () => {
+  const expired = planned(observed(), nowMs + 3651 * dayMs)
+  assert.deepEqual(expired, { stage: 'settled', actions: [], problems: ['CertificateAuthorityInvalid', 'CertificateAuthorityInvalid'] })
+})
+
+test('a leaf that ends with its CA is not signed again and again near the end', async () => {
+  const lateMs = nowMs + 3650 * dayMs - 120_000
+  const wanted = apiCertificateNames(cluster, installation)
+  const leaf = await credentials.issueLeaf({ ...wanted, authority: 'client', commonName: 'orders', nowMs: lateMs, ca: material.clientCa })
+  const late = observed((objects) => {
+    const data = base64({ 'tls.crt': leaf.certificatePem, 'tls.key': leaf.keyPem, 'ca.crt': material.clientCa.certificatePem })
+    objects.set('Secret orders-api-tls', { ...objects.get('Secret orders-api-tls')!, data })
+  })
+  assert.deepEqual(
+    planned(late, lateMs).actions.filter((action) => action.includes('api-tls')),
+    [],
+  )
 })
 
 test('a CA without leaves in use is made; one whose leaves are in use is missed', () => {

@@ -29,6 +29,7 @@ import type { Action, Problem } from './plan-action.ts'
 import { planCertificates } from './plan-certificates.ts'
 import type { CertificatePlan } from './plan-certificates.ts'
 import { presentShape } from './present-shape.ts'
+import type { PresentShape } from './present-shape.ts'
 import { secretText } from './secret-text.ts'
 
 export type Stage = 'guards' | 'leaves' | 'workload' | 'settled'
@@ -59,7 +60,7 @@ export function plan(observation: Observation, installation: Installation, nowMs
   const stages: readonly (readonly [Stage, readonly Action[]])[] = [
     ['guards', isRunning(observation) ? [...protecting, ...mounted] : protecting],
     ['leaves', mounted],
-    ['workload', workloadActions(observation, installation, shape.cluster)],
+    ['workload', workloadActions(observation, installation, shape)],
   ]
   const next = stages
     .map(([stage, actions]) => ({ stage, actions: actions.filter((action) => !touchesForeign(action, observation)) }))
@@ -144,10 +145,10 @@ function accessActions(observation: Observation, { tasks }: AccessPlan): readonl
   return applies(observation, [accessSecret(cluster, { file: accessFile(cluster, hashes), sources })])
 }
 
-function workloadActions(observation: Observation, installation: Installation, shape: Cluster): readonly Action[] {
-  const objects = workload(shape, installation)
+function workloadActions(observation: Observation, installation: Installation, shape: PresentShape): readonly Action[] {
+  const objects = workload(shape.cluster, installation)
   const actions = applies(observation, objects)
-  if (isRunning(observation) || protectionComplete(observation, installation)) return actions
+  if (isRunning(observation) ? shape.isKnown : protectionComplete(observation, installation)) return actions
   return actions.filter((action) => action.kind !== 'apply' || action.object.kind !== 'StatefulSet')
 }
 

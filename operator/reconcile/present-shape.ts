@@ -8,8 +8,18 @@ import { compareQuantities } from '../resource/quantity.ts'
 import type { Observation } from './observation.ts'
 import type { Problem } from './plan-action.ts'
 
-const statefulSetShape = z.object({
-  metadata: z.object({ annotations: z.object({ [replicasAnnotation]: z.coerce.number().int().min(1) }) }),
+const annotated = z.object({
+  metadata: z.object({
+    annotations: z.object({
+      [replicasAnnotation]: z
+        .string()
+        .regex(/^[1-9][0-9]*$/)
+        .transform(Number),
+    }),
+  }),
+})
+const running = z.object({ spec: z.object({ replicas: z.int() }) })
+const claimed = z.object({
   spec: z.object({
     volumeClaimTemplates: z
       .array(z.object({ spec: z.object({ resources: z.object({ requests: z.object({ storage: z.string() }) }) }) }))
@@ -17,18 +27,25 @@ const statefulSetShape = z.object({
   }),
 })
 
-export function presentShape({ cluster, objects }: Observation): { readonly cluster: Cluster; readonly problems: readonly Problem[] } {
-  const parsed = statefulSetShape.safeParse(objects.get(`StatefulSet ${names.statefulSet(cluster)}`))
-  const claim = parsed.data?.spec.volumeClaimTemplates[0]
-  if (!parsed.success || claim === undefined) return { cluster, problems: [] }
+export interface PresentShape {
+  readonly cluster: Cluster
+  readonly problems: readonly Problem[]
+  /** False: how many members there are cannot be known, and a write to the StatefulSet could take pods away that vote. */
+  readonly isKnown: boolean
+}
+
+export function presentShape({ cluster, objects }: Observation): PresentShape {
+  const statefulSet = objects.get(`StatefulSet ${names.statefulSet(cluster)}`)
+  if (statefulSet === undefined) return { cluster, problems: [], isKnown: true }
+  const said = annotated.safeParse(statefulSet).data?.metadata.annotations[replicasAnnotation]
+  const present = running.safeParse(statefulSet).data?.spec.replicas
+  const size = claimed.safeParse(statefulSet).data?.spec.volumeClaimTemplates[0]?.spec.resources.requests.storage
+  if (said === undefined || said !== present || size === undefined)
+    return { cluster, problems: [{ code: 'MembersUnclear', said, present }], isKnown: false }
   const problems: Problem[] = []
-  const present = { replicas: parsed.data.metadata.annotations[replicasAnnotation], size: claim.spec.resources.requests.storage }
-  if (present.replicas !== cluster.replicas)
-    problems.push({ code: 'ScalingNotSupportedYet', present: present.replicas, wanted: cluster.replicas })
-  if (compareQuantities(present.size, cluster.storage.size) !== 0) {
-    problems.push({ code: 'StorageGrowthNotSupportedYet', present: present.size, wanted: cluster.storage.size })
-  }
+  if (present !== cluster.replicas) problems.push({ code: 'ScalingNotSupportedYet', present, wanted: cluster.replicas })
+  if (compareQuantities(size, cluster.storage.size) !== 0)
+    problems.push({ code: 'StorageGrowthNotSupportedYet', present: size, wanted: cluster.storage.size })
   // In the API server's spelling, since the template of the claims is immutable to the letter.
-  const storage = { ...cluster.storage, size: present.size }
-  return { cluster: { ...cluster, replicas: present.replicas, storage }, problems }
+  return { cluster: { ...cluster, replicas: present, storage: { ...cluster.storage, size } }, problems, isKnown: true }
 }

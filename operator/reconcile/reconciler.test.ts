@@ -137,15 +137,24 @@ test('the same size in another spelling is no growth', async () => {
   assert.deepEqual(await condition(world, 'Degraded'), ['False', 'AsExpected'])
 })
 
-test('somebody who scales the StatefulSet by hand is overruled', async () => {
-  await start(world)
-  await world.api.apply(
-    { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'orders', namespace: 'shop' }, spec: { replicas: 1 } },
-    'kubectl-scale',
-  )
-  await world.settle()
-  assert.equal(((await world.object('StatefulSet', 'orders'))!['spec'] as { replicas: number }).replicas, 3)
-})
+for (const [title, change] of Object.entries({
+  'pods are taken away by hand': { spec: { replicas: 1 } },
+  'pods are added by hand': { spec: { replicas: 5 } },
+  'the note of how many members it was made for is changed': { metadata: { annotations: { 'securesql.dev/replicas': '1' } } },
+  'that note is unreadable': { metadata: { annotations: { 'securesql.dev/replicas': 'three' } } },
+})) {
+  test(`the operator does not scale by what it cannot be sure of: ${title}`, async () => {
+    await start(world)
+    const metadata = { name: 'orders', namespace: 'shop', ...('metadata' in change ? change.metadata : {}) }
+    await world.api.apply({ apiVersion: 'apps/v1', kind: 'StatefulSet', ...change, metadata }, 'kubectl')
+    const before = await world.object('StatefulSet', 'orders')
+    await world.user({ ...spec, image: 'securesql-node:next' })
+    await world.settle()
+    assert.deepEqual(await world.object('StatefulSet', 'orders'), before)
+    assert.deepEqual(await condition(world, 'Progressing'), ['False', 'MembersUnclear'])
+    assert.deepEqual(await condition(world, 'Degraded'), ['True', 'MembersUnclear'])
+  })
+}
 
 test('a policy that is deleted or widened by hand comes back as it was', async () => {
   await start(world)
@@ -219,6 +228,19 @@ test('a CA that disappears is not replaced under running members', async () => {
   assert.equal(await world.object('Secret', 'orders-node-ca'), undefined)
   assert.equal(await textOf(world, 'orders-node-tls', 'tls.crt'), leaf)
   assert.deepEqual(await condition(world, 'Ready'), ['True', 'AllMembersReady'])
+})
+
+test('another CA in the Secret is not taken while certificates of the former one are in use', async () => {
+  await start(world)
+  const ca = await world.credentials.issueCa({ authority: 'node', clusterName: 'orders', nowMs: world.nowMs })
+  const [leaf, bundle] = [await textOf(world, 'orders-node-tls', 'tls.crt'), await textOf(world, 'orders-node-tls', 'ca.crt')]
+  await secretOf(world, 'orders-node-ca', { 'tls.crt': ca.certificatePem, 'tls.key': ca.keyPem })
+  world.nowMs += 61 * dayMs
+  await world.settle()
+  assert.equal(await textOf(world, 'orders-node-tls', 'tls.crt'), leaf)
+  assert.equal(await textOf(world, 'orders-node-tls', 'ca.crt'), bundle)
+  assert.deepEqual(await condition(world, 'CertificatesReady'), ['False', 'CertificateAuthorityReplaced'])
+  assert.match(await message(world, 'CertificatesReady'), /orders-node-ca/)
 })
 
 test('a leaf whose key does not fit is issued anew', async () => {

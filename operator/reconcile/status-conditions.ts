@@ -17,6 +17,7 @@ export interface Evidence {
   /** Writes that the API server refused or somebody undid, and what else kept the pass from being complete. */
   readonly setbacks: readonly Problem[]
   readonly restartPending: boolean
+  readonly nowMs: number
   /** All members have been ready at once before. */
   readonly wasServing: boolean
 }
@@ -45,15 +46,12 @@ const ready: Judge<'Ready'> = ({ health, wasServing }) => {
 }
 
 const progressing: Judge<'Progressing'> = ({ plan, health, setbacks: [setback], restartPending, wasServing }) => {
-  const stuck = plan.problems.find(
-    (problem) => problem.code === 'ScalingNotSupportedYet' || problem.code === 'StorageGrowthNotSupportedYet',
-  )
+  const stuck = plan.problems.find(isAboutShape)
   if (setback?.code === 'Contested' || setback?.code === 'ApiServerProblem')
     return { status: 'False', reason: setback.code, message: describeProblem(setback) }
   if (setback !== undefined) return { status: 'False', reason: 'Blocked', message: describeProblem(setback) }
   if (plan.actions.length > 0) return { status: 'True', reason: 'Applying', message: 'objects of the cluster are being made or changed' }
-  if (stuck?.code === 'ScalingNotSupportedYet' || stuck?.code === 'StorageGrowthNotSupportedYet')
-    return { status: 'False', reason: stuck.code, message: describeProblem(stuck) }
+  if (stuck !== undefined) return { status: 'False', reason: stuck.code, message: describeProblem(stuck) }
   if (!wasServing && health.ready < health.wanted) return { status: 'True', reason: 'MembersStarting', message: membersReady(health) }
   if (restartPending)
     return {
@@ -62,6 +60,12 @@ const progressing: Judge<'Progressing'> = ({ plan, health, setbacks: [setback], 
       message: 'delete the pods one at a time, the leader last, each when all members are ready',
     }
   return { status: 'False', reason: 'Settled', message: 'the cluster is what the spec says' }
+}
+
+type ShapeProblem = Extract<Problem, { readonly code: 'ScalingNotSupportedYet' | 'StorageGrowthNotSupportedYet' | 'MembersUnclear' }>
+function isAboutShape(problem: Problem): problem is ShapeProblem {
+  const { code } = problem
+  return code === 'ScalingNotSupportedYet' || code === 'StorageGrowthNotSupportedYet' || code === 'MembersUnclear'
 }
 
 const degraded: Judge<'Degraded'> = ({ plan, health, setbacks, wasServing }) => {
@@ -82,16 +86,21 @@ const usersReady: Judge<'UsersReady'> = ({ plan, setbacks }) => {
   return pendingOr(setbacks, plan)
 }
 
-const certificatesReady: Judge<'CertificatesReady'> = ({ plan, setbacks }) => {
-  const problem = plan.problems.find(
-    (candidate) => candidate.code === 'CertificateAuthorityMissing' || candidate.code === 'CertificateAuthorityExpiring',
-  )
-  if (problem?.code === 'CertificateAuthorityMissing' || problem?.code === 'CertificateAuthorityExpiring')
-    return { status: 'False', reason: problem.code, message: describeProblem(problem) }
+const certificatesReady: Judge<'CertificatesReady'> = ({ plan, setbacks, nowMs }) => {
   const { client, node } = plan.certificates
-  if (client.leafExpiresAtMs !== undefined && node.leafExpiresAtMs !== undefined)
+  const problem = plan.problems.find(isAboutCertificates)
+  if (problem !== undefined) return { status: 'False', reason: problem.code, message: describeProblem(problem) }
+  const expiries = [client.leafExpiresAtMs, node.leafExpiresAtMs]
+  if (expiries.some((expiry) => expiry !== undefined && expiry <= nowMs))
+    return { status: 'False', reason: 'Expired', message: 'a certificate in use has expired' }
+  if (expiries.every((expiry) => expiry !== undefined))
     return { status: 'True', reason: 'Issued', message: 'all certificates are in place' }
   return pendingOr(setbacks, plan)
+}
+
+type CertificateProblem = Extract<Problem, { readonly code: `CertificateAuthority${string}` }>
+function isAboutCertificates(problem: Problem): problem is CertificateProblem {
+  return problem.code.startsWith('CertificateAuthority')
 }
 
 const networkRestricted: Judge<'NetworkRestricted'> = ({ plan, setbacks }) => {

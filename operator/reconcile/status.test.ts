@@ -23,6 +23,7 @@ const evidence = (fields: Partial<Evidence>): Evidence => ({
   health: health(3),
   setbacks: [],
   restartPending: false,
+  nowMs: 0,
   wasServing: true,
   ...fields,
 })
@@ -79,6 +80,11 @@ test('what is not made yet is unknown, not false', () => {
   assert.deepEqual([verdicts.UsersReady.status, verdicts.CertificatesReady.status], ['Unknown', 'Unknown'])
 })
 
+test('a certificate in use that has expired is not called ready', () => {
+  const { CertificatesReady } = judge(evidence({ nowMs: 1 }))
+  assert.deepEqual([CertificatesReady.status, CertificatesReady.reason], ['False', 'Expired'])
+})
+
 test('a policy of that name that belongs to somebody else means that the network is not restricted', () => {
   const verdicts = judge(evidence({ plan: with_({ code: 'NameTaken', object: 'NetworkPolicy orders-raft' }) }))
   assert.deepEqual([verdicts.NetworkRestricted.status, verdicts.NetworkRestricted.reason], ['False', 'Blocked'])
@@ -101,6 +107,9 @@ test('every reason that is given is one that is listed', () => {
     { code: 'PasswordUnusable', user: 'u', secret: 's', why: 'w' },
     { code: 'CertificateAuthorityMissing', secret: 's' },
     { code: 'CertificateAuthorityExpiring', secret: 's', expiresAtMs: 0 },
+    { code: 'CertificateAuthorityReplaced', secret: 's' },
+    { code: 'CertificateAuthorityInvalid', secret: 's' },
+    { code: 'MembersUnclear', said: 3, present: undefined },
   ]
   const worlds = [
     ...Object.values(cases).map(([fields]) => evidence(fields)),

@@ -42,6 +42,7 @@ export function statusOf(pass: Pass): ClusterStatus {
     health,
     setbacks: pass.setbacks,
     restartPending: pass.restartPending,
+    nowMs: pass.nowMs,
     wasServing: wasServing(previous),
   })
   const certificates = certificatesOf(plan)

@@ -22,6 +22,7 @@ export const conditionReasons = {
     StorageGrowthNotSupportedYet: 'The volumes of an existing cluster cannot be grown yet. They stay as they are.',
     RestartNotSupportedYet:
       'The pods differ from what the spec says and restarting them in order is not built yet. Delete them one at a time, the leader last.',
+    MembersUnclear: 'Somebody else changed the number of pods in the StatefulSet, or what is noted about it. It is not written to.',
     InvalidSpec: 'The spec does not satisfy the schema. Nothing was changed.',
     Contested: 'An object is changed back each time that it is written. It is tried again ever more slowly.',
     ApiServerProblem: 'The API server, or a webhook that it asks, fails again and again.',
@@ -33,6 +34,7 @@ export const conditionReasons = {
     MembersStarting: 'The members have not all been ready yet.',
     ScalingNotSupportedYet: 'The number of members of an existing cluster cannot be changed yet. The members stay as they are.',
     StorageGrowthNotSupportedYet: 'The volumes of an existing cluster cannot be grown yet. They stay as they are.',
+    MembersUnclear: 'Somebody else changed the number of pods in the StatefulSet, or what is noted about it. It is not written to.',
     InvalidSpec: 'The spec does not satisfy the schema. Nothing was changed.',
     NameTaken: 'An object that the cluster needs exists already and belongs to somebody else. It was not touched.',
     ApplyRefused: 'The API server refused an object of the cluster.',
@@ -41,6 +43,8 @@ export const conditionReasons = {
     PasswordSecretMissing: 'A Secret that a user names does not exist.',
     PasswordUnusable: 'A Secret that a user names holds no usable password.',
     CertificateAuthorityMissing: 'The Secret of a CA is gone while certificates that it signed are in use.',
+    CertificateAuthorityReplaced: 'The Secret of a CA holds another one than that which signed the certificates in use. Nothing is signed.',
+    CertificateAuthorityInvalid: 'A CA has expired or is not valid yet. Nothing is signed.',
     CertificateAuthorityExpiring: 'A CA ends soon, and changing a CA without interruption is not built yet.',
   },
   UsersReady: {
@@ -52,7 +56,10 @@ export const conditionReasons = {
   },
   CertificatesReady: {
     Issued: 'All certificates are in place and valid.',
+    Expired: 'A certificate in use has expired.',
     CertificateAuthorityMissing: 'The Secret of a CA is gone while certificates that it signed are in use; they stay until they expire.',
+    CertificateAuthorityReplaced: 'The Secret of a CA holds another one than that which signed the certificates in use. Nothing is signed.',
+    CertificateAuthorityInvalid: 'A CA has expired or is not valid yet. Nothing is signed.',
     CertificateAuthorityExpiring: 'A CA ends soon, and changing a CA without interruption is not built yet.',
     Pending: 'Not made yet.',
     Blocked: 'Something outside of the operator must change first; see Degraded.',
