@@ -82,6 +82,14 @@ export function plan(observation: Observation, installation: Installation, nowMs
   }
 }
 
+/** For a cluster whose spec cannot be read: what needs no spec, the renewal of certificates that are in use. Nothing else is touched. */
+export function planUpkeep(observation: Observation, installation: Installation, nowMs: number): Plan {
+  const whole = plan(observation, installation, nowMs)
+  const issues = Object.values(whole.certificates).flatMap(({ action }) => (action?.kind === 'issue-leaf' ? [action] : []))
+  const actions = isRunning(observation) ? issues.filter((action) => !touchesForeign(action, observation)) : []
+  return { ...whole, stage: actions.length > 0 ? 'leaves' : 'settled', actions }
+}
+
 /** Pods exist, or may come to be at any time. */
 export function isRunning({ cluster, objects }: Observation): boolean {
   return objects.has(`StatefulSet ${names.statefulSet(cluster)}`)

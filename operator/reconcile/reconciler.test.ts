@@ -96,16 +96,44 @@ test('policies, certificates and the access file are written before the Stateful
 test('a spec that does not satisfy the schema changes nothing and says why', async () => {
   await start(world)
   const before = world.watched.writes.length
-  await world.user({ ...spec, replicas: 2 })
-  assert.deepEqual(await world.pass(), {})
+  await world.user({ ...spec, replicas: 2, users: [] })
+  await world.settle()
   assert.deepEqual(world.watched.writes.slice(before), [{ verb: 'applyStatus', object: 'SecureSqlCluster orders' }])
-  assert.deepEqual(await condition(world, 'Ready'), ['False', 'InvalidSpec'])
-  assert.match(await message(world, 'Ready'), /spec\.replicas/)
+  assert.deepEqual(await condition(world, 'Progressing'), ['False', 'InvalidSpec'])
+  assert.deepEqual(await condition(world, 'Degraded'), ['True', 'InvalidSpec'])
+  assert.match(await message(world, 'Progressing'), /spec\.replicas/)
   assert.deepEqual(await condition(world, 'UsersReady'), ['True', 'AccessGranted'])
   assert.equal((await statusOf(world)).leader, 'orders-0')
   await world.user(spec)
   await world.settle()
   assert.deepEqual(await condition(world, 'Ready'), ['True', 'AllMembersReady'])
+})
+
+test('while the spec is invalid, members are still asked and certificates still renewed', async () => {
+  await start(world)
+  const leaf = await textOf(world, 'orders-api-tls', 'tls.crt')
+  await world.user({ ...spec, replicas: 2 })
+  await world.settle()
+  assert.deepEqual(await condition(world, 'Ready'), ['True', 'AllMembersReady'], 'it serves, whatever the spec says')
+  world.answers.delete('orders-2')
+  assert.ok((await world.pass()).requeueAfterMs !== undefined)
+  assert.deepEqual(await condition(world, 'Ready'), ['True', 'QuorumReady'])
+  assert.equal((await statusOf(world)).members?.length, 3)
+  world.nowMs += 61 * dayMs
+  await world.settle()
+  assert.notEqual(await textOf(world, 'orders-api-tls', 'tls.crt'), leaf)
+  world.answers.delete('orders-1')
+  await world.settle()
+  assert.deepEqual(await condition(world, 'Ready'), ['False', 'QuorumLost'])
+})
+
+test('an invalid spec from the start makes nothing', async () => {
+  await world.user({ ...spec, replicas: 2 })
+  await world.settle()
+  assert.deepEqual(await world.pass(), {})
+  assert.equal(world.events.filter((event) => event.kind === 'spec-invalid').length, 1)
+  assert.deepEqual(world.watched.writes, [{ verb: 'applyStatus', object: 'SecureSqlCluster orders' }])
+  assert.deepEqual(await condition(world, 'Ready'), ['False', 'InvalidSpec'])
 })
 
 test('another number of members is refused for now and the StatefulSet is not touched', async () => {

@@ -8,7 +8,8 @@ import type { Cluster } from '../resource/cluster.ts'
 import type { ClusterStatus } from '../resource/cluster-status.ts'
 import { operatorUser } from '../resource/labels.ts'
 import { names, podUrl } from '../resource/names.ts'
-import { parseCluster } from '../resource/parse-cluster.ts'
+import { namedCluster, parseCluster } from '../resource/parse-cluster.ts'
+import type { SpecIssue } from '../resource/parse-cluster.ts'
 import { clusterKind } from '../resource/resource-kind.ts'
 import { act, fieldManager } from './act.ts'
 import type { FailedWrite } from './act.ts'
@@ -17,7 +18,7 @@ import type { MemberAnswer } from './cluster-health.ts'
 import { sameJson } from './difference.ts'
 import type { Observation } from './observation.ts'
 import { observe } from './observe.ts'
-import { plan } from './plan.ts'
+import { isRunning, plan, planUpkeep } from './plan.ts'
 import type { Plan, Stage } from './plan.ts'
 import type { Action, Problem } from './plan-action.ts'
 import { presentShape } from './present-shape.ts'
@@ -51,6 +52,12 @@ export const settledAfterMs = 5000
 /** The API server did not answer, or somebody wrote at the same time. */
 export const retryAfterMs = 2000
 
+/** A resource as far as it could be read. */
+interface Read {
+  readonly cluster: Cluster
+  readonly issues: readonly SpecIssue[]
+}
+
 export class Reconciler {
   readonly #ports: ReconcilerPorts
   readonly #attempts = new Attempts()
@@ -70,18 +77,23 @@ export class Reconciler {
       return {}
     }
     const parsed = parseCluster(found.value)
-    if (parsed.ok) return this.#pass(found.value, parsed.value, () => signal?.aborted !== true)
+    const mayWrite = (): boolean => signal?.aborted !== true
+    if (parsed.ok) return this.#pass(found.value, { cluster: parsed.value, issues: [] }, mayWrite)
+    // Once for each spec: the passes go on.
+    if (!isObserved(found.value)) this.#ports.report({ kind: 'spec-invalid', cluster, issues: parsed.problem })
+    const named = namedCluster(found.value)
+    if (named !== undefined) return this.#pass(found.value, { cluster: named, issues: parsed.problem }, mayWrite)
     const { generation = 0 } = found.value.metadata
     const status = invalidStatus({ issues: parsed.problem, generation, previous: found.value['status'], nowMs: this.#ports.now() })
-    this.#ports.report({ kind: 'spec-invalid', cluster, issues: parsed.problem })
     return (await this.#writeStatus(found.value, status)) ?? {}
   }
 
-  async #pass(object: KubeObject, cluster: Cluster, mayWrite: () => boolean): Promise<ReconcileOutcome> {
+  /** With issues, `cluster` is only what its objects are called: members and certificates are looked after, and nothing else is changed. */
+  async #pass(object: KubeObject, { cluster, issues }: Read, mayWrite: () => boolean): Promise<ReconcileOutcome> {
     const { kube, installation, now } = this.#ports
     const observed = await observe(kube, cluster)
     if (!observed.ok) return this.#unread(object, cluster, observed.problem)
-    const planned = plan(observed.value, installation, now())
+    const planned = (issues.length === 0 ? plan : planUpkeep)(observed.value, installation, now())
     const due = planned.actions.filter((action) => this.#attempts.isDue(cluster, summaryOf(action, cluster), now()))
     const failed = await act({ ...this.#ports, mayWrite }, cluster, due)
     if (!mayWrite()) return {}
@@ -101,12 +113,16 @@ export class Reconciler {
         ...planned.actions.flatMap((action) => this.#attempts.problemOf(cluster, summaryOf(action, cluster)) ?? []),
       ],
       members,
+      issues,
+      isRunning: isRunning(observed.value),
       restartPending: restartPending(observed.value),
       previous: object['status'],
       nowMs: now(),
     })
     const unwritten = await this.#writeStatus(object, status)
     if (transient !== undefined) return this.#failed(cluster, `writing ${transient.object}`, transient.problem)
+    // A spec that was invalid from the start made nothing to look after.
+    if (unwritten === undefined && issues.length > 0 && !isRunning(observed.value)) return {}
     return unwritten ?? { requeueAfterMs: nextLook(due.length > failed.length, status) }
   }
 
@@ -174,6 +190,12 @@ export class Reconciler {
 function nextLook(wrote: boolean, status: ClusterStatus): number {
   if (wrote) return nextStageAfterMs
   return status.readyReplicas === status.replicas && status.leader !== undefined ? settledAfterMs : unsettledAfterMs
+}
+
+function isObserved({ metadata, status }: KubeObject): boolean {
+  return (
+    typeof status === 'object' && status !== null && 'observedGeneration' in status && status.observedGeneration === metadata.generation
+  )
 }
 
 function trouble(object: string, { code }: KubeProblem): Problem {

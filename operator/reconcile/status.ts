@@ -27,6 +27,9 @@ export interface Pass {
   readonly setbacks: readonly Problem[]
   /** One for each member that shall exist. */
   readonly members: readonly MemberAnswer[]
+  /** Why the spec could not be read; then users and policies are as the last readable one said. */
+  readonly issues: readonly SpecIssue[]
+  readonly isRunning: boolean
   /** The pods run another template than the StatefulSet has. */
   readonly restartPending: boolean
   readonly previous: unknown
@@ -48,7 +51,7 @@ export function statusOf(pass: Pass): ClusterStatus {
   const certificates = certificatesOf(plan)
   return {
     observedGeneration: cluster.generation,
-    conditions: conditionsOf(verdicts, previous, cluster.generation, pass.nowMs),
+    conditions: conditionsOf(withIssues(verdicts, pass), previous, cluster.generation, pass.nowMs),
     ...(health.leader === undefined ? {} : { leader: health.leader }),
     members: members.map((answer) => memberStatus(answer, health.leader)),
     endpoint: endpointUrl(cluster),
@@ -59,7 +62,27 @@ export function statusOf(pass: Pass): ClusterStatus {
   }
 }
 
-/** For a spec that does not satisfy the schema: says so, and leaves everything else as it was. */
+/** Ready and the certificates are facts whatever the spec says; of users and policies nothing new is known. */
+function withIssues(
+  verdicts: Readonly<Record<ConditionType, Verdict>>,
+  { issues, isRunning }: Pass,
+): Partial<Record<ConditionType, Verdict>> {
+  if (issues.length === 0) return verdicts
+  const { Ready, CertificatesReady } = verdicts
+  return isRunning
+    ? { Ready, CertificatesReady, ...invalidVerdicts(issues) }
+    : { Ready: invalid(issues, 'False'), ...invalidVerdicts(issues) }
+}
+
+function invalid(issues: readonly SpecIssue[], status: 'True' | 'False'): Verdict {
+  return { status, reason: 'InvalidSpec', message: describeIssues(issues) }
+}
+
+function invalidVerdicts(issues: readonly SpecIssue[]) {
+  return { Progressing: invalid(issues, 'False'), Degraded: invalid(issues, 'True') }
+}
+
+/** For a resource that cannot even have objects: says so, and leaves everything else as it was. */
 export function invalidStatus(options: {
   readonly issues: readonly SpecIssue[]
   readonly generation: number
@@ -67,12 +90,7 @@ export function invalidStatus(options: {
   readonly nowMs: number
 }): ClusterStatus {
   const previous = previousStatus(options.previous)
-  const message = describeIssues(options.issues)
-  const verdicts: Partial<Record<ConditionType, Verdict>> = {
-    Ready: { status: 'False', reason: 'InvalidSpec', message },
-    Progressing: { status: 'False', reason: 'InvalidSpec', message },
-    Degraded: { status: 'True', reason: 'InvalidSpec', message },
-  }
+  const verdicts = { Ready: invalid(options.issues, 'False'), ...invalidVerdicts(options.issues) }
   return {
     ...previous,
     observedGeneration: options.generation,

@@ -12,7 +12,7 @@ export const conditionReasons = {
     MembersStarting: 'The members have not all been ready yet.',
     NoLeader: 'No member that answers knows a leader.',
     QuorumLost: 'Fewer members than a majority can serve: writes are refused.',
-    InvalidSpec: 'The spec does not satisfy the schema. Nothing was changed.',
+    InvalidSpec: 'The spec does not satisfy the schema. Nothing is changed but for the renewal of certificates.',
   },
   Progressing: {
     Settled: 'The cluster is what the spec says.',
@@ -23,7 +23,7 @@ export const conditionReasons = {
     RestartNotSupportedYet:
       'The pods differ from what the spec says and restarting them in order is not built yet. Delete them one at a time, the leader last.',
     MembersUnclear: 'Somebody else changed the number of pods in the StatefulSet, or what is noted about it. It is not written to.',
-    InvalidSpec: 'The spec does not satisfy the schema. Nothing was changed.',
+    InvalidSpec: 'The spec does not satisfy the schema. Nothing is changed but for the renewal of certificates.',
     Contested: 'An object is changed back each time that it is written. It is tried again ever more slowly.',
     ApiServerProblem: 'The API server, or a webhook that it asks, fails again and again.',
     Blocked: 'Something outside of the operator must change first; see Degraded.',
@@ -35,7 +35,7 @@ export const conditionReasons = {
     ScalingNotSupportedYet: 'The number of members of an existing cluster cannot be changed yet. The members stay as they are.',
     StorageGrowthNotSupportedYet: 'The volumes of an existing cluster cannot be grown yet. They stay as they are.',
     MembersUnclear: 'Somebody else changed the number of pods in the StatefulSet, or what is noted about it. It is not written to.',
-    InvalidSpec: 'The spec does not satisfy the schema. Nothing was changed.',
+    InvalidSpec: 'The spec does not satisfy the schema. Nothing is changed but for the renewal of certificates.',
     NameTaken: 'An object that the cluster needs exists already and belongs to somebody else. It was not touched.',
     ApplyRefused: 'The API server refused an object of the cluster.',
     Contested: 'An object is changed back each time that it is written. It is tried again ever more slowly.',

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Cluster, ClusterUser } from './cluster.ts'
-import { clusterSpec } from './cluster-schema.ts'
+import { clusterSpec, replicasDefault } from './cluster-schema.ts'
 import type { UserSpec } from './cluster-schema.ts'
 import { storedPeer } from './network-peer.ts'
 import { clusterKind } from './resource-kind.ts'
@@ -65,6 +65,23 @@ export function parseCluster(object: unknown): Result<Cluster, readonly SpecIssu
     allowedClients: (spec.network?.allowedClients ?? []).map(storedPeer),
     deletionPolicy: spec.deletionPolicy,
   })
+}
+
+/** What a resource is called, and no more: enough to look after what was made for it while its spec cannot be read. Undefined when even that is invalid. */
+export function namedCluster(object: unknown): Cluster | undefined {
+  const parsed = envelope.omit({ spec: true }).safeParse(object)
+  if (!parsed.success) return undefined
+  const { name, namespace, uid, generation } = parsed.data.metadata
+  const nothingSaid = { image: undefined, resources: undefined, users: [], allowedClients: [], deletionPolicy: 'Retain' as const }
+  return {
+    name,
+    namespace,
+    uid,
+    generation,
+    replicas: replicasDefault,
+    storage: { size: '0', storageClassName: undefined },
+    ...nothingSaid,
+  }
 }
 
 function userOf(user: UserSpec): ClusterUser {
