@@ -142,7 +142,9 @@ export const clusterSpec = z
     deletionPolicy: z
       .enum(['Retain', 'Delete'])
       .default('Retain')
-      .describe('What becomes of the volumes when the resource is deleted: Retain keeps them, Delete removes them with all data.'),
+      .describe(
+        'What becomes of the volumes when the resource is deleted: Retain keeps them, and a new cluster of the same name in the namespace takes them over with their data unless their claims are deleted first; Delete removes them with all data.',
+      ),
   })
   .describe('What the cluster shall be. The operator never writes here.')
 
