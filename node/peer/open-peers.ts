@@ -236,9 +236,8 @@ class OpenPeers implements Peers {
 
   #makeFormationOptions(addresses: readonly JoinAddress[]): FormationOptions {
     const { formation, clock, random, onEvent } = this.#options
-    const inAddress = addresses.find((address) => address.kind === 'api' && address.credentials !== undefined)
-    const credentials = formation.credentials ?? (inAddress?.kind === 'api' ? inAddress.credentials : undefined)
-    const { attempts, intervalMs, expect, expectTimeoutMs, hasLog, apiTrust } = formation
+    // Credentials that stand in an address are for that address alone.
+    const { attempts, intervalMs, expect, expectTimeoutMs, hasLog, apiTrust, credentials } = formation
     return {
       self: this.self,
       adoption: this.#adoption,
