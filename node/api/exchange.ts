@@ -33,13 +33,20 @@ export interface ApiReply {
 export const textHeaders = { 'Content-Type': 'text/plain; charset=utf-8' } as const
 export const jsonHeaders = { 'Content-Type': 'application/json; charset=utf-8' } as const
 
-/** rqlite's shapes: no body with 401, 404 and 405; the JSON envelope where the status is 200; else one line of text. */
+/**
+ * What rqlite itself says beside an empty list of results, byte for byte. Clients look at the items (pyrqlite, rqlite-js), so a refusal of ours that stood there
+ * would look like a success to them.
+ */
+const besideResults: ReadonlySet<string> = new Set(['disallowed pragma', 'stale read'])
+
+/** rqlite's shapes: no body with 401, 404 and 405; JSON where the status is 200; else one line of text. */
 export function refuse(code: RefusalCode, message: string, headers: Readonly<Record<string, string>> = {}): ApiReply {
   const status: number = refusals[code]
   const common = { [refusalHeader]: code, ...(code === 'overloaded' ? { 'Retry-After': '1' } : {}), ...headers }
   const refusal = { code, message }
   if (status === 200) {
-    return { status, headers: { ...jsonHeaders, ...common }, body: JSON.stringify({ results: [], error: message }), refusal }
+    const said = besideResults.has(message) ? { results: [], error: message } : { results: [{ error: message }] }
+    return { status, headers: { ...jsonHeaders, ...common }, body: JSON.stringify(said), refusal }
   }
   if (status === 401 || status === 404 || status === 405) return { status, headers: common, body: '', refusal }
   return { status, headers: { ...textHeaders, ...common }, body: `${message}\n`, refusal }
