@@ -7,7 +7,7 @@ const head = `# Flags of the node
 
 <!-- Written by \`node contract/write-flag-docs.ts\` from contract/node-flags.ts. Change the table, not this file. -->
 
-\`node node/main.ts [flags] DATA_DIR\`
+\`npx securesql-node [flags] DATA_DIR\`
 
 Flags are written \`-name value\`, \`-name=value\` or \`--name\`; booleans take a value only after \`=\`. Of a repeated flag the last one wins. Exactly one data
 directory follows the flags. Durations are written as in Go (\`1m30s\`, \`50ms\`), addresses as \`host:port\`. An unknown flag, a value that does not parse, or flags that

@@ -89,11 +89,11 @@ export async function readAccessFile(file: string): Promise<Result<string, Acces
     const { size } = await handle.stat()
     const bytes = size > accessFileBytesMax ? undefined : await handle.readFile()
     if (bytes === undefined || bytes.length > accessFileBytesMax)
-      return unreadable(`the access file is longer than ${accessFileBytesMax} bytes`)
+      return unreadable(`the access file ${file} (-auth) is longer than ${accessFileBytesMax} bytes`)
     return ok(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-    return unreadable(`the access file cannot be read: ${code}`)
+    return unreadable(`the access file ${file} (-auth) cannot be read: ${code}`)
   }
 }
 
