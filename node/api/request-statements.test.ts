@@ -13,8 +13,14 @@ function parametersOf(text: string): unknown {
 }
 
 const bound: readonly [json: string, value: SqlValue][] = [
-  ['5', 5],
-  ['-5', -5],
+  ['5', 5n],
+  ['-5', -5n],
+  ['-0', 0n],
+  ['1.0', 1],
+  ['-0.0', -0],
+  ['1e3', 1000],
+  ['1E+2', 100],
+  ['1.50', 1.5],
   ['1.5', 1.5],
   ['9007199254740993', 9007199254740993n],
   ['9223372036854775807', 9223372036854775807n],
@@ -23,8 +29,8 @@ const bound: readonly [json: string, value: SqlValue][] = [
   ['1234567890123456.5', 1234567890123456.5],
   ['"a"', 'a'],
   ['"12345678901234567890"', '12345678901234567890'],
-  ['true', 1],
-  ['false', 0],
+  ['true', 1n],
+  ['false', 0n],
   ['null', null],
   [`"x'deadBEEF'"`, Uint8Array.from([0xde, 0xad, 0xbe, 0xef])],
   [`"X'00'"`, Uint8Array.from([0])],
@@ -39,11 +45,15 @@ for (const [json, value] of bound) {
   test(`the parameter ${json} is bound exactly`, () => assert.deepEqual(parametersOf(`[["SQL", ${json}]]`), [value]))
 }
 
+test('a REAL in a body leaves the other numbers what they are', () => {
+  assert.deepEqual(parametersOf('[["SQL", 1.0, 1, [1, 2], 9007199254740993]]'), [1, 1n, Uint8Array.from([1, 2]), 9007199254740993n])
+})
+
 test('strings and lists mix in one body', () => {
   const parsed = parse('["SELECT 1", ["SELECT ?", 1], ["SELECT 2"]]')
   assert.deepEqual(parsed.ok && parsed.value.map(({ sql, parameters }) => [sql, parameters.values]), [
     ['SELECT 1', []],
-    ['SELECT ?', [1]],
+    ['SELECT ?', [1n]],
     ['SELECT 2', []],
   ])
 })
@@ -56,7 +66,7 @@ test('an object gives named parameters, whatever their names', () => {
     [
       ['name', 'fiona'],
       ['age', null],
-      ['__proto__', 1],
+      ['__proto__', 1n],
       ['constructor', 9007199254740993n],
     ],
   )

@@ -61,8 +61,10 @@ function parseValue(value: unknown): Result<SqlValue, Refusal> {
   // JSON can write numbers that no double holds.
   if (typeof value === 'number' && !Number.isFinite(value))
     return refuse('unsupported_parameter_type', 'unsupported type number out of range')
-  if (value === null || typeof value === 'number' || typeof value === 'bigint') return ok(value)
-  if (typeof value === 'boolean') return ok(value ? 1 : 0)
+  if (value === null || typeof value === 'bigint') return ok(value)
+  if (typeof value === 'number') return ok(Number.isInteger(value) ? BigInt(value) : value)
+  if (value instanceof Real) return ok(value.value)
+  if (typeof value === 'boolean') return ok(value ? 1n : 0n)
   if (typeof value === 'string') return ok(parseBlobLiteral(value) ?? value)
   if (Array.isArray(value) && value.every(isByte)) return ok(Uint8Array.from(value))
   return refuse('unsupported_parameter_type', `unsupported type ${Array.isArray(value) ? 'list' : typeof value}`)
@@ -79,7 +81,7 @@ function isByte(value: unknown): value is number {
 }
 
 function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Real)
 }
 
 function decode(body: Uint8Array): string | undefined {
@@ -93,8 +95,8 @@ function decode(body: Uint8Array): string | undefined {
 /** Undefined: not JSON, or nested so deeply that the parser gives up. */
 function parseJson(text: string): unknown {
   try {
-    // The reviver costs ten times the parsing, so it is paid only where a number may not fit: 2^53 has 16 digits.
-    const value: unknown = /\d{16}/.test(text) ? JSON.parse(text, keepIntegers) : JSON.parse(text)
+    // The reviver costs ten times the parsing, so it is paid only where a number may not be what it seems: 2^53 has 16 digits; 1.0 and 1e3 are whole, but no integers.
+    const value: unknown = /\d{16}|\d\.0+(?!\d)|\d[eE][-+]?\d/.test(text) ? JSON.parse(text, keepKinds) : JSON.parse(text)
     return value
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof RangeError) return undefined
@@ -102,13 +104,22 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** A number that is written as a REAL, or too long for an INTEGER, but whole. */
+class Real {
+  readonly value: number
+  constructor(value: number) {
+    this.value = value
+  }
+}
+
 /** An integer literal of 64 bits stays exact; a longer one becomes a REAL, as in SQLite. The third argument holds the literal as it was written. */
-function keepIntegers(...[, value, context]: readonly unknown[]): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
+function keepKinds(...[, value, context]: readonly unknown[]): unknown {
+  if (typeof value !== 'number' || !Number.isInteger(value)) return value
   if (typeof context !== 'object' || context === null || !('source' in context) || typeof context.source !== 'string') return value
-  if (!/^-?\d+$/.test(context.source)) return value
+  if (!/^-?\d+$/.test(context.source)) return new Real(value)
+  if (Number.isSafeInteger(value)) return value
   const exact = BigInt(context.source)
-  return BigInt.asIntN(64, exact) === exact ? exact : value
+  return BigInt.asIntN(64, exact) === exact ? exact : new Real(value)
 }
 
 function refuse(code: RefusalCode, message: string): Result<never, Refusal> {

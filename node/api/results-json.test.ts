@@ -82,11 +82,11 @@ const vectors: readonly [title: string, result: StatementResult, format: Partial
   ],
   [
     'COUNT(*) is an integer',
-    rows([['COUNT(*)', '']], [[2]]),
+    rows([['COUNT(*)', '']], [[2n]]),
     {},
     '{"results":[{"columns":["COUNT(*)"],"types":["integer"],"values":[[2]]}]}',
   ],
-  ['SELECT 1', rows([['1', '']], [[1]]), {}, '{"results":[{"columns":["1"],"types":["integer"],"values":[[1]]}]}'],
+  ['SELECT 1', rows([['1', '']], [[1n]]), {}, '{"results":[{"columns":["1"],"types":["integer"],"values":[[1]]}]}'],
 ]
 
 for (const [title, result, format, expected] of vectors) {
@@ -137,10 +137,11 @@ const values: readonly [title: string, value: SqlValue, declaredType: string, ex
   ['a blob in a text column', Buffer.from('héllo'), 'text', '"héllo"'],
   ['a blob in a varchar(10) column', Buffer.from('a'), 'varchar(10)', '"a"'],
   ['bytes that are no text in a text column', Uint8Array.from([0xff]), 'text', '"/w=="'],
-  ['1 in a BOOLEAN column', 1, 'boolean', 'true'],
+  ['1 in a BOOLEAN column', 1n, 'boolean', 'true'],
+  ['a REAL in a BOOLEAN column', 1, 'boolean', '1'],
   ['0 in a BOOLEAN column', 0n, 'boolean', 'false'],
   ['text in a BOOLEAN column', 'yes', 'boolean', '"yes"'],
-  ['seconds in a DATETIME column', 1704164645, 'datetime', '"2024-01-02T03:04:05Z"'],
+  ['seconds in a DATETIME column', 1704164645n, 'datetime', '"2024-01-02T03:04:05Z"'],
   ['text in a DATETIME column', '2024-01-02 03:04:05', 'datetime', '"2024-01-02T03:04:05Z"'],
   ['text in a column of another type', '2024-01-02 03:04:05', 'text', '"2024-01-02 03:04:05"'],
   ['characters that JSON escapes', 'a"\\\n\t\u0001', 'text', String.raw`"a\"\\\n\t\u0001"`],
@@ -162,8 +163,9 @@ function typeOfFirst(value: SqlValue): string {
 }
 
 test("an expression's type is that of its first row", () => {
-  assert.deepEqual([1, 1.5, 2n ** 60n, 'a', Uint8Array.from([0xff]), null].map(typeOfFirst), [
+  assert.deepEqual([1n, 1, 1.5, 2n ** 60n, 'a', Uint8Array.from([0xff]), null].map(typeOfFirst), [
     'integer',
+    'real',
     'real',
     'integer',
     'text',

@@ -90,7 +90,7 @@ function typeOf(column: Column, first: SqlValue): string {
   if (column.declaredType !== '' || first === null) return column.declaredType
   if (typeof first === 'string') return 'text'
   if (typeof first === 'bigint') return 'integer'
-  if (typeof first === 'number') return Number.isInteger(first) ? 'integer' : 'real'
+  if (typeof first === 'number') return 'real'
   return textOf(first) === undefined ? 'blob' : 'text'
 }
 
@@ -99,10 +99,8 @@ function valueJson(value: SqlValue, declaredType: string, blobArray: boolean): s
   const time = sqliteTime(value, declaredType)
   if (time !== undefined) return stringJson(time)
   if (typeof value === 'string') return stringJson(value)
-  if (typeof value === 'bigint' || typeof value === 'number') {
-    if (declaredType === 'boolean' && (typeof value === 'bigint' || Number.isInteger(value))) return value > 0 ? 'true' : 'false'
-    return typeof value === 'bigint' ? String(value) : numberJson(value)
-  }
+  if (typeof value === 'bigint') return declaredType === 'boolean' ? String(value > 0n) : String(value)
+  if (typeof value === 'number') return numberJson(value)
   // rqlite shows bytes of a text-like column as text; where they are not text they stay bytes here, instead of turning into question marks.
   const text = textLike.test(declaredType) ? textOf(value) : undefined
   if (text !== undefined) return stringJson(text)

@@ -4,11 +4,12 @@ import type { SqlValue } from '../command/command.ts'
 import { sqliteTime } from './sqlite-time.ts'
 
 const cases: readonly [value: SqlValue, shown: string | undefined][] = [
-  [0, '1970-01-01T00:00:00Z'],
+  [0n, '1970-01-01T00:00:00Z'],
   [1704164645n, '2024-01-02T03:04:05Z'],
   [1704164645123n, '2024-01-02T03:04:05.123Z'],
-  [-1, '1969-12-31T23:59:59Z'],
+  [-1n, '1969-12-31T23:59:59Z'],
   [1.5, undefined],
+  [1704164645, undefined], // a REAL
   [2n ** 62n, undefined],
   ['2024-01-02', '2024-01-02T00:00:00Z'],
   ['2024-01-02 03:04', '2024-01-02T03:04:00Z'],

@@ -11,7 +11,7 @@ const secondsMax = 1_000_000_000_000
 export function sqliteTime(value: SqlValue, declaredType: string): string | undefined {
   if (!declaredTypes.has(declaredType)) return undefined
   if (typeof value === 'string') return fromText(value)
-  if (typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value))) return fromInteger(Number(value))
+  if (typeof value === 'bigint') return fromInteger(Number(value))
   return undefined
 }
 

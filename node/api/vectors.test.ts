@@ -92,6 +92,7 @@ test('queries: no rows, rows, associative, every level', async () => {
     await query('/db/query', 'SELECT COUNT(*) FROM q'),
     '{"results":[{"columns":["COUNT(*)"],"types":["integer"],"values":[[1]]}]}',
   )
+  assert.equal(await query('/db/query', 'SELECT 1.0'), '{"results":[{"columns":["1.0"],"types":["real"],"values":[[1]]}]}')
   assert.equal(await query('/db/query', 'SELECT 1'), '{"results":[{"columns":["1"],"types":["integer"],"values":[[1]]}]}')
   assert.equal(await post('/db/request', ['SELECT * FROM q']), rows)
 })

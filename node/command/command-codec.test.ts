@@ -32,28 +32,13 @@ const commandOf = (statementsMax: number): fc.Arbitrary<Command> =>
 const command = commandOf(8)
 const shortCommand = commandOf(2)
 
-// A whole number comes back as a number when it is safe, as a bigint when it is not: which of the two went in is not kept.
-function plain(of: SqlValue): SqlValue {
-  if (typeof of === 'bigint' && BigInt(Number(of)) === of && Number.isSafeInteger(Number(of))) return Number(of)
-  return of
-}
-
-function plainParameters(of: Parameters): Parameters {
-  return of.kind === 'positional'
-    ? { kind: 'positional', values: of.values.map(plain) }
-    : { kind: 'named', values: new Map([...of.values].map(([name, one]) => [name, plain(one)])) }
-}
-
 test('what is encoded comes back, whatever the values', () => {
   fc.assert(
     fc.property(command, (original) => {
       const decoded = decodeCommand(encodeCommand(original))
       assert(decoded.ok)
-      const expected = {
-        ...original,
-        statements: original.statements.map(({ sql, parameters }) => ({ sql, parameters: plainParameters(parameters) })),
-      }
-      assert.deepEqual({ ...decoded.value }, expected)
+      const statements = original.statements.map((statement) => ({ ...statement }))
+      assert.deepEqual({ ...decoded.value }, { ...original, statements })
     }),
   )
 })

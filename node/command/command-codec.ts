@@ -52,21 +52,15 @@ function writeValue(writer: ByteWriter, value: SqlValue): void {
     writer.u8(tags.integer)
     writer.i64(value)
   } else if (typeof value === 'number') {
-    // Minus zero is a REAL: SQLite's integers have none.
-    if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
-      writer.u8(tags.integer)
-      writer.i64(BigInt(value))
-    } else {
-      writer.u8(tags.real)
-      writer.f64(value)
-    }
+    writer.u8(tags.real)
+    writer.f64(value)
   } else {
     writer.u8(tags.blob)
     writer.blob(value)
   }
 }
 
-/** Texts and blobs are copied: nothing of the result points into `bytes`. Integers come back as numbers when they are safe, as bigints when not. */
+/** Texts and blobs are copied: nothing of the result points into `bytes`. */
 export function decodeCommand(bytes: Uint8Array): Result<Command, CommandDefect> {
   if (bytes.length === 0) return fail('command_cut')
   const version = bytes[0] ?? 0
@@ -114,8 +108,7 @@ function readValue(reader: ByteReader): SqlValue {
   if (tag === tags.blob) return reader.blob()
   if (tag === tags.real) return reader.f64()
   if (tag !== tags.integer) throw new Malformed('command_shape')
-  const value = reader.i64()
-  return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value
+  return reader.i64()
 }
 
 /** Thrown by the reader and caught by decodeCommand only: a check per field would bury the layout. */

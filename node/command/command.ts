@@ -1,6 +1,6 @@
 // What is written into the log for a client's request, and what comes out when it is applied. Encoded by `command-codec.ts`.
 
-/** A bound parameter or a value of a row. `bigint` stands for integers beyond 2^53 and, in rows, for every INTEGER that does not fit a safe number. */
+/** A bound parameter or a value of a row: `bigint` is SQLite's INTEGER, `number` its REAL, whatever the value. */
 export type SqlValue = null | number | bigint | string | Uint8Array
 
 export type Parameters =

@@ -59,7 +59,7 @@ test('killed at any moment, a store opens again, holds every entry that was dura
         },
       )
       assert(read.ok && read.value.results[0]?.kind === 'rows')
-      assert.deepEqual(read.value.results[0].rows, [[last, last, last, last]])
+      assert.deepEqual(read.value.results[0].rows, [Array(4).fill(BigInt(last))])
       await opened.value.close()
     }
   } finally {

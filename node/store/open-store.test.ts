@@ -93,7 +93,7 @@ inDirectory(
     assert(read.ok)
     const [result] = read.value.results
     assert(result?.kind === 'rows')
-    assert.deepEqual(result.rows, [[5]])
+    assert.deepEqual(result.rows, [[5n]])
     await again.close()
   },
 )

@@ -40,7 +40,7 @@ async function read(
 
 withReader('rows come with names, declared types in lower case, and whole numbers exact', async (_world, reader) => {
   assert.deepEqual(
-    await read(reader, statements('SELECT id, name, big FROM t', ['SELECT ? + 1 AS x', 41], 'SELECT * FROM t WHERE id = 9')),
+    await read(reader, statements('SELECT id, name, big FROM t', ['SELECT ? + 1 AS x', 41n], 'SELECT * FROM t WHERE id = 9')),
     [
       {
         kind: 'rows',
@@ -50,11 +50,11 @@ withReader('rows come with names, declared types in lower case, and whole number
           { name: 'big', declaredType: '' },
         ],
         rows: [
-          [1, 'fiona', 9007199254740993n],
-          [2, null, 7],
+          [1n, 'fiona', 9007199254740993n],
+          [2n, null, 7n],
         ] satisfies SqlValue[][],
       },
-      { kind: 'rows', columns: [{ name: 'x', declaredType: '' }], rows: [[42]] },
+      { kind: 'rows', columns: [{ name: 'x', declaredType: '' }], rows: [[42n]] },
       {
         kind: 'rows',
         columns: [

@@ -19,11 +19,16 @@ export function command(statements: readonly ShortStatement[], options: Partial<
     transaction: options.transaction ?? false,
     statements: statements.map((statement) => {
       const [sql, ...values] = typeof statement === 'string' ? [statement] : statement
-      return { sql, parameters: { kind: 'positional', values } }
+      return { sql, parameters: { kind: 'positional', values: values.map(wholeAsInteger) } }
     }),
     proposedAtMs: 0,
     seed: 0,
   }
+}
+
+/** Tests write `1` for the INTEGER; `1.5` and `-0` stay REAL. */
+function wholeAsInteger(value: SqlValue): SqlValue {
+  return typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0) ? BigInt(value) : value
 }
 
 export function logOf(commands: readonly Command[], from = 1): readonly Entry[] {
