@@ -74,6 +74,18 @@ test('a client that waits for "100 Continue" gets it only when its body is wante
   assert.match(seen, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK/)
 })
 
+for (const [what, lines] of [
+  ['without a host', []],
+  ['with an expectation that nobody knows', ['Host: a', 'Expect: foo']],
+] as const) {
+  test(`a request ${what} is refused with our code, not by Node alone`, async (context) => {
+    const api = await openFixture(context)
+    const seen = await untilCut(api.port, head(['GET /readyz?noleader HTTP/1.1', ...lines, 'Connection: close']))
+    assert.match(seen, /^HTTP\/1\.1 400 /)
+    assert.match(seen, /X-SecureSQL-Code: invalid_request/)
+  })
+}
+
 test('all bodies together are limited: the request that does not fit is told to come back', async (context) => {
   const api = await openFixture(context, { limits: { bodiesBytesMax: 1500, bodyBytesMax: 1000 } })
   const waiting: (() => void)[] = []

@@ -117,6 +117,8 @@ export class ApiServer {
     server.maxHeadersCount = this.#limits.headersMax
     server.on('request', (message, response) => this.#request(onRequest, message, response, false))
     server.on('checkContinue', (message, response) => this.#request(onRequest, message, response, true))
+    // Without a listener Node answers by itself, without our code; the front refuses.
+    server.on('checkExpectation', (message, response) => this.#request(onRequest, message, response, false))
     server.on('clientError', (error, socket) => this.#clientError(error, socket))
     server.on('drop', () => this.#lost.add({ reason: 'too_many' }))
     server.on(server instanceof https.Server ? 'secureConnection' : 'connection', (socket: Socket) => {
@@ -175,7 +177,8 @@ function serverOptions(limits: ApiLimits): http.ServerOptions {
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: Math.min(sweepMs, limits.headersTimeoutMs),
     insecureHTTPParser: false,
-    requireHostHeader: true,
+    // The front refuses: Node's own answer carries no code.
+    requireHostHeader: false,
     noDelay: true,
   }
 }

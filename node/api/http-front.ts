@@ -40,6 +40,10 @@ export class HttpFront {
   // Before any route: rqlite answers OPTIONS everywhere without credentials, and checks parameters before paths.
   #prepare(message: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }): ApiReply | undefined {
     const target = message.url ?? ''
+    // RFC 9112 §3.2: a request of HTTP/1.1 without a host is answered 400.
+    if (message.headers.host === undefined && message.httpVersion !== '1.0') return refuse('invalid_request', 'the request names no host')
+    // RFC 9110 §10.1.1: 100-continue is the one expectation there is.
+    if (message.headers.expect !== undefined && !options.expectsContinue) return refuse('invalid_request', 'an unknown expectation')
     if (message.method === 'OPTIONS') return { status: 200, headers: {}, body: '' }
     if (Buffer.byteLength(target) > this.#parts.limits.urlBytesMax) return refuse('url_too_long', 'the URL is too long')
     // An absolute target names a second host, and a repeated header two callers: two readers of the request could each believe another one.
