@@ -13,7 +13,7 @@ import { makeLogger, type Logger } from '../runtime/log.ts'
 import { Metrics } from '../runtime/metrics.ts'
 import { loadTlsFiles, WatchedTlsFiles, type TlsFilePaths } from '../runtime/tls-files.ts'
 import { openAccess, type OpenedAccess } from './access/open-access.ts'
-import type { ForwardedRequestHandler, Forwarder } from './api/forwarder.ts'
+import type { ForwardedRequestHandler } from './api/forwarder.ts'
 import type { NodeFacts, NodeView } from './api/node-view.ts'
 import { openApi } from './api/open-api.ts'
 import type { Credentials } from './peer/join-words.ts'
@@ -340,7 +340,6 @@ async function run(ground: Ground): Promise<void> {
   let replica: ReplicaLoop | undefined
   let handler: ForwardedRequestHandler | undefined
   const peers = await openPeersOf(ground, { files, store, access: access.value, replica: () => replica, handler: () => handler })
-  const forwarder: Forwarder = peers.forwarder
   const view: NodeView = {
     facts: factsOf(ground),
     replica: () => replica,
@@ -353,7 +352,7 @@ async function run(ground: Ground): Promise<void> {
     access: access.value.access,
     view,
     reader: store.reader,
-    forwarder: () => forwarder,
+    forwarder: peers.forwarder,
     logger,
     metrics,
     allowOrigin: http.allowOrigin,

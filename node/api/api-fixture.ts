@@ -73,7 +73,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     access,
     view,
     reader,
-    forwarder: () => forwarder,
+    forwarder,
     logger,
     metrics,
     allowOrigin: options.allowOrigin,

@@ -13,8 +13,7 @@ export interface ApiParts {
   readonly access: Access
   readonly view: NodeView
   readonly reader: Reader
-  /** Undefined until the node speaks to peers. */
-  readonly forwarder: () => Forwarder | undefined
+  readonly forwarder: Forwarder
   readonly judge: JudgeText
   readonly encode: (command: Command) => Uint8Array
   readonly limits: ApiLimits

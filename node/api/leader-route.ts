@@ -75,12 +75,10 @@ async function forward(
   route: LeaderRoute,
   leader: Member,
 ): Promise<{ readonly kind: 'answered' | 'not-sent'; readonly reply: ApiReply }> {
-  const forwarder = parts.forwarder()
-  if (forwarder === undefined) return { kind: 'answered', reply: leaderNotFound() }
   const body = await request.body()
   if (!body.ok) return { kind: 'answered', reply: refuse(body.problem.code, body.problem.message) }
   const { method, path, query, contentType, identity } = request
-  const answer = await forwarder.forward(leader.id, {
+  const answer = await parts.forwarder.forward(leader.id, {
     method,
     path,
     query,

@@ -29,8 +29,7 @@ export interface ApiOptions {
   readonly access: Access
   readonly view: NodeView
   readonly reader: Reader
-  /** Undefined until the node speaks to peers. */
-  readonly forwarder: () => Forwarder | undefined
+  readonly forwarder: Forwarder
   readonly logger: Logger
   readonly metrics: Metrics
   /** `-http-allow-origin`. */
