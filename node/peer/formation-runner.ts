@@ -6,7 +6,7 @@ import { ask } from './conversation.ts'
 import { decide, proposalOf, type Decision, type Proposal } from './formation.ts'
 import { pause } from './pause.ts'
 import { join, type JoinFailure, type JoinOptions } from './join.ts'
-import { askApiForRaftAddress, type JoinAddress } from './join-address.ts'
+import { raftAddressOf, type JoinAddress } from './join-address.ts'
 import { notifyAnswerSchema, proposeAnswerSchema, type NotifyAnswer } from './join-words.ts'
 import type { PeerEvent } from './peer-event.ts'
 
@@ -159,8 +159,7 @@ async function gather(options: FormationOptions): Promise<readonly NotifyAnswer[
   ]
   const heard = await Promise.all(
     addresses.map(async (address): Promise<NotifyAnswer | undefined> => {
-      const found =
-        address.kind === 'raft' ? ok(address.address) : await askApiForRaftAddress(address, { credentials, trust: options.apiTrust })
+      const found = await raftAddressOf(address, { credentials, trust: options.apiTrust })
       if (!found.ok || found.value === self.raftAddress) return undefined
       const call = { address: found.value, purpose: 'notify', member: undefined, timeoutMs: dialMsMax } as const
       const answer = await ask(dial, call, {

@@ -34,6 +34,14 @@ export function toJoinAddress(target: JoinTarget): JoinAddress {
     : { kind: 'api', origin: target.url, credentials: target.credentials }
 }
 
+/** Where to dial: the address itself, or what the API answers. */
+export async function raftAddressOf(
+  address: JoinAddress,
+  asked: { readonly credentials: Credentials | undefined; readonly trust: ApiTrust },
+): Promise<Result<string, JoinAddressProblem>> {
+  return address.kind === 'raft' ? ok(address.address) : askApiForRaftAddress(address, asked)
+}
+
 /** The leader's Raft address, or any member's when none leads. */
 export async function askApiForRaftAddress(
   api: Extract<JoinAddress, { kind: 'api' }>,

@@ -3,7 +3,7 @@ import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { Clock } from '../replica/clock.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import { ask } from './conversation.ts'
-import { askApiForRaftAddress, type ApiTrust, type JoinAddress } from './join-address.ts'
+import { raftAddressOf, type ApiTrust, type JoinAddress } from './join-address.ts'
 import { joinAnswerSchema, type Credentials, type JoinProblemCode, type NodeRecord } from './join-words.ts'
 import { pause } from './pause.ts'
 import type { Dial } from './peer-dialer.ts'
@@ -59,8 +59,8 @@ export async function join(options: JoinOptions): Promise<Result<ClusterIdentity
 }
 
 async function joinAt(options: JoinOptions, joinAddress: JoinAddress): Promise<Result<ClusterIdentity, JoinFailure>> {
-  const found = await raftAddressOf(options, joinAddress)
-  if (!found.ok) return found
+  const found = await raftAddressOf(joinAddress, { credentials: options.credentials, trust: options.apiTrust })
+  if (!found.ok) return fail({ code: 'join_exhausted', message: found.problem.message })
   const credentials = (joinAddress.kind === 'api' ? joinAddress.credentials : undefined) ?? options.credentials
   let address = found.value
   for (let redirects = 0; redirects <= redirectsMax; redirects += 1) {
@@ -82,10 +82,4 @@ async function joinAt(options: JoinOptions, joinAddress: JoinAddress): Promise<R
     address = said.address
   }
   return fail({ code: 'join_exhausted', message: `${address} sent us on for the ${redirectsMax}th time` })
-}
-
-async function raftAddressOf(options: JoinOptions, address: JoinAddress): Promise<Result<string, JoinFailure>> {
-  if (address.kind === 'raft') return ok(address.address)
-  const found = await askApiForRaftAddress(address, { credentials: options.credentials, trust: options.apiTrust })
-  return found.ok ? found : fail({ code: 'join_exhausted', message: found.problem.message })
 }
