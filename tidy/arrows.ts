@@ -61,7 +61,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'node/sim': room('node/raft', 'node/replica', 'node/command', 'node/store'),
   'operator/resource': room('contract'),
   'operator/desired': pure(['node:crypto', 'yaml'], 'operator/resource', 'contract'),
-  'operator/credentials': room(),
+  'operator/credentials': room('contract'),
   'operator/reconcile': room(
     'operator/desired',
     'operator/resource',

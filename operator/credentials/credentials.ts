@@ -31,12 +31,9 @@ export interface Credentials {
   issueLeaf(request: LeafRequest): Promise<KeyPair>
   /** 32 random characters that need no escaping in a URL, a header or a shell. */
   newPassword(): string
-  /** A bcrypt hash. The password has at most `passwordBytesMax` bytes. */
+  /** A bcrypt hash. The password has at most `bcryptPasswordBytesMax` bytes. */
   hashPassword(password: string): Promise<string>
   /** Whether `hash` is a bcrypt hash of `password`; false for anything that is not a bcrypt hash. */
   passwordMatches(password: string, hash: string): Promise<boolean>
   close(): Promise<void>
 }
-
-/** bcrypt looks at the first 72 bytes only: two passwords that differ after them would be the same one. */
-export const passwordBytesMax = 72

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { BcryptThread } from './bcrypt-thread.ts'
-import { passwordBytesMax } from './credentials.ts'
+import { bcryptPasswordBytesMax } from '../../contract/access-file.ts'
 import type { CaRequest, Credentials, KeyPair, LeafRequest } from './credentials.ts'
 import { issueCa, issueLeaf } from './x509-issuer.ts'
 
@@ -33,7 +33,10 @@ export class OwnCredentials implements Credentials {
   }
 
   hashPassword(password: string): Promise<string> {
-    assert(password.length > 0 && Buffer.byteLength(password) <= passwordBytesMax, 'the caller refuses passwords that bcrypt would cut')
+    assert(
+      password.length > 0 && Buffer.byteLength(password) <= bcryptPasswordBytesMax,
+      'the caller refuses passwords that bcrypt would cut',
+    )
     return this.#bcrypt.hash(password, this.#cost)
   }
 
