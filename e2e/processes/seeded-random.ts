@@ -1,12 +1,8 @@
 // Small seeded randomness: the same seed kills the same nodes in the same order.
+import { seededRandom as seededIntegers } from '../../node/raft/seeded-random.ts'
 
-/** Uniform in [0, 1), by mulberry32. */
+/** Uniform in [0, 1), from the core's own generator. */
 export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+  const next = seededIntegers(seed)
+  return () => next(2 ** 32) / 2 ** 32
 }

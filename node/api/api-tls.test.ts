@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import tls from 'node:tls'
 import { parseCertificates } from '../../runtime/tls-files.ts'
 import type { TlsMaterial } from '../../runtime/tls-files.ts'
+import { TestTlsSource } from '../peer/test-peers.ts'
 import { makeTestCa, makeTestLeaf, makeTestSelfSigned } from '../peer/test-certificates.ts'
 import type { TestKeyPair } from '../peer/test-certificates.ts'
 import { openFixture, request } from './api-fixture.ts'
@@ -22,22 +23,6 @@ function material(pair: TestKeyPair, ca?: string): TlsMaterial {
     leaf: new X509Certificate(pair.certificate),
     caCertificates: ca === undefined ? [] : (parseCertificates(ca) ?? []),
     fingerprint: `${pair.certificate}${ca}`,
-  }
-}
-
-class Files {
-  current: TlsMaterial
-  readonly #listeners = new Set<(material: TlsMaterial) => void>()
-  constructor(current: TlsMaterial) {
-    this.current = current
-  }
-  onChange(listener: (material: TlsMaterial) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-  swap(material: TlsMaterial): void {
-    this.current = material
-    for (const listener of this.#listeners) listener(material)
   }
 }
 
@@ -61,7 +46,7 @@ async function answers(port: number, options: https.AgentOptions): Promise<boole
 
 test('HTTPS is served without client certificates, and a client sees the certificate that it trusts', async (context) => {
   const api = await openFixture(context, {
-    tls: { files: new Files(material(server)), verifyClient: false },
+    tls: { files: new TestTlsSource(material(server)), verifyClient: false },
     client: { ca: serverCa.certificate },
   })
   assert.equal((await api.ask('/readyz?noleader')).status, 200)
@@ -69,7 +54,7 @@ test('HTTPS is served without client certificates, and a client sees the certifi
 })
 
 test('with -http-verify-client only a client certificate of the named CA, made for clients, gets an answer', async (context) => {
-  const files = new Files(material(server, clientCa.certificate))
+  const files = new TestTlsSource(material(server, clientCa.certificate))
   const api = await openFixture(context, { tls: { files, verifyClient: true }, client: asClient(client) })
   assert.equal(await answers(api.port, asClient(client)), true)
   const refused: readonly [title: string, options: https.AgentOptions][] = [
@@ -86,11 +71,11 @@ test('with -http-verify-client only a client certificate of the named CA, made f
 })
 
 test('client certificates without a CA would mean every public CA: that is a bug of the caller', () => {
-  assert.throws(() => tlsServerOptions({ files: new Files(material(server)), verifyClient: true }, material(server)), /need a CA/)
+  assert.throws(() => tlsServerOptions({ files: new TestTlsSource(material(server)), verifyClient: true }, material(server)), /need a CA/)
 })
 
 test('nothing older than TLS 1.2, before and after certificates have been swapped', async (context) => {
-  const files = new Files(material(server))
+  const files = new TestTlsSource(material(server))
   const api = await openFixture(context, { tls: { files, verifyClient: false }, client: { ca: serverCa.certificate } })
   for (const round of ['at start', 'after a swap']) {
     for (const [version, expected] of [
@@ -106,7 +91,7 @@ test('nothing older than TLS 1.2, before and after certificates have been swappe
 })
 
 test('a new certificate is used by new connections, and those that are open stay open', async (context) => {
-  const files = new Files(material(server))
+  const files = new TestTlsSource(material(server))
   const api = await openFixture(context, { tls: { files, verifyClient: false }, client: { ca: [serverCa.certificate], maxSockets: 1 } })
   assert.equal((await api.ask('/readyz?noleader')).status, 200)
   const other = makeTestCa('next CA')
@@ -139,7 +124,7 @@ function keptConnection(port: number, pair: TestKeyPair): Promise<{ readonly soc
 test('rotation of the client CA: both are trusted, then the old one is gone and with it every connection that it vouched for', async (context) => {
   const nextCa = makeTestCa('next client CA')
   const next = makeTestLeaf(nextCa, { usages: ['client'] })
-  const files = new Files(material(server, clientCa.certificate))
+  const files = new TestTlsSource(material(server, clientCa.certificate))
   const api = await openFixture(context, { tls: { files, verifyClient: true }, client: asClient(client) })
   const old = await keptConnection(api.port, client)
   assert.equal(await old.ask(), 'HTTP/1.1 200')
@@ -157,7 +142,7 @@ test('rotation of the client CA: both are trusted, then the old one is gone and 
 })
 
 test('a session of a client whose CA was removed cannot be resumed', async (context) => {
-  const files = new Files(material(server, clientCa.certificate))
+  const files = new TestTlsSource(material(server, clientCa.certificate))
   const api = await openFixture(context, { tls: { files, verifyClient: true }, client: asClient(client) })
   const first = await keptConnection(api.port, client)
   const session = once(first.socket, 'session')
@@ -182,7 +167,7 @@ test('a session of a client whose CA was removed cannot be resumed', async (cont
 })
 
 test('a kept connection ends when its client certificate expires', async (context) => {
-  const files = new Files(material(server, clientCa.certificate))
+  const files = new TestTlsSource(material(server, clientCa.certificate))
   const api = await openFixture(context, { tls: { files, verifyClient: true }, client: asClient(client) })
   // Test certificates are valid from an hour ago.
   const brief = makeTestLeaf(clientCa, { usages: ['client'], lifetimeMs: 3_600_000 + 4000 })
@@ -198,7 +183,7 @@ test('a kept connection ends when its client certificate expires', async (contex
 })
 
 test('plain HTTP on the TLS port gets no answer, a handshake that never ends is cut, and the server goes on', async (context) => {
-  const files = new Files(material(server))
+  const files = new TestTlsSource(material(server))
   const api = await openFixture(context, {
     tls: { files, verifyClient: false },
     client: { ca: serverCa.certificate },
