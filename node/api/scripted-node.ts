@@ -5,7 +5,7 @@ import type { Command, Statement, StatementResult } from '../command/command.ts'
 import { decodeCommand } from '../command/command-codec.ts'
 import type { Member, NodeId } from '../raft/membership.ts'
 import type { RaftStatus } from '../raft/raft-port.ts'
-import type { Replica, ReplicaProblem } from '../replica/replica-port.ts'
+import type { Replica, ReplicaProblem, Standing } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { ForwardedReply, ForwardedRequest, Forwarder, ForwardProblem } from './forwarder.ts'
 import type { NodeFacts, NodeView, Reachability, StoreFacts } from './node-view.ts'
@@ -22,6 +22,7 @@ export function member(name: string, suffrage: Member['suffrage'] = 'voter'): Me
 export class ScriptedReplica implements Replica {
   state: RaftStatus
   contactAgeMs = 0
+  itsStanding: Standing = 'member'
   /** Answers in order; when they run out, everything succeeds. */
   readonly proposals: Result<Applied, ReplicaProblem>[] = []
   readonly barriers: Result<number, ReplicaProblem>[] = []
@@ -48,6 +49,7 @@ export class ScriptedReplica implements Replica {
       lastTerm: 3,
       membership: { members },
       followers: [],
+      trust: 'trusted',
     }
   }
 
@@ -81,6 +83,10 @@ export class ScriptedReplica implements Replica {
 
   status(): RaftStatus {
     return this.state
+  }
+
+  standing(): Standing {
+    return this.itsStanding
   }
 
   leaderContactAgeMs(): number {

@@ -133,6 +133,6 @@ for (const [name, { indexes = [8, 9], terms = [5, 5] }, defect] of wrong) {
 test('numbers of more than 53 bits, booleans of 2 and unknown kinds are refused', () => {
   assert.equal(decodeMessage(Buffer.from([9, 0, 0x20, 0, 0, 0, 0, 0, 0])), 'number_too_large')
   assert.equal(decodeMessage(Buffer.from([4, 0, 0, 0, 0, 0, 0, 0, 1, 2])), 'not_a_boolean')
-  assert.equal(decodeMessage(Buffer.from([10, 0, 0, 0, 0, 0, 0, 0, 1])), 'message_kind')
+  assert.equal(decodeMessage(Buffer.from([12, 0, 0, 0, 0, 0, 0, 0, 1])), 'message_kind')
   assert.equal(decodeMessage(new Uint8Array()), 'body_cut')
 })

@@ -21,6 +21,8 @@ const kinds = [
   'read-index',
   'read-index-reply',
   'timeout-now',
+  'install-snapshot',
+  'distrust',
 ] as const satisfies readonly Message['kind'][]
 
 /** In pieces, so that large entries are not copied. */
@@ -50,6 +52,10 @@ function writeFields(writer: WireWriter, message: Message): void {
       return void writer.u53(message.id)
     case 'read-index-reply':
       return void writer.u53(message.id).u53(message.index).bool(message.refused)
+    case 'install-snapshot':
+      return void writer.u53(message.baseIndex).u53(message.readSequence)
+    case 'distrust':
+      return void writer.u53(message.acknowledgedIndex)
     case 'timeout-now':
   }
 }
@@ -88,6 +94,10 @@ function readFields(reader: WireReader, kind: Message['kind'], term: number): Me
       return { kind, term, id: reader.u53() }
     case 'read-index-reply':
       return { kind, term, id: reader.u53(), index: reader.u53(), refused: reader.bool() }
+    case 'install-snapshot':
+      return { kind, term, baseIndex: reader.u53(), readSequence: reader.u53() }
+    case 'distrust':
+      return { kind, term, acknowledgedIndex: reader.u53() }
     case 'timeout-now':
       return { kind, term }
   }

@@ -2,8 +2,11 @@
 // is checked end to end. Indexes and terms are JavaScript numbers below 2^53, written as two 32-bit halves: `<<` would cut them to 32 bits.
 import { crc32 } from 'node:zlib' // a pure function of its bytes: no clock, no I/O
 
-/** `command`: opaque to Raft. `noop`: a new leader's first entry (Raft §5.4.2, §8). `membership`: see membership.ts. */
-export type EntryKind = 'command' | 'noop' | 'membership'
+/**
+ * `command`: opaque to Raft. `noop`: a new leader's first entry (Raft §5.4.2, §8). `membership`: see membership.ts. `state-hash`: what every state machine must have
+ * arrived at; opaque to Raft.
+ */
+export type EntryKind = 'command' | 'noop' | 'membership' | 'state-hash'
 
 export interface Entry {
   /** 1-based. */
@@ -24,7 +27,7 @@ export const entryHeaderBytes = 28
 export const entryBytesMax = 64 * 1024 * 1024
 // Non-zero, so that a zero-filled region never carries a valid checksum.
 const checksumSeed = 0x53514c31
-const kinds: readonly EntryKind[] = ['command', 'noop', 'membership']
+const kinds: readonly EntryKind[] = ['command', 'noop', 'membership', 'state-hash']
 
 export function makeEntry(fields: {
   readonly index: number

@@ -65,12 +65,15 @@ function isCaughtUp(state: RaftState, leader: LeaderRole, id: NodeId): boolean {
 }
 
 function changedMember(membership: Membership, change: MembershipChange): Member | undefined {
-  const id = change.kind === 'add-learner' ? change.member.id : change.id
+  const id = 'member' in change ? change.member.id : change.id
   const present = membership.members.find((member) => member.id === id)
   switch (change.kind) {
     case 'add-learner':
       if (present === undefined) return { ...change.member, suffrage: 'learner' }
       return present.incarnation === change.member.incarnation ? { ...change.member, suffrage: present.suffrage } : undefined
+    case 'add-non-voter':
+    case 'remove':
+      return undefined
     case 'promote':
       return present?.suffrage === 'learner' ? { ...present, suffrage: 'voter' } : undefined
     case 'update-address':

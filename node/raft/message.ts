@@ -38,6 +38,13 @@ export type Message =
   | { readonly kind: 'read-index'; readonly term: number; readonly id: number }
   | { readonly kind: 'read-index-reply'; readonly term: number; readonly id: number; readonly index: number; readonly refused: boolean }
   | { readonly kind: 'timeout-now'; readonly term: number }
+  /**
+   * Raft's InstallSnapshot (figure 13) without the data: the log no longer holds what this follower needs next. Counts as the leader's heartbeat. The follower fetches
+   * a snapshot of at least `baseIndex` from the sender by itself (replica/snapshot-source.ts), so its own disk sets the pace, and answers later appends as usual.
+   */
+  | { readonly kind: 'install-snapshot'; readonly term: number; readonly baseIndex: number; readonly readSequence: number }
+  /** The leader has proof that the receiver has lost entries it had acknowledged (its disk was put back in time): it must not vote until it has them again. */
+  | { readonly kind: 'distrust'; readonly term: number; readonly acknowledgedIndex: number }
 
 export interface Parcel {
   readonly to: NodeId

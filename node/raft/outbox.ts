@@ -82,6 +82,8 @@ export class Outbox {
     const persist = this.#persist(hardState)
     this.#settlePromises(hardState.term)
     const output: Output = {
+      install: undefined,
+      fetchSnapshot: undefined,
       persist,
       send: this.#send,
       committed: this.#committed,

@@ -32,7 +32,7 @@ export type Input =
   | { readonly kind: 'tick' }
   | { readonly kind: 'message'; readonly from: NodeId; readonly message: Message }
   /** Commands to append; `id` comes back in `proposed` or `refused`. */
-  | { readonly kind: 'propose'; readonly id: number; readonly payload: Uint8Array }
+  | { readonly kind: 'propose'; readonly id: number; readonly payload: Uint8Array; readonly entryKind?: 'command' | 'state-hash' }
   | { readonly kind: 'change-membership'; readonly id: number; readonly change: MembershipChange }
   /** A linearizable read; `id` comes back in `reads` or `refused`. On a follower it is asked of the leader. */
   | { readonly kind: 'read'; readonly id: number }
@@ -43,12 +43,25 @@ export type Input =
   /** The connection to a member was refused or reset. */
   | { readonly kind: 'unreachable'; readonly id: NodeId }
   | { readonly kind: 'transfer'; readonly to: NodeId | undefined }
+  /** A whole, verified snapshot lies ready; given only while the state machine has nothing under way. Older than what is applied: ignored. */
+  | { readonly kind: 'snapshot-staged'; readonly point: SnapshotPoint }
+  /** The state machine differs from the cluster's (or was lost): a snapshot of the leader must replace it, whatever the log says. */
+  | { readonly kind: 'state-lost' }
 
 /** What must reach the disk, in order of sequence. Entries replace whatever the log holds from the first one's index on. */
 export interface Persist {
   readonly sequence: number
   readonly hardState: HardState | undefined
   readonly entries: readonly Entry[]
+  /** The log forgets everything it holds and begins anew after this place, which a snapshot has replaced; `entries` follow it. */
+  readonly reset?: LogBase
+}
+
+/** What a snapshot holds: everything up to and including `index`, with the membership in effect there (Raft §7). */
+export interface SnapshotPoint {
+  readonly index: number
+  readonly term: number
+  readonly membership: Membership
 }
 
 export type RefusalCode =
@@ -67,10 +80,24 @@ export type RaftEvent =
   | { readonly kind: 'became-leader'; readonly term: number }
   | { readonly kind: 'stepped-down'; readonly term: number; readonly why: 'higher-term' | 'quorum-lost' | 'removed' }
   | { readonly kind: 'membership-changed'; readonly membership: Membership }
-  /** A member needs entries from before the log's base; snapshots come with a later issue, until then the log is never compacted. */
+  /** On the leader: a member needs entries from before the log's base and has been told to fetch a snapshot. */
   | { readonly kind: 'snapshot-needed'; readonly id: NodeId }
+  /** On the leader: a member has lost entries that it had acknowledged. */
+  | { readonly kind: 'member-lost-entries'; readonly id: NodeId; readonly acknowledgedIndex: number }
+  /** This node's own standing (see RaftStatus): `untrusted` must be durable before the node answers anything else. */
+  | { readonly kind: 'trust-changed'; readonly trust: Trust }
+
+/**
+ * `untrusted`: this node may have lost entries that it had acknowledged (damaged or rolled-back disk). It follows and acknowledges what it has, but neither votes nor
+ * stands until its log holds everything that a quorum has confirmed to be committed since.
+ */
+export type Trust = 'trusted' | 'untrusted'
 
 export interface Output {
+  /** The staged snapshot is to replace the state machine now, before `persist` is written; what is committed from now on follows it. */
+  readonly install: SnapshotPoint | undefined
+  /** This follower needs a snapshot of at least `indexMin` from `from`: repeated while it is true; fetching what is being fetched changes nothing. */
+  readonly fetchSnapshot: { readonly from: NodeId; readonly indexMin: number } | undefined
   readonly persist: Persist | undefined
   /** May be sent at once: the core itself holds back what must wait for durability. */
   readonly send: readonly Parcel[]
@@ -95,6 +122,7 @@ export interface RaftStatus {
   readonly lastIndex: number
   readonly lastTerm: number
   readonly membership: Membership
+  readonly trust: Trust
   /** Per follower, on the leader only. `active`: heard from within an election timeout. */
   readonly followers: readonly {
     readonly id: NodeId
@@ -112,6 +140,8 @@ export interface RaftOptions {
   /** As applied at `appliedIndex` (from the state machine's own bookkeeping, or the bootstrap). */
   readonly membership: Membership
   readonly appliedIndex: number
+  /** As kept on disk; absent: trusted. */
+  readonly trust?: Trust
   /** Election timeout is drawn from [electionTicks, 2 * electionTicks). */
   readonly electionTicks: number
   readonly heartbeatTicks: number

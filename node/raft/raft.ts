@@ -63,6 +63,7 @@ export class Raft implements RaftCore {
       lastIndex: log.lastIndex,
       lastTerm: log.lastTerm,
       membership: state.membership,
+      trust: 'trusted',
       followers: followers.map(([id, progress]) => ({
         id,
         matchIndex: progress.matchIndex,
@@ -137,6 +138,9 @@ function take(state: RaftState, input: Input): void {
       return forgetLeader(state, input.id)
     case 'transfer':
       return takeTransfer(state, input.to)
+    case 'snapshot-staged':
+    case 'state-lost':
+      return
   }
 }
 
@@ -234,6 +238,8 @@ function enterHigherTerm(state: RaftState, from: NodeId, message: Message): bool
     case 'read-index':
     case 'read-index-reply':
     case 'timeout-now':
+    case 'install-snapshot':
+    case 'distrust':
       becomeFollower(state, { term: message.term, leader: undefined })
       return true
   }
@@ -255,6 +261,8 @@ function answerOldTerm(state: RaftState, from: NodeId, message: Message): void {
     case 'append-reply':
     case 'read-index-reply':
     case 'timeout-now':
+    case 'install-snapshot':
+    case 'distrust':
       return
   }
 }
@@ -279,6 +287,9 @@ function dispatch(state: RaftState, from: NodeId, message: Message): void {
       return takeReadIndexReply(state, from, message)
     case 'timeout-now':
       return takeTimeoutNow(state, from)
+    case 'install-snapshot':
+    case 'distrust':
+      return
   }
 }
 

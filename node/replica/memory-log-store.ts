@@ -46,6 +46,14 @@ export class MemoryLogStore implements LogStore {
     this.#listener = listener
   }
 
+  compact(): void {
+    throw new Error('not compacted yet')
+  }
+
+  bytes(): number {
+    return this.#disk.entries.reduce((sum, entry) => sum + entry.bytes.length, 0)
+  }
+
   close(): Promise<void> {
     this.#sync()
     this.#isClosed = true

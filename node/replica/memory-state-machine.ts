@@ -50,6 +50,14 @@ export class MemoryStateMachine implements StateMachine {
     this.#listener = listener
   }
 
+  makeDurable(): Promise<number> {
+    return Promise.resolve(this.#database.appliedIndex)
+  }
+
+  stateHash(): undefined {}
+
+  onDiverged(): void {}
+
   close(): Promise<void> {
     while (this.#queue.length > 0) this.#applyNext()
     this.#isClosed = true

@@ -12,6 +12,8 @@ const kinds = [
   'stepped-down',
   'membership-changed',
   'snapshot-needed',
+  'member-lost-entries',
+  'trust-changed',
 ] as const satisfies readonly RaftEvent['kind'][]
 
 export function raftReports(options: { readonly replica: Replica; readonly logger: Logger; readonly metrics: Metrics }): void {
@@ -47,7 +49,11 @@ function write(log: Logger, event: RaftEvent): void {
         'membership changed',
       )
     case 'snapshot-needed':
-      return log.error({ id: event.id }, 'a member needs entries that the log no longer holds')
+      return log.info({ id: event.id }, 'a member needs a snapshot: the log no longer holds what it lacks')
+    case 'member-lost-entries':
+      return log.error({ id: event.id, acknowledgedIndex: event.acknowledgedIndex }, 'a member has lost entries that it had acknowledged')
+    case 'trust-changed':
+      return log.warn({ trust: event.trust }, 'trust in the own disk changed')
   }
 }
 

@@ -13,6 +13,8 @@ export type ReplicaProblem = {
   readonly leader: NodeId | undefined
 }
 
+export type Standing = 'member' | 'removed' | 'diverged'
+
 export interface Replica {
   propose(payload: Uint8Array, options: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>>
   changeMembership(change: MembershipChange, options: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>>
@@ -23,6 +25,8 @@ export interface Replica {
   /** Asks another voter to take over (thesis §3.10); resolves when this node follows another leader. A target that is no other voter: `membership_change_invalid`. */
   transferLeadership(options: { readonly to: NodeId | undefined; readonly timeoutMs: number }): Promise<Result<void, ReplicaProblem>>
   status(): RaftStatus
+  /** `member`: all is well. Otherwise this node must serve nothing of its own: `removed` from the cluster (as applied, or told by a member), or `diverged` (its state differs). */
+  standing(): Standing
   /** Milliseconds since this node last heard from the leader it follows, since the start if it never did; 0 on the leader. */
   leaderContactAgeMs(): number
   /** Elections, leadership, membership: for logs, metrics and the peers. */

@@ -9,7 +9,7 @@ import type { Clock } from './clock.ts'
 import type { LogStore } from './log-store.ts'
 import { PendingProposals, type ProposalEnd } from './pending-proposals.ts'
 import { PendingReads, type ReadEnd } from './pending-reads.ts'
-import type { Replica, ReplicaProblem } from './replica-port.ts'
+import type { Replica, ReplicaProblem, Standing } from './replica-port.ts'
 import type { Applied, StateMachine } from './state-machine.ts'
 import { TickSource } from './tick-source.ts'
 import type { Transport } from './transport.ts'
@@ -127,6 +127,10 @@ export class ReplicaLoop implements Replica {
 
   status(): RaftStatus {
     return this.#core.status()
+  }
+
+  standing(): Standing {
+    return 'member'
   }
 
   leaderContactAgeMs(): number {

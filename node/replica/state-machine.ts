@@ -12,6 +12,13 @@ export interface Applied {
   readonly outcome: Outcome
 }
 
+export interface Divergence {
+  readonly index: number
+  /** Hexadecimal. */
+  readonly own: string
+  readonly expected: string
+}
+
 export interface StateMachine {
   /** As of the last applied entry, read back from the data's own transaction. `membership` is undefined only before the first membership entry or bootstrap. */
   readonly appliedIndex: number
@@ -23,5 +30,11 @@ export interface StateMachine {
    */
   apply(entries: readonly Entry[]): void
   onApplied(listener: (applied: readonly Applied[]) => void): void
+  /** Makes everything applied so far survive a power failure; resolves with the index up to which that holds. The log may be compacted no further than there. */
+  makeDurable(): Promise<number>
+  /** What this state machine has arrived at, to be compared by all others when they apply a `state-hash` entry; undefined while there is nothing new to compare. */
+  stateHash(): Uint8Array | undefined
+  /** A `state-hash` entry did not match what this state machine had arrived at. Called once; nothing is applied from then on until a snapshot is installed. */
+  onDiverged(listener: (divergence: Divergence) => void): void
   close(): Promise<void>
 }

@@ -108,6 +108,10 @@ export class SegmentLog implements LogStore {
     })
   }
 
+  compact(): void {
+    throw new Error('not compacted yet')
+  }
+
   /** Bytes of all segments. */
   bytes(): number {
     let sum = 0

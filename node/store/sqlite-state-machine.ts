@@ -94,6 +94,14 @@ export class SqliteStateMachine implements StateMachine {
     this.#listener = listener
   }
 
+  makeDurable(): Promise<number> {
+    return Promise.resolve(0)
+  }
+
+  stateHash(): undefined {}
+
+  onDiverged(): void {}
+
   close(): Promise<void> {
     this.#state = 'closed'
     this.#database.close()

@@ -42,6 +42,10 @@ function traceFields(message: Message): string {
       if (message.accepted) return `, matches up to ${message.matchIndex}${read}`
       return `, nothing fits after ${message.matchIndex}, try ${message.hintIndex}/${message.hintTerm}${read}`
     }
+    case 'install-snapshot':
+      return `, base ${message.baseIndex}${message.readSequence > 0 ? `, read ${message.readSequence}` : ''}`
+    case 'distrust':
+      return `, acknowledged ${message.acknowledgedIndex}`
     case 'read-index-reply':
       return message.refused ? ', refused' : `, at ${message.index}`
     // The number of a question differs between lives by design, and says nothing here.
@@ -67,6 +71,10 @@ function traceEvent(event: RaftEvent): string {
       return `has members ${event.membership.members.map((member) => (member.suffrage === 'voter' ? member.id : `(${member.id})`)).join(' ')}`
     case 'snapshot-needed':
       return `has no log for ${event.id}: it needs a snapshot`
+    case 'member-lost-entries':
+      return `sees that ${event.id} has lost entries up to ${event.acknowledgedIndex}`
+    case 'trust-changed':
+      return `is ${event.trust}`
   }
 }
 
