@@ -16,6 +16,11 @@ export const frameTypes = {
   forwardNotTaken: 34,
   question: 48,
   answer: 49,
+  snapshotTake: 64,
+  snapshotRead: 65,
+  snapshotManifest: 66,
+  snapshotChunk: 67,
+  snapshotRefused: 68,
 } as const
 
 export interface Frame {

@@ -15,11 +15,11 @@ export const protocol = { min: 1, max: 1 } as const
 
 /**
  * `raft`: messages, from the caller to the called. `forward`: requests and their answers, and life signs, on a connection of their own so that large ones never
- * delay a heartbeat. Both are for members alone. `join`, `notify` and `propose` are one question and one answer; `vouch` asks a member about another.
+ * delay a heartbeat. `snapshot`: copies of the database, on a connection of their own for the same reason. They are for members alone. `join`, `notify` and `propose` are one question and one answer; `vouch` asks a member about another.
  */
-export const purposes = ['raft', 'forward', 'vouch', 'join', 'notify', 'propose'] as const
+export const purposes = ['raft', 'forward', 'vouch', 'join', 'notify', 'propose', 'snapshot'] as const
 export type Purpose = (typeof purposes)[number]
-export const memberPurposes: ReadonlySet<Purpose> = new Set<Purpose>(['raft', 'forward', 'vouch'])
+export const memberPurposes: ReadonlySet<Purpose> = new Set<Purpose>(['raft', 'forward', 'vouch', 'snapshot'])
 
 export interface Hello {
   readonly protocolMin: number

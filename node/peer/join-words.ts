@@ -39,7 +39,8 @@ const recordSchema = z
     context.addIssue({ code: 'custom', message: parsed.problem })
     return z.NEVER
   })
-const membershipSchema = z.unknown().transform((value, context) => {
+/** Judged where membership entries are judged. */
+export const membershipSchema = z.unknown().transform((value, context) => {
   const parsed = parseMembership(value)
   if (parsed.ok) return parsed.value
   context.addIssue({ code: 'custom', message: parsed.problem })

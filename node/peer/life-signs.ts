@@ -1,5 +1,6 @@
 // Asks the other end of a connection for a sign of life each second, because TCP alone notices a dead link only after a quarter of an hour. Unanswered pings are counted
-// rather than time: a stalled loop of our own must not look like a dead member. Bytes that leave are a sign of life too: a large append may be in front of the ping.
+// rather than time: a stalled loop of our own must not look like a dead member. Bytes that leave or arrive are a sign of life too: a large append may be in front of the
+// ping, a chunk of a snapshot in front of the pong.
 import type { Clock } from '../replica/clock.ts'
 import type { FramedSocket } from './framed-socket.ts'
 import { frameTypes, type Frame } from './frame.ts'
@@ -19,6 +20,7 @@ export class LifeSigns {
   #number = 0
   #unanswered = 0
   #pendingBefore = 0
+  #readBefore = 0
 
   constructor(framed: FramedSocket, clock: Clock) {
     this.#framed = framed
@@ -50,8 +52,10 @@ export class LifeSigns {
 
   #ping(): boolean {
     const pending = this.#framed.pendingBytes
-    if (pending < this.#pendingBefore) this.#unanswered = 0
+    const { bytesRead } = this.#framed.socket
+    if (pending < this.#pendingBefore || bytesRead > this.#readBefore) this.#unanswered = 0
     this.#pendingBefore = pending
+    this.#readBefore = bytesRead
     if (this.#unanswered >= unansweredPingsMax) {
       this.#framed.close('silent')
       return false

@@ -6,6 +6,8 @@ import type { Reachability } from '../api/node-view.ts'
 import type { Member } from '../raft/membership.ts'
 import type { Clock } from '../replica/clock.ts'
 import type { Replica } from '../replica/replica-port.ts'
+import type { SnapshotSource } from '../replica/snapshot-source.ts'
+import type { SnapshotStore } from '../replica/snapshot-store.ts'
 import type { Transport } from '../replica/transport.ts'
 import { Adoption } from './adoption.ts'
 import { announceAddress } from './announce-address.ts'
@@ -29,6 +31,8 @@ import { makeDial, type Dial } from './peer-dialer.ts'
 import type { PeerEvent } from './peer-event.ts'
 import { PeerListener, type Admitted, type ListenProblem } from './peer-listener.ts'
 import { checkRules, type PeerTlsProblem, type PeerTlsRules } from './peer-tls.ts'
+import { SnapshotLinks } from './snapshot-links.ts'
+import { SnapshotServer } from './snapshot-server.ts'
 import { TlsTransport } from './tls-transport.ts'
 import { vouchAnswerer, Vouching } from './vouching.ts'
 
@@ -61,6 +65,8 @@ export interface OpenPeersOptions {
   }
   readonly replica: () => Replica | undefined
   readonly forwardedRequestHandler: () => ForwardedRequestHandler | undefined
+  /** Copies of this node's state machine, for members that fetch them; undefined while there are none. */
+  readonly snapshots?: () => Pick<SnapshotStore, 'take' | 'read'> | undefined
   readonly clock: Clock
   /** From 0 up to 1. */
   readonly random: () => number
@@ -79,6 +85,8 @@ export interface Peers {
   readonly self: NodeRecord
   readonly transport: Transport
   readonly forwarder: Forwarder
+  /** Other members' snapshots. */
+  readonly snapshotSource: SnapshotSource
   /** Live check over the Raft port. */
   reach(member: Pick<Member, 'id'>, options: { readonly timeoutMs: number }): Promise<Reachability>
   /** Resolves when this node belongs to a cluster that may run; called once. `origin: 'formed'`: see first-entry.ts. */
@@ -104,6 +112,8 @@ interface Parts {
   readonly transport: TlsTransport
   readonly forwarding: Forwarding
   readonly forwardServer: ForwardServer
+  readonly snapshotLinks: SnapshotLinks
+  readonly snapshotServer: SnapshotServer
   readonly listener: PeerListener
   readonly answerers: Map<Purpose, Answerer>
 }
@@ -124,6 +134,8 @@ function assemble(options: OpenPeersOptions): Parts {
   const transport = new TlsTransport({ directory, dial, clock, random, onEvent })
   const forwarding = new Forwarding({ directory, dial, clock, onEvent, self: { nodeId, version } })
   const forwardServer = new ForwardServer({ directory, handler: options.forwardedRequestHandler, onEvent })
+  const snapshotLinks = new SnapshotLinks({ directory, dial, clock, onEvent })
+  const snapshotServer = new SnapshotServer({ directory, store: options.snapshots ?? (() => undefined), clock, onEvent })
   const vouching = new Vouching({ directory, dial, clock, onEvent })
   const answerers = new Map<Purpose, Answerer>([
     ['vouch', vouchAnswerer(directory)],
@@ -133,12 +145,13 @@ function assemble(options: OpenPeersOptions): Parts {
     const { purpose } = admitted.hello
     if (purpose === 'raft') return transport.admit(admitted)
     if (purpose === 'forward') return forwardServer.admit(admitted)
+    if (purpose === 'snapshot') return snapshotServer.admit(admitted)
     const answerer = answerers.get(purpose)
     return answerer === undefined ? admitted.framed.close('not_ready') : serve({ answerer, caller: admitted })
   }
   const vouch = (hello: { readonly nodeId: LocalNode['nodeId'] }): Promise<void> => vouching.about(hello.nodeId)
   const listener = new PeerListener({ local, bind: options.addresses.bind, admit, vouch, clock, onEvent })
-  return { local, directory, dial, transport, forwarding, forwardServer, listener, answerers }
+  return { local, directory, dial, transport, forwarding, forwardServer, snapshotLinks, snapshotServer, listener, answerers }
 }
 
 /** Said once: whoever holds the one key of all nodes is any of them, as far as certificates go. */
@@ -159,6 +172,7 @@ class OpenPeers implements Peers {
   readonly self: NodeRecord
   readonly transport: Transport
   readonly forwarder: Forwarder
+  readonly snapshotSource: SnapshotSource
   readonly #options: OpenPeersOptions
   readonly #parts: Parts
   readonly #adoption: Adoption
@@ -174,6 +188,7 @@ class OpenPeers implements Peers {
     this.self = selfRecord(options, at.bound)
     this.transport = parts.transport
     this.forwarder = parts.forwarding
+    this.snapshotSource = parts.snapshotLinks
     this.#adoption = new Adoption(options.identity)
     this.#isRunning = options.formation.hasLog
     this.#formationOptions = this.#makeFormationOptions(at.addresses)
@@ -200,6 +215,8 @@ class OpenPeers implements Peers {
     this.#parts.transport.close()
     this.#parts.forwarding.close()
     this.#parts.forwardServer.close()
+    this.#parts.snapshotLinks.close()
+    this.#parts.snapshotServer.close()
     await this.#parts.listener.close()
   }
 
@@ -213,6 +230,7 @@ class OpenPeers implements Peers {
     this.#parts.listener.certificatesChanged()
     this.#parts.transport.certificatesChanged()
     this.#parts.forwarding.certificatesChanged()
+    this.#parts.snapshotLinks.certificatesChanged()
   }
 
   #answerFormation(): void {

@@ -37,6 +37,8 @@ export type PeerEvent =
   /** A frame of a member that no correct member sends; its connection was closed. */
   | { readonly kind: 'malformed'; readonly id: NodeId; readonly defect: string }
   | { readonly kind: 'message-dropped'; readonly id: NodeId }
+  /** A member asked for a snapshot while as many are served as may be; it will ask again. */
+  | { readonly kind: 'snapshot-busy'; readonly id: NodeId }
   | { readonly kind: 'vouched'; readonly id: NodeId; readonly by: NodeId }
   | { readonly kind: 'certificates-changed' }
   | { readonly kind: 'certificates-unusable'; readonly problem: TlsFilesProblem }

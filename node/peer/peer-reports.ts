@@ -13,6 +13,7 @@ const kinds = [
   'dial-failed',
   'malformed',
   'message-dropped',
+  'snapshot-busy',
   'vouched',
   'certificates-changed',
   'certificates-unusable',
@@ -58,7 +59,9 @@ export function peerReports(options: {
 
 function write(log: Logger, event: PeerEvent): void {
   const { kind, ...facts } = event
-  if (event.kind === 'disconnected' && ordinaryEnds.has(event.why)) return log.info(facts, messages.disconnected)
+  // A connection for snapshots ends when nothing more is asked.
+  if (event.kind === 'disconnected' && (event.purpose === 'snapshot' || ordinaryEnds.has(event.why)))
+    return log.info(facts, messages.disconnected)
   switch (kind) {
     case 'connected':
     case 'vouched':
@@ -79,6 +82,7 @@ function write(log: Logger, event: PeerEvent): void {
     // Every heartbeat to a member that is away would be a line.
     case 'dial-failed':
     case 'message-dropped':
+    case 'snapshot-busy':
       return log.debug(facts, messages[kind])
   }
 }
@@ -90,6 +94,7 @@ const messages = {
   'dial-failed': 'member not reached',
   malformed: 'malformed frame from a member',
   'message-dropped': 'message to a member dropped',
+  'snapshot-busy': 'member asked for a snapshot while others are served',
   vouched: 'member vouched for by another',
   'certificates-changed': 'certificates changed',
   'certificates-unusable': 'certificates cannot be used',

@@ -3,6 +3,7 @@ import { parseJoinList } from '../../contract/flags/join-list.ts'
 import type { JoinTarget } from '../../contract/node-configuration.ts'
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import type { Result } from '../../runtime/result.ts'
 import { parseCertificates, type TlsMaterial } from '../../runtime/tls-files.ts'
 import { createHash, randomBytes, X509Certificate } from 'node:crypto'
 import type { Member, Membership, NodeId } from '../raft/membership.ts'
@@ -10,6 +11,8 @@ import { systemClock } from '../replica/system-clock.ts'
 import type { ClusterIdentity, IdentityStore } from './cluster-identity.ts'
 import { openPeers, type OpenPeersOptions, type Peers, type TlsSource } from './open-peers.ts'
 import type { Credentials } from './join-words.ts'
+import type { Purpose } from './hello.ts'
+import { makeDial, type Answered, type DialProblem } from './peer-dialer.ts'
 import type { PeerEvent } from './peer-event.ts'
 import type { PeerTlsRules } from './peer-tls.ts'
 import { makeTestCa, makeTestLeaf, type TestCa, type TestKeyPair } from './test-certificates.ts'
@@ -127,6 +130,25 @@ export async function startTestNode(t: TestContext | undefined, id: string, chan
   }
   t?.after(close)
   return { peers, identity, tls: tls?.files, events, close }
+}
+
+/** Dials `to` as if this process were the node with that identity: for tests that say what no correct member says. */
+export async function dialAs(
+  caller: { readonly identity: MemoryIdentity; readonly incarnation?: string },
+  to: TestNode,
+  purpose: Purpose,
+): Promise<Result<Answered, DialProblem>> {
+  const { identity } = caller
+  const material = testMaterial(testNodeLeaf, testNodeCa.certificate)
+  const dial = makeDial({
+    nodeId: identity.nodeId,
+    incarnation: caller.incarnation ?? identity.incarnation,
+    version: '1',
+    tls: { rules: mutualTls, material: () => material },
+    clusterId: () => identity.cluster?.clusterId,
+    member: () => memberOf(to),
+  })
+  return dial({ address: to.peers.self.raftAddress, purpose, member: memberOf(to), timeoutMs: 10_000 })
 }
 
 export function memberOf(node: TestNode): Member {
