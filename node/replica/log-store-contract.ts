@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeEntry, type Entry } from '../raft/entry.ts'
 import type { NodeId } from '../raft/membership.ts'
-import type { HardState } from '../raft/raft-port.ts'
+import type { HardState, LogBase } from '../raft/raft-port.ts'
 import { eventually } from './eventually.ts'
 import type { LogStore } from './log-store.ts'
 
@@ -159,7 +159,7 @@ function durabilityRules(contract: Contract): void {
 }
 
 /** Numbers the appends and remembers what was told. */
-class StoreDriver {
+export class StoreDriver {
   readonly told: number[] = []
   readonly #store: LogStore
   #sequence = 0
@@ -174,12 +174,18 @@ class StoreDriver {
     this.#sequence += 1
   }
 
+  reset(to: LogBase, entries: readonly Entry[], hardState?: HardState): void {
+    this.#store.append({ sequence: this.#sequence + 1, hardState, entries, reset: to })
+    this.#sequence += 1
+  }
+
   async settled(): Promise<void> {
     await eventually(() => this.told.at(-1) === this.#sequence, `append ${this.#sequence} is durable`)
   }
 }
 
-function entries(from: number, to: number, term: number): readonly Entry[] {
+/** Entries of one term with distinct payloads. */
+export function entries(from: number, to: number, term: number): readonly Entry[] {
   return Array.from({ length: to - from + 1 }, (_, position) => {
     const index = from + position
     return makeEntry({
@@ -191,7 +197,8 @@ function entries(from: number, to: number, term: number): readonly Entry[] {
   })
 }
 
-function assertEntries(actual: readonly Entry[], expected: readonly Entry[]): void {
+/** Same entries, byte by byte. */
+export function assertEntries(actual: readonly Entry[], expected: readonly Entry[]): void {
   assert.deepEqual(actual.map(plain), expected.map(plain))
 }
 

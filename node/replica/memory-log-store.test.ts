@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeEntry } from '../raft/entry.ts'
+import { logCompactionContract } from './log-compaction-contract.ts'
 import { logStoreContract } from './log-store-contract.ts'
 import { ManualClock } from './manual-clock.ts'
 import { MemoryDisk, MemoryLogStore } from './memory-log-store.ts'
 import { systemClock } from './system-clock.ts'
 
-logStoreContract('the log store in memory', () => {
+function make() {
   const disk = new MemoryDisk()
   let store = new MemoryLogStore(disk, systemClock)
   const reopen = async () => {
@@ -15,7 +16,10 @@ logStoreContract('the log store in memory', () => {
     return store
   }
   return Promise.resolve({ store, reopen, dispose: () => store.close() })
-})
+}
+
+logStoreContract('the log store in memory', make)
+logCompactionContract('the log store in memory', make)
 
 test('what the memory store has not yet synced is lost in a crash', () => {
   const clock = new ManualClock()

@@ -1,23 +1,34 @@
 // The log store's twin in memory: what is written becomes durable a turn later, on a "disk" that outlives the store.
 import assert from 'node:assert/strict'
 import type { Entry } from '../raft/entry.ts'
-import type { HardState, LogReader, Persist } from '../raft/raft-port.ts'
+import type { HardState, LogBase, LogReader, Persist } from '../raft/raft-port.ts'
 import type { Clock } from './clock.ts'
 import type { LogStore } from './log-store.ts'
 
-/** What survives. */
+/** What survives: `entries` follow `base`. */
 export class MemoryDisk {
   hardState: HardState = { term: 0, votedFor: undefined }
+  base: LogBase = { index: 0, term: 0 }
   readonly entries: Entry[] = []
+}
+
+type Change = { readonly kind: 'persist'; readonly persist: Persist } | { readonly kind: 'compact'; readonly to: LogBase }
+
+/** A log of which some may be gone at its beginning. */
+interface Log {
+  base: LogBase
+  readonly entries: Entry[]
 }
 
 export class MemoryLogStore implements LogStore {
   readonly reader: LogReader
   readonly #disk: MemoryDisk
   readonly #clock: Clock
-  readonly #written: Entry[]
+  readonly #written: Log
   #hardState: HardState
-  #pending: Persist[] = []
+  #sequence = -1
+  // In the order in which they reach the disk.
+  #pending: Change[] = []
   #listener: (sequence: number) => void = () => {}
   #isClosed = false
 
@@ -25,7 +36,7 @@ export class MemoryLogStore implements LogStore {
     this.#disk = disk
     this.#clock = clock
     this.#hardState = disk.hardState
-    this.#written = [...disk.entries]
+    this.#written = { base: disk.base, entries: [...disk.entries] }
     this.reader = memoryReader(this.#written)
   }
 
@@ -35,23 +46,27 @@ export class MemoryLogStore implements LogStore {
 
   append(persist: Persist): void {
     assert(!this.#isClosed, 'an append after close')
-    assert(persist.sequence > (this.#pending.at(-1)?.sequence ?? 0), 'appends come in order of sequence')
+    assert(persist.sequence > this.#sequence, 'appends come in order of sequence')
+    write(this.#written, persist)
+    this.#sequence = persist.sequence
     if (persist.hardState !== undefined) this.#hardState = persist.hardState
-    replace(this.#written, persist.entries)
-    this.#pending.push(persist)
-    if (this.#pending.length === 1) this.#clock.soon(() => this.#sync())
+    this.#enqueue({ kind: 'persist', persist })
   }
 
-  onDurable(listener: (sequence: number) => void): void {
-    this.#listener = listener
-  }
-
-  compact(): void {
-    throw new Error('not compacted yet')
+  compact(to: LogBase): void {
+    assert(!this.#isClosed, 'a compaction after close')
+    if (to.index <= this.#written.base.index) return
+    assert(this.reader.termAt(to.index) === to.term, 'the log is given up to an entry that it holds')
+    forget(this.#written, to)
+    this.#enqueue({ kind: 'compact', to })
   }
 
   bytes(): number {
     return this.#disk.entries.reduce((sum, entry) => sum + entry.bytes.length, 0)
+  }
+
+  onDurable(listener: (sequence: number) => void): void {
+    this.#listener = listener
   }
 
   close(): Promise<void> {
@@ -66,36 +81,58 @@ export class MemoryLogStore implements LogStore {
     this.#isClosed = true
   }
 
+  #enqueue(change: Change): void {
+    this.#pending.push(change)
+    if (this.#pending.length === 1) this.#clock.soon(() => this.#sync())
+  }
+
   #sync(): void {
-    const last = this.#pending.at(-1)
-    if (this.#isClosed || last === undefined) return
-    for (const persist of this.#pending) {
-      if (persist.hardState !== undefined) this.#disk.hardState = persist.hardState
-      replace(this.#disk.entries, persist.entries)
-    }
+    if (this.#isClosed || this.#pending.length === 0) return
+    const changes = this.#pending
     this.#pending = []
-    this.#listener(last.sequence)
+    let told: number | undefined
+    for (const change of changes) {
+      if (change.kind === 'compact') {
+        forget(this.#disk, change.to)
+        continue
+      }
+      write(this.#disk, change.persist)
+      if (change.persist.hardState !== undefined) this.#disk.hardState = change.persist.hardState
+      told = change.persist.sequence
+    }
+    if (told !== undefined) this.#listener(told)
   }
 }
 
-function replace(log: Entry[], entries: readonly Entry[]): void {
-  const first = entries[0]
+function write(log: Log, persist: Persist): void {
+  const first = persist.entries[0]
+  const base = persist.reset ?? log.base
+  const last = persist.reset === undefined ? log.base.index + log.entries.length : base.index
+  if (first !== undefined) assert(first.index > base.index && first.index <= last + 1, 'an append may leave no gap')
+  if (persist.reset !== undefined) log.entries.length = 0
+  log.base = base
   if (first === undefined) return
-  assert(first.index >= 1 && first.index <= log.length + 1, 'an append may leave no gap')
-  log.length = first.index - 1
-  for (const entry of entries) log.push(entry)
+  log.entries.length = first.index - base.index - 1
+  for (const entry of persist.entries) log.entries.push(entry)
 }
 
-function memoryReader(entries: readonly Entry[]): LogReader {
+function forget(log: Log, to: LogBase): void {
+  log.entries.splice(0, to.index - log.base.index)
+  log.base = to
+}
+
+function memoryReader(log: Log): LogReader {
   const at = (index: number): Entry => {
-    const entry = entries[index - 1]
+    const entry = log.entries[index - log.base.index - 1]
     assert(entry !== undefined, `no entry ${index}`)
     return entry
   }
   return {
-    base: { index: 0, term: 0 },
-    lastIndex: () => entries.length,
-    termAt: (index) => (index === 0 ? 0 : at(index).term),
+    get base() {
+      return log.base
+    },
+    lastIndex: () => log.base.index + log.entries.length,
+    termAt: (index) => (index === log.base.index ? log.base.term : at(index).term),
     read: ({ from, to, bytesMax }) => {
       let end = from
       let bytes = at(from).bytes.length
@@ -103,7 +140,7 @@ function memoryReader(entries: readonly Entry[]): LogReader {
         end += 1
         bytes += at(end).bytes.length
       }
-      return entries.slice(from - 1, end)
+      return log.entries.slice(from - log.base.index - 1, end - log.base.index)
     },
   }
 }

@@ -1,25 +1,76 @@
 // The state machine's twin in memory: remembers the commands and answers each with its text and how many there were before.
 import assert from 'node:assert/strict'
+import { crc32 } from 'node:zlib'
 import type { Entry } from '../raft/entry.ts'
 import { decodeMembership } from '../raft/membership-codec.ts'
 import type { Membership } from '../raft/membership.ts'
 import type { Clock } from './clock.ts'
-import type { Applied, StateMachine } from './state-machine.ts'
+import type { Applied, Divergence, StateMachine } from './state-machine.ts'
 
-/** What survives: the database, so to speak. */
+/** Everything a state machine holds at one index: what a snapshot is made of. */
+export interface MemoryImage {
+  readonly appliedIndex: number
+  readonly appliedTerm: number
+  readonly membership: Membership | undefined
+  readonly commands: readonly string[]
+  /** Of all commands so far, each with its index. */
+  readonly hash: number
+}
+
+/** What survives the process: the database, so to speak. What survives a power failure too is only what `sync` has seen. */
 export class MemoryDatabase {
   appliedIndex = 0
   appliedTerm = 0
   membership: Membership | undefined = undefined
-  readonly commands: string[] = []
+  commands: string[] = []
+  hash = 0
+  #synced: MemoryImage = this.#view()
+  #syncedCommands = 0
+
+  /** A copy. */
+  image(): MemoryImage {
+    return { ...this.#view(), commands: [...this.commands] }
+  }
+
+  /** At once and durably, as a snapshot is installed. */
+  replace(image: MemoryImage): void {
+    this.#become(image)
+    this.sync()
+  }
+
+  sync(): void {
+    this.#synced = this.#view()
+    this.#syncedCommands = this.commands.length
+  }
+
+  losePower(): void {
+    // Commands are only ever added, so the first ones are still those that were synced.
+    this.#become({ ...this.#synced, commands: this.#synced.commands.slice(0, this.#syncedCommands) })
+  }
+
+  #become({ appliedIndex, appliedTerm, membership, commands, hash }: MemoryImage): void {
+    Object.assign(this, { appliedIndex, appliedTerm, membership, hash, commands: [...commands] })
+  }
+
+  #view(): MemoryImage {
+    const { appliedIndex, appliedTerm, membership, commands, hash } = this
+    return { appliedIndex, appliedTerm, membership, commands, hash }
+  }
 }
+
+/** For how many commands back a hash can still be compared. */
+const hashesMax = 4_096
 
 export class MemoryStateMachine implements StateMachine {
   readonly #database: MemoryDatabase
   readonly #clock: Clock
+  readonly #hashAt = new Map<number, number>()
+  #newest: number | undefined
+  #comparedIndex = 0
   #queue: (readonly Entry[])[] = []
   #listener: (applied: readonly Applied[]) => void = () => {}
-  #isClosed = false
+  #divergenceListener: (divergence: Divergence) => void = () => {}
+  #state: 'applying' | 'diverged' | 'closed' = 'applying'
 
   constructor(database: MemoryDatabase, clock: Clock) {
     this.#database = database
@@ -38,8 +89,13 @@ export class MemoryStateMachine implements StateMachine {
     return this.#database.membership
   }
 
+  get isDiverged(): boolean {
+    return this.#state === 'diverged'
+  }
+
   apply(entries: readonly Entry[]): void {
-    assert(!this.#isClosed, 'apply after close')
+    assert(this.#state !== 'closed', 'apply after close')
+    if (this.#state === 'diverged') return
     let index = this.#queue.at(-1)?.at(-1)?.index ?? this.#database.appliedIndex
     for (const entry of entries) assert(entry.index === (index += 1), 'entries are applied without a gap, each once')
     this.#queue.push(entries)
@@ -51,28 +107,64 @@ export class MemoryStateMachine implements StateMachine {
   }
 
   makeDurable(): Promise<number> {
+    this.#database.sync()
     return Promise.resolve(this.#database.appliedIndex)
   }
 
-  stateHash(): undefined {}
+  stateHash(): Uint8Array | undefined {
+    const index = this.#newest
+    if (index === undefined || index <= this.#comparedIndex) return undefined
+    return new TextEncoder().encode(`${index} ${hexadecimal(this.#hashAt.get(index) ?? 0)}`)
+  }
 
-  onDiverged(): void {}
+  onDiverged(listener: (divergence: Divergence) => void): void {
+    this.#divergenceListener = listener
+  }
+
+  /** A snapshot takes the place of everything; given only while nothing is being applied. */
+  replace(image: MemoryImage): void {
+    assert(this.#state !== 'closed' && this.#queue.length === 0, 'a snapshot is installed while nothing is being applied')
+    this.#database.replace(image)
+    this.#hashAt.clear()
+    this.#newest = undefined
+    this.#state = 'applying'
+  }
 
   close(): Promise<void> {
     while (this.#queue.length > 0) this.#applyNext()
-    this.#isClosed = true
+    this.#state = 'closed'
     return Promise.resolve()
   }
 
   crash(): void {
     this.#queue = []
-    this.#isClosed = true
+    this.#state = 'closed'
   }
 
   #applyNext(): void {
     const entries = this.#queue.shift()
     if (entries === undefined) return
-    this.#listener(entries.map((entry) => this.#applyOne(entry)))
+    const applied: Applied[] = []
+    let divergence: Divergence | undefined
+    for (const entry of entries) {
+      divergence = entry.kind === 'state-hash' ? this.#compare(entry) : undefined
+      if (divergence !== undefined) break
+      applied.push(this.#applyOne(entry))
+    }
+    if (divergence !== undefined) {
+      this.#state = 'diverged'
+      this.#queue = []
+    }
+    if (applied.length > 0) this.#listener(applied)
+    if (divergence !== undefined) this.#divergenceListener(divergence)
+  }
+
+  #compare(entry: Entry): Divergence | undefined {
+    const [at = '', expected = ''] = new TextDecoder().decode(entry.payload).split(' ')
+    this.#comparedIndex = Math.max(this.#comparedIndex, Number(at))
+    const own = this.#hashAt.get(Number(at))
+    if (own === undefined || hexadecimal(own) === expected) return undefined
+    return { index: Number(at), own: hexadecimal(own), expected }
   }
 
   #applyOne(entry: Entry): Applied {
@@ -87,6 +179,19 @@ export class MemoryStateMachine implements StateMachine {
     if (entry.kind !== 'command') return { index: entry.index, term: entry.term, outcome: undefined }
     const text = new TextDecoder().decode(entry.payload)
     database.commands.push(text)
+    database.hash = crc32(`${entry.index} ${text}`, database.hash)
+    this.#remember(entry.index)
     return { index: entry.index, term: entry.term, outcome: { text, position: database.commands.length - 1 } }
   }
+
+  #remember(index: number): void {
+    this.#newest = index
+    this.#hashAt.set(index, this.#database.hash)
+    const oldest = this.#hashAt.size > hashesMax ? this.#hashAt.keys().next().value : undefined
+    if (oldest !== undefined) this.#hashAt.delete(oldest)
+  }
+}
+
+function hexadecimal(hash: number): string {
+  return hash.toString(16).padStart(8, '0')
 }

@@ -35,6 +35,11 @@ export class MemoryNetwork {
     this.#cut.clear()
   }
 
+  /** Whether both ways between the two are open. */
+  isOpen(a: NodeId, b: NodeId): boolean {
+    return !this.#cut.has(`${a} ${b}`) && !this.#cut.has(`${b} ${a}`)
+  }
+
   #carry(from: NodeId, parcel: Parcel): void {
     this.#clock.soon(() => {
       if (this.#cut.has(`${from} ${parcel.to}`)) return

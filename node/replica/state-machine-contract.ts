@@ -19,16 +19,7 @@ export interface StateMachineUnderTest {
 
 /** `make` gives a machine that has applied nothing. */
 export function stateMachineContract(name: string, make: () => Promise<StateMachineUnderTest>): void {
-  const contract = (title: string, body: (world: StateMachineUnderTest, driver: MachineDriver) => Promise<void>): void => {
-    test(`${name}: ${title}`, async () => {
-      const world = await make()
-      try {
-        await body(world, new MachineDriver(world.machine))
-      } finally {
-        await world.dispose()
-      }
-    })
-  }
+  const contract = machineContract(name, make)
 
   contract('a new machine has applied nothing and knows no members', async ({ machine }) => {
     assert.equal(machine.appliedIndex, 0)
@@ -93,7 +84,47 @@ export function stateMachineContract(name: string, make: () => Promise<StateMach
   })
 }
 
-class MachineDriver {
+/** What a barrier promises: the log may be compacted up to the index that it names. `make` as above. */
+export function stateBarrierContract(name: string, make: () => Promise<StateMachineUnderTest>): void {
+  const contract = machineContract(name, make)
+
+  contract('what was applied before it was asked to be durable is', async (world, driver) => {
+    driver.apply([entry(1, 'command', world.command(1)), entry(2, 'command', world.command(2))])
+    await driver.reached(2)
+    assert((await world.machine.makeDurable()) >= 2)
+    assert((await world.machine.makeDurable()) >= 2, 'nothing new is no reason to wait')
+    driver.apply([entry(3, 'command', world.command(3))])
+    await driver.reached(3)
+    assert((await world.machine.makeDurable()) >= 3)
+  })
+
+  contract('to be made durable while it applies disturbs nothing', async (world, driver) => {
+    const durable: Promise<number>[] = []
+    for (let index = 1; index <= 30; index += 1) {
+      driver.apply([entry(index, 'command', world.command(index))])
+      durable.push(world.machine.makeDurable())
+    }
+    await driver.reached(30)
+    for (const index of await Promise.all(durable)) assert(index >= 0 && index <= 30)
+    assert.equal(await world.machine.makeDurable(), 30)
+  })
+}
+
+function machineContract(name: string, make: () => Promise<StateMachineUnderTest>) {
+  return (title: string, body: (world: StateMachineUnderTest, driver: MachineDriver) => Promise<void>): void => {
+    test(`${name}: ${title}`, async () => {
+      const world = await make()
+      try {
+        await body(world, new MachineDriver(world.machine))
+      } finally {
+        await world.dispose()
+      }
+    })
+  }
+}
+
+/** Applies and remembers what was told. */
+export class MachineDriver {
   readonly applied: Applied[] = []
   readonly #machine: StateMachine
 
@@ -111,7 +142,8 @@ class MachineDriver {
   }
 }
 
-function entry(index: number, kind: EntryKind, payload: Uint8Array, term = 1): Entry {
+/** Of term 1, unless another is given. */
+export function entry(index: number, kind: EntryKind, payload: Uint8Array, term = 1): Entry {
   return makeEntry({ index, term, kind, payload })
 }
 
