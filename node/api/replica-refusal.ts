@@ -21,6 +21,10 @@ export function replicaRefusal({ code }: ReplicaProblem): ApiReply | 'moved' {
       return refuse('deadline', 'not answered within the timeout; nothing was changed')
     case 'closing':
       return refuse('not_ready', 'the node is shutting down; nothing was changed')
+    case 'removed':
+      return refuse('not_ready', 'this node has been removed from its cluster; ask another one')
+    case 'diverged':
+      return refuse('not_ready', 'this node’s data differs from its cluster’s and is being replaced; ask another one')
     case 'membership_change_pending':
       return refuse('transfer_failed', 'a change of the membership is under way; try again')
     case 'membership_change_invalid':

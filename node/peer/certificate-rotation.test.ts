@@ -47,7 +47,7 @@ const underOldLeaf = { ca: both, cert: testNodeLeaf.certificate, key: testNodeLe
 
 async function hears(node: TestNode, from: TestNode): Promise<void> {
   let heard = 0
-  node.peers.transport.listen({ message: () => (heard += 1), unreachable: () => {} })
+  node.peers.transport.listen({ message: () => (heard += 1), unreachable: () => {}, removed: () => {}, rolledBack: () => {} })
   await eventually(() => {
     from.peers.transport.send([{ to: node.identity.nodeId, message: { kind: 'timeout-now', term: 1 } }])
     return heard > 0

@@ -184,7 +184,12 @@ test('one who is no member cannot forward, whatever identity it claims', async (
 test('a large request delays no message of Raft', async (t) => {
   const { a, b } = await pair(t, echo())
   const heard: number[] = []
-  b.peers.transport.listen({ message: (_from, message) => heard.push(message.term), unreachable: () => {} })
+  b.peers.transport.listen({
+    message: (_from, message) => heard.push(message.term),
+    unreachable: () => {},
+    removed: () => {},
+    rolledBack: () => {},
+  })
   await eventually(() => a.events.some((event) => event.kind === 'connected' && event.purpose === 'raft'), 'connected')
   let isDone = false
   const large = a.peers.forwarder.forward(toB, { ...request, body: Buffer.alloc(forwardBodyBytesMax), timeoutMs: 60_000 }).then((reply) => {

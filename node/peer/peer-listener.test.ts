@@ -61,7 +61,7 @@ async function twoMembers(t: TestContext): Promise<{ a: TestNode; b: TestNode; h
   const [a, b] = [await startTestNode(t, 'a'), await startTestNode(t, 'b')]
   const heardFrom: NodeId[] = []
   unite([a, b])
-  a.peers.transport.listen({ message: (from) => heardFrom.push(from), unreachable: () => {} })
+  a.peers.transport.listen({ message: (from) => heardFrom.push(from), unreachable: () => {}, removed: () => {}, rolledBack: () => {} })
   // Only the test speaks as b.
   await b.close()
   return { a, b, heardFrom }

@@ -47,6 +47,8 @@ export type Input =
   | { readonly kind: 'snapshot-staged'; readonly point: SnapshotPoint }
   /** The state machine differs from the cluster's (or was lost): a snapshot of the leader must replace it, whatever the log says. */
   | { readonly kind: 'state-lost' }
+  /** A member has proof that this node's disk was put back in time: as if a leader's `distrust` had come. Given again, it changes nothing. */
+  | { readonly kind: 'distrusted' }
 
 /** What must reach the disk, in order of sequence. Entries replace whatever the log holds from the first one's index on. */
 export interface Persist {

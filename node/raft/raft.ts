@@ -140,6 +140,7 @@ function take(state: RaftState, input: Input): void {
       return takeTransfer(state, input.to)
     case 'snapshot-staged':
     case 'state-lost':
+    case 'distrusted':
       return
   }
 }

@@ -7,9 +7,10 @@ import type { Applied } from './state-machine.ts'
 /**
  * `not_leader` and `leader_unknown`, `overloaded`: nothing was appended, or what was appended has certainly been replaced: safe to try again. `outcome_unknown`: the command may or may not have been committed
  * (leadership was lost, or the deadline passed while it was in flight): never answered as a failure. `deadline` is only given to reads, waits and transfers. `closing`: nothing was appended.
+ * `removed`, `diverged`: see Standing; nothing was appended by this node, and nothing of its own may be served.
  */
 export type ReplicaProblem = {
-  readonly code: Exclude<RefusalCode, 'leadership_lost'> | 'outcome_unknown' | 'deadline' | 'closing'
+  readonly code: Exclude<RefusalCode, 'leadership_lost'> | 'outcome_unknown' | 'deadline' | 'closing' | 'removed' | 'diverged'
   readonly leader: NodeId | undefined
 }
 

@@ -85,6 +85,8 @@ export class ReplicaLoop implements Replica {
     transport.listen({
       message: (from, message) => this.#message(from, message),
       unreachable: (id) => this.#enqueue({ kind: 'unreachable', id }),
+      removed: () => {},
+      rolledBack: () => this.#enqueue({ kind: 'distrusted' }),
     })
     this.#ticks = new TickSource({ clock, tickMs: options.tickMs, owedMax: options.electionTicks, onOwed: () => this.#schedule() })
   }

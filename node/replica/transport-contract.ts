@@ -128,6 +128,8 @@ class Heard {
       transport.listen({
         message: (from, message) => this.#messages.get(id)?.push({ from, message }),
         unreachable: (other) => this.#unreachable.get(id)?.push(other),
+        removed: () => {},
+        rolledBack: () => {},
       })
       transport.setMembership(id === world.outsider.id ? world.outsiderMembership : world.membership)
     }

@@ -7,6 +7,10 @@ export interface TransportListener {
   message(from: NodeId, message: Message): void
   /** A connection to a member was refused, reset or closed. */
   unreachable(id: NodeId): void
+  /** A member has refused this node because the cluster has removed it. May come again and again. */
+  removed(): void
+  /** A member has refused this node because it has lost what it had promised: its disk was put back in time. May come again and again. */
+  rolledBack(): void
 }
 
 export interface Transport {
