@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { NodeId } from '../raft/membership.ts'
 import { seededRandom } from '../raft/seeded-random.ts'
-import { LogWriter } from './log-writer.ts'
+import { startWriterThread } from './log-writer-worker.ts'
 import { openStore } from './open-store.ts'
 import { segmentHeaderBytes } from './segment-format.ts'
 
@@ -76,20 +76,36 @@ test(
     try {
       symlinkSync('/dev/full', join(directory, '0000000001.segment'))
       const told: string[] = []
-      const writer = new LogWriter(
+      const writer = startWriterThread(directory)(
         {
-          directory,
           logId: Buffer.alloc(16, 1),
-          end: { segment: 1, offset: segmentHeaderBytes, frame: 0, hardState: { term: 0, votedFor: undefined } },
+          end: {
+            frame: 1,
+            hardState: { term: 0, votedFor: undefined },
+            base: { index: 0, term: 0 },
+            segments: [{ segment: 1, indexMax: 0, bytes: segmentHeaderBytes }],
+          },
           segmentBytesMax: 1 << 20,
         },
-        { durable: () => told.push('durable'), failed: (message) => told.push(message) },
+        {
+          durable: () => told.push('durable'),
+          tidied: () => told.push('tidied'),
+          failed: ({ kind, message }) => told.push(`${kind} ${message}`),
+        },
       )
       for (let sequence = 1; sequence <= 5; sequence += 1) {
-        writer.write({ kind: 'write', sequence, hardState: { term: 1, votedFor: undefined }, entryCount: 0, entries: new Uint8Array(1) })
+        writer.request({
+          kind: 'write',
+          sequence,
+          hardState: { term: 1, votedFor: undefined },
+          entryCount: 0,
+          indexMax: 0,
+          entries: new Uint8Array(1),
+          reset: undefined,
+        })
       }
       await writer.close()
-      assert(told.length >= 1 && told.every((message) => /ENOSPC/.test(message)), told.join())
+      assert(told.length >= 1 && told.every((message) => /^disk_full .*ENOSPC/.test(message)), told.join())
     } finally {
       rmSync(directory, { recursive: true })
     }

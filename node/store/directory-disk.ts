@@ -1,5 +1,5 @@
 // The log's disk as a directory of the file system.
-import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, readFileSync, readdirSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, readdirSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LogDisk, LogFile } from './log-disk.ts'
 
@@ -12,10 +12,6 @@ export class DirectoryDisk implements LogDisk {
 
   names(): readonly string[] {
     return readdirSync(this.#directory)
-  }
-
-  read(name: string): Uint8Array {
-    return readFileSync(join(this.#directory, name))
   }
 
   create(name: string): LogFile {
@@ -50,6 +46,19 @@ class DirectoryFile implements LogFile {
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor
+  }
+
+  size(): number {
+    return fstatSync(this.#descriptor).size
+  }
+
+  read(into: Uint8Array, position: number): void {
+    let read = 0
+    while (read < into.length) {
+      const count = readSync(this.#descriptor, into, read, into.length - read, position + read)
+      if (count === 0) throw new Error('the file is shorter than what should stand in it')
+      read += count
+    }
   }
 
   write(bytes: Uint8Array, position: number): void {

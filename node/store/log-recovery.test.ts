@@ -5,8 +5,8 @@ import type { NodeId } from '../raft/membership.ts'
 import type { HardState } from '../raft/raft-port.ts'
 import { createLog, recoverLog } from './log-recovery.ts'
 import { MemoryDisk } from './memory-disk.ts'
-import { encodeSegmentHeader, segmentHeaderBytes, segmentName } from './segment-format.ts'
-import { SegmentWriter } from './segment-writer.ts'
+import { encodeSegmentHeader, frameLength, segmentHeaderBytes, segmentName } from './segment-format.ts'
+import { SegmentWriter, lastOf, type FrameToWrite } from './segment-writer.ts'
 
 const logId = Buffer.alloc(16, 7)
 const n1 = 'n1' as NodeId
@@ -19,15 +19,28 @@ function entry(index: number, term = 1, text = `entry ${index}`): Entry {
 /** Starts a log on `disk` and writes one frame per batch; gives the length of the last segment after each. */
 function write(disk: MemoryDisk, batches: readonly (readonly Entry[])[], options = { segmentBytesMax: 1 << 20 }): readonly number[] {
   createLog(disk, logId)
-  const end = { segment: 1, offset: segmentHeaderBytes, frame: 0, hardState: { term: 0, votedFor: undefined } }
-  const writer = new SegmentWriter(disk, { logId, end, ...options })
+  const writer = writerAtEnd(disk, logId, options)
   const lengths = batches.map((entries) => {
-    writer.write({ kind: 'persist', hardState: vote, entryCount: entries.length, entries: entries.map(({ bytes }) => bytes) })
-    return writer.end.offset
+    writer.write(frameOf(entries))
+    return lastOf(writer.end).bytes
   })
   writer.close()
   return lengths
 }
+
+function writerAtEnd(disk: MemoryDisk, id = logId, options = { segmentBytesMax: 1 << 20 }): SegmentWriter {
+  const recovered = recoverLog(disk, id)
+  assert(recovered.ok)
+  return new SegmentWriter(disk, { logId: id, end: recovered.value.end, ...options })
+}
+
+function frameOf(entries: readonly Entry[], hardState = vote): FrameToWrite {
+  const indexMax = Math.max(0, ...entries.map(({ index }) => index))
+  return { kind: 'persist', hardState, entryCount: entries.length, entries: entries.map(({ bytes }) => bytes), indexMax }
+}
+
+/** Length of a segment that holds what createLog writes. */
+const begun = segmentHeaderBytes + frameLength({ term: 0, votedFor: undefined }, 0)
 
 function recover(disk: MemoryDisk): string {
   const recovered = recoverLog(disk, logId)
@@ -102,7 +115,7 @@ test('any byte wrong in the header of the first segment is corruption, or anothe
     assert.equal(recover(rotten), 'log_corrupt', `byte ${at}`)
   }
   const other = new MemoryDisk()
-  const header = encodeSegmentHeader(Buffer.alloc(16, 8), { segment: 1, firstFrame: 1, base: { index: 0, term: 0 } })
+  const header = encodeSegmentHeader(Buffer.alloc(16, 8), { segment: 1, firstFrame: 1 })
   other.put(segmentName(1), Buffer.concat([header, whole.subarray(segmentHeaderBytes)]))
   assert.equal(recover(other), 'log_of_another_node')
 })
@@ -111,10 +124,8 @@ test('after an orderly end, or after being opened again, damage to the last batc
   for (const kind of ['closed', 'opened'] as const) {
     const disk = new MemoryDisk()
     const [, before = 0, after = 0] = write(disk, batches)
-    const recovered = recoverLog(disk, logId)
-    assert(recovered.ok)
-    const writer = new SegmentWriter(disk, { logId, end: recovered.value.end, segmentBytesMax: 1 << 20 })
-    writer.write({ kind, hardState: vote, entryCount: 0, entries: [] })
+    const writer = writerAtEnd(disk)
+    writer.write({ ...frameOf([]), kind })
     writer.close()
     const whole = disk.read(segmentName(1))
     for (let at = before; at < after; at += 1) {
@@ -128,9 +139,9 @@ test('after an orderly end, or after being opened again, damage to the last batc
 test('damage at the end of a segment that has a successor is corruption, a cut there as well', () => {
   const disk = new MemoryDisk()
   write(disk, batches, { segmentBytesMax: 100 })
-  assert.deepEqual(disk.names(), [1, 2, 3].map(segmentName))
+  assert.deepEqual(disk.names(), [2, 3, 4].map(segmentName))
   assert.equal(recover(disk), 'last 6, term 3, cut 0')
-  for (const segment of [1, 2]) {
+  for (const segment of [2, 3]) {
     const whole = disk.read(segmentName(segment))
     for (let length = 0; length < whole.length; length += 1) {
       const rotten = disk.copy()
@@ -143,25 +154,25 @@ test('damage at the end of a segment that has a successor is corruption, a cut t
 test('a segment that was being begun when the power failed is removed; the log ends with the one before it', () => {
   const disk = new MemoryDisk()
   write(disk, batches, { segmentBytesMax: 100 })
-  const header = encodeSegmentHeader(logId, { segment: 4, firstFrame: 4, base: { index: 0, term: 0 } })
+  const header = encodeSegmentHeader(logId, { segment: 5, firstFrame: 5 })
   for (let length = 0; length < segmentHeaderBytes; length += 1) {
     const torn = disk.copy()
-    torn.put(segmentName(4), header.subarray(0, length))
+    torn.put(segmentName(5), header.subarray(0, length))
     assert.equal(recover(torn), `last 6, term 3, cut ${length}`)
-    assert.deepEqual(torn.names(), [1, 2, 3].map(segmentName))
+    assert.deepEqual(torn.names(), [2, 3, 4].map(segmentName))
   }
   const whole = disk.copy()
-  whole.put(segmentName(4), header)
+  whole.put(segmentName(5), header)
   assert.equal(recover(whole), 'last 6, term 3, cut 0')
 })
 
 test('a damaged header of a later segment that holds a frame is corruption', () => {
   const disk = new MemoryDisk()
   write(disk, batches, { segmentBytesMax: 100 })
-  const whole = disk.read(segmentName(3))
+  const whole = disk.read(segmentName(4))
   for (let at = 0; at < segmentHeaderBytes; at += 1) {
     const rotten = disk.copy()
-    rotten.put(segmentName(3), flipped(whole, at))
+    rotten.put(segmentName(4), flipped(whole, at))
     assert.equal(recover(rotten), 'log_corrupt')
   }
 })
@@ -169,7 +180,7 @@ test('a damaged header of a later segment that holds a frame is corruption', () 
 test('a missing segment, at the beginning or in between, is corruption; no segment at all is a missing log', () => {
   const disk = new MemoryDisk()
   write(disk, batches, { segmentBytesMax: 100 })
-  for (const segment of [1, 2]) {
+  for (const segment of [2, 3]) {
     const holed = disk.copy()
     holed.remove(segmentName(segment))
     assert.equal(recover(holed), 'log_corrupt')
@@ -183,8 +194,8 @@ test('a valid frame of another place, another segment or another log is never ta
   const whole = Buffer.from(disk.read(segmentName(1)))
   // The first frame copied over the third: valid bytes, wrong place.
   const misplaced = new MemoryDisk()
-  misplaced.put(segmentName(1), Buffer.concat([whole.subarray(0, second), whole.subarray(segmentHeaderBytes, first)]))
-  assert.equal(recover(misplaced), `last 3, term 3, cut ${first - segmentHeaderBytes}`)
+  misplaced.put(segmentName(1), Buffer.concat([whole.subarray(0, second), whole.subarray(begun, first)]))
+  assert.equal(recover(misplaced), `last 3, term 3, cut ${first - begun}`)
   // A frame is missing in between, the bytes behind it moved up.
   const shifted = new MemoryDisk()
   shifted.put(segmentName(1), Buffer.concat([whole.subarray(0, first), whole.subarray(second)]))
@@ -192,10 +203,8 @@ test('a valid frame of another place, another segment or another log is never ta
   // The tail of an older file that a file system gave us again.
   const other = new MemoryDisk()
   createLog(other, Buffer.alloc(16, 9))
-  const end = { segment: 1, offset: segmentHeaderBytes, frame: 0, hardState: vote }
-  const writer = new SegmentWriter(other, { logId: Buffer.alloc(16, 9), end, segmentBytesMax: 1 << 20 })
-  for (const entries of batches)
-    writer.write({ kind: 'persist', hardState: vote, entryCount: entries.length, entries: entries.map(({ bytes }) => bytes) })
+  const writer = writerAtEnd(other, Buffer.alloc(16, 9))
+  for (const entries of batches) writer.write(frameOf(entries))
   const stale = new MemoryDisk()
   stale.put(segmentName(1), Buffer.concat([whole.subarray(0, second), Buffer.from(other.read(segmentName(1))).subarray(second)]))
   assert.equal(recover(stale), `last 3, term 3, cut ${whole.length - second}`)
@@ -205,7 +214,7 @@ test('a payload that looks like a frame cannot make a torn tail look like corrup
   const disk = new MemoryDisk()
   const forged = new MemoryDisk()
   write(forged, [[entry(1)]])
-  const payload = forged.read(segmentName(1)).slice(segmentHeaderBytes)
+  const payload = forged.read(segmentName(1)).slice(begun)
   const [before = 0, after = 0] = write(disk, [[entry(1)], [makeEntry({ index: 2, term: 1, kind: 'command', payload })]])
   const torn = new MemoryDisk()
   torn.put(segmentName(1), flipped(disk.read(segmentName(1)), before + 10))
@@ -227,11 +236,9 @@ test('a disk that refuses a write or a sync is told, not tried again', () => {
   for (const failure of ['write', 'sync'] as const) {
     const disk = new MemoryDisk()
     write(disk, batches)
-    const recovered = recoverLog(disk, logId)
-    assert(recovered.ok)
-    const writer = new SegmentWriter(disk, { logId, end: recovered.value.end, segmentBytesMax: 1 << 20 })
+    const writer = writerAtEnd(disk)
     disk.failNext(failure)
-    assert.throws(() => writer.write({ kind: 'persist', hardState: vote, entryCount: 0, entries: [] }), /EIO/)
+    assert.throws(() => writer.write(frameOf([])), /EIO/)
   }
 })
 
@@ -239,17 +246,10 @@ test('what was never synced may be lost, torn or reordered at a power failure: w
   for (let seed = 1; seed <= 300; seed += 1) {
     const disk = new MemoryDisk()
     write(disk, batches, { segmentBytesMax: seed % 2 === 0 ? 200 : 1 << 20 })
-    const recovered = recoverLog(disk, logId)
-    assert(recovered.ok)
-    const writer = new SegmentWriter(disk, { logId, end: recovered.value.end, segmentBytesMax: 1 << 20 })
+    const writer = writerAtEnd(disk)
     disk.holdSyncs()
     const entries = Array.from({ length: 20 }, (_, n) => entry(7 + n, 3, 'x'.repeat(200)))
-    writer.write({
-      kind: 'persist',
-      hardState: { term: 9, votedFor: undefined },
-      entryCount: 20,
-      entries: entries.map(({ bytes }) => bytes),
-    })
+    writer.write(frameOf(entries, { term: 9, votedFor: undefined }))
     disk.powerFailure(seed)
     const after = recoverLog(disk, logId)
     assert(after.ok, 'a torn write is never corruption')

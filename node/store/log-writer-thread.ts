@@ -2,61 +2,62 @@
 // An error of the disk is told and ends the thread: after a failed fsync nobody knows what is on the disk, and trying again may report success for lost pages.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { DirectoryDisk } from './directory-disk.ts'
-import type { WriterOptions, WriterReply, WriterRequest } from './log-writer.ts'
-import { SegmentWriter } from './segment-writer.ts'
-
-type WriteRequest = Extract<WriterRequest, { kind: 'write' }>
-
-/** Bytes of entries gathered into one frame; larger frames would only make every waiter wait for the last one's bytes. */
-const frameBytesMax = 8 * 1024 * 1024
+import { closingFrame, gatherFrame } from './frame-gathering.ts'
+import type { ThreadOptions, ThreadReply, ThreadRequest } from './log-writer-worker.ts'
+import type { WriterRequest } from './log-writer.ts'
+import { SegmentWriter, bytesOf } from './segment-writer.ts'
+import { failureOf } from './write-failure.ts'
 
 const port = parentPort
 if (port === null) throw new Error('log-writer-thread.ts runs as a worker only')
-const options = workerData as WriterOptions // handed over by log-writer.ts
+const options = workerData as ThreadOptions // handed over by log-writer-worker.ts
 const writer = new SegmentWriter(new DirectoryDisk(options.directory), options)
+/** Taken from the port, but it did not belong into the frame. */
+let held: ThreadRequest | undefined
 
-port.on('message', (first: WriterRequest) => {
-  let request: WriterRequest | undefined = first
+port.on('message', (first: ThreadRequest) => {
   try {
-    while (request !== undefined) request = request.kind === 'close' ? close() : writeWaiting(request)
+    held = first
+    while (held !== undefined) {
+      const request: ThreadRequest = held
+      held = undefined
+      if (request.kind === 'close') close()
+      else write(request)
+    }
   } catch (error) {
-    reply({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    const { kind, message } = failureOf(error)
+    reply({ kind: 'failed', failure: { kind, message, cause: undefined } })
     port.close()
   }
 })
 
-/** Writes `first` and what has arrived behind it; gives back a request that did not belong into the frame. */
-function writeWaiting(first: WriteRequest): WriterRequest | undefined {
-  const batch = [first]
-  let bytes = first.entries.length
-  let next: WriterRequest | undefined
-  while (bytes < frameBytesMax) {
-    next = receive()
-    if (next?.kind !== 'write') break
-    batch.push(next)
-    bytes += next.entries.length
-    next = undefined
-  }
-  const last = batch.at(-1) ?? first
-  const entryCount = batch.reduce((sum, request) => sum + request.entryCount, 0)
-  const entries = batch.map((request) => request.entries)
-  const written = writer.write({ kind: 'persist', hardState: last.hardState, entryCount, entries })
-  reply({ kind: 'durable', sequence: last.sequence, ...written })
-  return next
+function write(first: WriterRequest): void {
+  const { frame, sequence } = gatherFrame(writer.end, first, (mayJoin) => {
+    const request = receive()
+    if (request !== undefined && request.kind !== 'close' && mayJoin(request)) return request
+    held = request
+    return undefined
+  })
+  writer.start(frame)
+  const written = writer.finish()
+  if (sequence !== undefined) reply({ kind: 'durable', reply: { sequence, ...written, logBytes: bytesOf(writer.end) } })
+  if (writer.isTidy) return
+  // Behind the answer: nobody waits for a file to be removed.
+  writer.tidy()
+  reply({ kind: 'tidied', reply: { firstSegment: writer.end.segments[0]?.segment ?? 0, logBytes: bytesOf(writer.end) } })
 }
 
-function close(): undefined {
-  writer.write({ kind: 'closed', hardState: writer.end.hardState, entryCount: 0, entries: [] })
+function close(): void {
+  writer.write(closingFrame(writer.end))
   writer.close()
-  reply({ kind: 'closed' })
   port?.close()
 }
 
-function receive(): WriterRequest | undefined {
-  const received: { message: WriterRequest } | undefined = port === null ? undefined : receiveMessageOnPort(port)
+function receive(): ThreadRequest | undefined {
+  const received: { message: ThreadRequest } | undefined = port === null ? undefined : receiveMessageOnPort(port)
   return received?.message
 }
 
-function reply(message: WriterReply): void {
+function reply(message: ThreadReply): void {
   port?.postMessage(message)
 }

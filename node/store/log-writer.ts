@@ -1,73 +1,73 @@
-// The main thread's end of the writer's thread. Batching is natural: whatever arrives while one fdatasync runs becomes the next frame.
-import { Worker } from 'node:worker_threads'
-import type { HardState } from '../raft/raft-port.ts'
+// Port: whoever writes the log beside the main thread. Owned by the log store; a thread in production (log-writer-worker.ts), a scheduler's turns in the simulator
+// (inline-log-writer.ts). Both gather what waits into frames by the same rules (frame-gathering.ts).
+import type { HardState, LogBase } from '../raft/raft-port.ts'
+import type { EntryPlace } from './entry-index.ts'
 import type { LogId } from './segment-format.ts'
 import type { LogEnd } from './segment-writer.ts'
 
 export interface WriterOptions {
-  readonly directory: string
   readonly logId: LogId
   readonly end: LogEnd
   readonly segmentBytesMax: number
 }
 
-export type WriterRequest =
-  | {
-      readonly kind: 'write'
-      readonly sequence: number
-      readonly hardState: HardState
-      readonly entryCount: number
-      /** The entries' records one after the other, in a buffer of their own. */
-      readonly entries: Uint8Array
-    }
-  | { readonly kind: 'close' }
-
-export type WriterReply =
-  /** Everything up to `sequence` is durable; the frame's entries begin at `entriesOffset`. */
-  | { readonly kind: 'durable'; readonly sequence: number; readonly segment: number; readonly entriesOffset: number }
-  | { readonly kind: 'failed'; readonly message: string }
-  | { readonly kind: 'closed' }
-
-export class LogWriter {
-  readonly #worker: Worker
-  readonly #ended: Promise<void>
-  #isClosing = false
-
-  constructor(
-    options: WriterOptions,
-    on: {
-      readonly durable: (reply: { readonly sequence: number; readonly segment: number; readonly entriesOffset: number }) => void
-      readonly failed: (message: string, cause: unknown) => void
-    },
-  ) {
-    this.#worker = new Worker(new URL('log-writer-thread.ts', import.meta.url), {
-      workerData: options,
-      name: 'log-writer',
-      // Options of the main program (an --input-type, say) are none of its business.
-      execArgv: [],
-    })
-    this.#ended = new Promise((resolve) => {
-      this.#worker.on('exit', () => {
-        if (!this.#isClosing) on.failed('the thread that writes the log has ended', undefined)
-        resolve()
-      })
-    })
-    this.#worker.on('error', (error) => on.failed('the thread that writes the log has crashed', error))
-    this.#worker.on('message', (reply: WriterReply) => {
-      if (reply.kind === 'durable') on.durable(reply)
-      if (reply.kind === 'failed') on.failed(reply.message, undefined)
-    })
-  }
-
-  write(request: Extract<WriterRequest, { kind: 'write' }>): void {
-    // The records were put into a buffer of their own, so it is moved, not copied.
-    this.#worker.postMessage(request, [request.entries.buffer as ArrayBuffer])
-  }
-
-  /** After everything that was asked before is durable. */
-  async close(): Promise<void> {
-    this.#isClosing = true
-    this.#worker.postMessage({ kind: 'close' } satisfies WriterRequest, [])
-    await this.#ended
-  }
+export interface WriteRequest {
+  readonly kind: 'write'
+  readonly sequence: number
+  readonly hardState: HardState
+  readonly entryCount: number
+  /** Highest index among the entries, 0 for none. */
+  readonly indexMax: number
+  /** The entries' records one after the other, in a buffer of their own, which is given away. */
+  readonly entries: Uint8Array
+  /** The log begins anew after this place, and with these entries. */
+  readonly reset: LogBase | undefined
 }
+
+export interface CompactRequest {
+  readonly kind: 'compact'
+  readonly base: LogBase
+  /** Where the entry at the base stands; undefined: not known yet. */
+  readonly givenUp: EntryPlace | undefined
+}
+
+export type WriterRequest = WriteRequest | CompactRequest
+
+export interface DurableReply {
+  /** Everything up to it is durable. */
+  readonly sequence: number
+  readonly segment: number
+  /** The frame's entries begin there. */
+  readonly entriesOffset: number
+  /** Of the whole log on disk. */
+  readonly logBytes: number
+}
+
+export interface TidiedReply {
+  /** Older ones are gone. */
+  readonly firstSegment: number
+  readonly logBytes: number
+}
+
+export interface WriterFailure {
+  /** `disk_full`: it had no room for a write; what was durable before is as good as ever. `disk_failed`: anything else; what is on the disk is unknown. */
+  readonly kind: 'disk_full' | 'disk_failed'
+  readonly message: string
+  readonly cause: unknown
+}
+
+export interface WriterEvents {
+  readonly durable: (reply: DurableReply) => void
+  readonly tidied: (reply: TidiedReply) => void
+  /** Nothing is written any more. */
+  readonly failed: (failure: WriterFailure) => void
+}
+
+export interface LogWriter {
+  /** In order, and never answered before it returns. */
+  request(request: WriterRequest): void
+  /** After everything that was asked before is durable. */
+  close(): Promise<void>
+}
+
+export type StartLogWriter = (options: WriterOptions, on: WriterEvents) => LogWriter

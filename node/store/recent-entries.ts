@@ -32,13 +32,32 @@ export class RecentEntries {
     }
   }
 
+  /** Forgets the entries up to and including `index`, wherever else they are. */
+  forgetTo(index: number): void {
+    while (this.#entries.length > this.#head && this.#first <= index) this.#dropFirst()
+    this.#moveToFront()
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#entries = []
+    this.#head = 0
+    this.#bytes = 0
+  }
+
   evict(mayLeave: (index: number) => boolean): void {
-    while (this.#bytes > this.#bytesMax && this.#entries.length > this.#head && mayLeave(this.#first)) {
-      this.#bytes -= this.#entries[this.#head]?.bytes.length ?? 0
-      this.#entries[this.#head] = undefined
-      this.#head += 1
-      this.#first += 1
-    }
+    while (this.#bytes > this.#bytesMax && this.#entries.length > this.#head && mayLeave(this.#first)) this.#dropFirst()
+    this.#moveToFront()
+  }
+
+  #dropFirst(): void {
+    this.#bytes -= this.#entries[this.#head]?.bytes.length ?? 0
+    this.#entries[this.#head] = undefined
+    this.#head += 1
+    this.#first += 1
+  }
+
+  #moveToFront(): void {
     // Moving the rest to the front costs as much as what was given up since: rare, and cheap on average.
     if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#head)

@@ -7,14 +7,21 @@ import { readUint53, writeUint53 } from '../raft/entry.ts'
 import type { NodeId } from '../raft/membership.ts'
 import type { HardState, LogBase } from '../raft/raft-port.ts'
 
-/** `persist`: from the core. `opened`, `closed`: written at start and at an orderly end; what stands before them is proven to have been synced. */
-export type FrameKind = 'persist' | 'opened' | 'closed'
+/**
+ * `persist`: from the core. `opened`, `closed`: written at start and at an orderly end; what stands before them is proven to have been synced. `compacted`: only moves
+ * the base. `reset`: the log forgets all entries before this frame and begins anew after its base.
+ */
+export type FrameKind = 'persist' | 'opened' | 'closed' | 'compacted' | 'reset'
 
 export interface Frame {
   readonly kind: FrameKind
   /** Of frames in the whole log, from 1, without a gap. */
   readonly number: number
   readonly hardState: HardState
+  /** Of the log once this frame is durable: entries at or below it are no longer part of the log. Every frame says so, hence the newest one is enough. */
+  readonly base: LogBase
+  /** The oldest segment that is still needed once this frame is durable. A younger one that is missing is damage, an older one that is there only waits to be removed. */
+  readonly firstSegment: number
   readonly entryCount: number
   /** Where the entries' records begin, counted from the start of the segment. */
   readonly entriesOffset: number
@@ -25,8 +32,6 @@ export interface Frame {
 export interface SegmentHeader {
   readonly segment: number
   readonly firstFrame: number
-  /** The entry before the first one of the log when the segment was made (nothing is compacted yet: 0, 0). */
-  readonly base: LogBase
 }
 
 /** Random, made with the log and kept in the identity file: 16 bytes. */
@@ -34,12 +39,12 @@ export type LogId = Uint8Array
 
 export const logIdBytes = 16
 export const segmentHeaderBytes = 64
-const frameHeaderBytes = 48
-const segmentMagic = Buffer.from('SSQLLOG1', 'latin1')
+const frameHeaderBytes = 64
+const segmentMagic = Buffer.from('SSQLLOG2', 'latin1')
 const frameMagic = 0xd15cf4a3
-const kinds: readonly FrameKind[] = ['persist', 'opened', 'closed']
+const kinds: readonly FrameKind[] = ['persist', 'opened', 'closed', 'compacted', 'reset']
 
-// Header: 8 bytes magic | u32 crc of what follows | u32 segment | 16 bytes log id | u64 first frame | u64 base index | u64 base term | 8 bytes zero.
+// Header: 8 bytes magic | u32 crc of what follows | u32 segment | 16 bytes log id | u64 first frame | 24 bytes zero.
 export function encodeSegmentHeader(logId: LogId, header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(segmentHeaderBytes)
   const view = new DataView(bytes.buffer)
@@ -47,8 +52,6 @@ export function encodeSegmentHeader(logId: LogId, header: SegmentHeader): Uint8A
   view.setUint32(12, header.segment)
   bytes.set(logId, 16)
   writeUint53(view, 32, header.firstFrame)
-  writeUint53(view, 40, header.base.index)
-  writeUint53(view, 48, header.base.term)
   view.setUint32(8, crc32(bytes.subarray(12)))
   return bytes
 }
@@ -61,15 +64,11 @@ export function decodeSegmentHeader(bytes: Uint8Array, logId: LogId): SegmentHea
   const view = new DataView(header.buffer, header.byteOffset, header.byteLength)
   if (segmentMagic.compare(header, 0, 8) !== 0 || crc32(header.subarray(12)) !== view.getUint32(8)) return 'header_damaged'
   if (Buffer.compare(header.subarray(16, 32), logId) !== 0) return 'another_log'
-  return {
-    segment: view.getUint32(12),
-    firstFrame: readUint53(view, 32),
-    base: { index: readUint53(view, 40), term: readUint53(view, 48) },
-  }
+  return { segment: view.getUint32(12), firstFrame: readUint53(view, 32) }
 }
 
 // Frame: u32 magic | u32 crc of what follows | u32 length of the whole | u32 segment | u64 number | u32 offset in the segment | u8 kind | u8 has a vote |
-// u16 length of the vote | u64 term | u32 entries | 4 bytes zero | vote | entries.
+// u16 length of the vote | u64 term | u32 entries | u32 first segment | u64 base index | u64 base term | vote | entries.
 export function encodeFrame(
   logId: LogId,
   frame: {
@@ -78,6 +77,8 @@ export function encodeFrame(
     readonly number: number
     readonly offset: number
     readonly hardState: HardState
+    readonly base: LogBase
+    readonly firstSegment: number
     readonly entryCount: number
     readonly entries: readonly Uint8Array[]
   },
@@ -96,6 +97,9 @@ export function encodeFrame(
   view.setUint16(30, vote.length)
   writeUint53(view, 32, frame.hardState.term)
   view.setUint32(40, frame.entryCount)
+  view.setUint32(44, frame.firstSegment)
+  writeUint53(view, 48, frame.base.index)
+  writeUint53(view, 56, frame.base.term)
   bytes.set(vote, frameHeaderBytes)
   let at = frameHeaderBytes + vote.length
   for (const part of frame.entries) {
@@ -128,21 +132,29 @@ export function decodeFrame(logId: LogId, segment: number, bytes: Uint8Array, of
     kind,
     number: readUint53(view, 16),
     hardState: { term: readUint53(view, 32), votedFor: view.getUint8(29) === 0 ? undefined : (vote as NodeId) }, // written by ourselves, checksummed
+    base: { index: readUint53(view, 48), term: readUint53(view, 56) },
+    firstSegment: view.getUint32(44),
     entryCount: view.getUint32(40),
     entriesOffset,
     end: offset + length,
   }
 }
 
-/** Whether a valid frame begins anywhere behind `offset`: then what is damaged at `offset` had been synced, because a frame is only written after the one before it was. */
-export function hasFrameBehind(logId: LogId, segment: number, bytes: Uint8Array, offset: number): boolean {
+/** The next valid frame that begins anywhere behind `offset`, whatever stands between. */
+export function nextFrameBehind(logId: LogId, segment: number, bytes: Uint8Array, offset: number): Frame | undefined {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   const magic = Buffer.alloc(4)
   magic.writeUint32BE(frameMagic)
   for (let at = buffer.indexOf(magic, offset + 1); at !== -1; at = buffer.indexOf(magic, at + 1)) {
-    if (decodeFrame(logId, segment, bytes, at) !== undefined) return true
+    const frame = decodeFrame(logId, segment, bytes, at)
+    if (frame !== undefined) return frame
   }
-  return false
+  return undefined
+}
+
+/** Whether a valid frame begins anywhere behind `offset`: then what is damaged at `offset` had been synced, because a frame is only written after the one before it was. */
+export function hasFrameBehind(logId: LogId, segment: number, bytes: Uint8Array, offset: number): boolean {
+  return nextFrameBehind(logId, segment, bytes, offset) !== undefined
 }
 
 function seedOf(logId: LogId): number {

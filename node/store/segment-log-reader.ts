@@ -1,23 +1,22 @@
 // The log as the core reads it: from memory when the entry is recent, else from its segment, in runs that lie side by side on disk.
 import assert from 'node:assert/strict'
-import { closeSync, openSync, readSync } from 'node:fs'
-import { join } from 'node:path'
 import { readEntry, type Entry } from '../raft/entry.ts'
 import type { LogBase, LogReader } from '../raft/raft-port.ts'
 import type { EntryIndex } from './entry-index.ts'
 import type { OnFatal } from './fatal.ts'
+import type { LogDisk, LogFile } from './log-disk.ts'
 import type { RecentEntries } from './recent-entries.ts'
 import { segmentName } from './segment-format.ts'
 
 export class SegmentLogReader implements LogReader {
-  readonly #directory: string
+  readonly #disk: LogDisk
   readonly #index: EntryIndex
   readonly #recent: RecentEntries
   readonly #onFatal: OnFatal
-  readonly #descriptors = new Map<number, number>()
+  readonly #files = new Map<number, LogFile>()
 
-  constructor(directory: string, index: EntryIndex, recent: RecentEntries, onFatal: OnFatal) {
-    this.#directory = directory
+  constructor(disk: LogDisk, index: EntryIndex, recent: RecentEntries, onFatal: OnFatal) {
+    this.#disk = disk
     this.#index = index
     this.#recent = recent
     this.#onFatal = onFatal
@@ -48,8 +47,16 @@ export class SegmentLogReader implements LogReader {
   }
 
   close(): void {
-    for (const descriptor of this.#descriptors.values()) closeSync(descriptor)
-    this.#descriptors.clear()
+    this.forgetSegmentsBefore(Infinity)
+  }
+
+  /** Closes their files: as long as one is open, a removed segment takes its room on the disk. */
+  forgetSegmentsBefore(first: number): void {
+    for (const [segment, file] of this.#files) {
+      if (segment >= first) continue
+      file.close()
+      this.#files.delete(segment)
+    }
   }
 
   /** The last index that still fits; the first one always does. */
@@ -82,18 +89,13 @@ export class SegmentLogReader implements LogReader {
   }
 
   #readBytes(segment: number, offset: number, length: number): Uint8Array {
-    let descriptor = this.#descriptors.get(segment)
-    if (descriptor === undefined) {
-      descriptor = openSync(join(this.#directory, segmentName(segment)), 'r')
-      this.#descriptors.set(segment, descriptor)
+    let file = this.#files.get(segment)
+    if (file === undefined) {
+      file = this.#disk.open(segmentName(segment))
+      this.#files.set(segment, file)
     }
     const bytes = new Uint8Array(length)
-    let read = 0
-    while (read < length) {
-      const count = readSync(descriptor, bytes, read, length - read, offset + read)
-      if (count === 0) throw new Error('the segment is shorter than the log')
-      read += count
-    }
+    file.read(bytes, offset)
     return bytes
   }
 

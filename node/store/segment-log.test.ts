@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { logStoreContract } from '../replica/log-store-contract.ts'
 import { DirectoryDisk } from './directory-disk.ts'
 import { createLog } from './log-recovery.ts'
-import { openSegmentLog, type SegmentLog } from './segment-log.ts'
+import { startInlineWriter } from './inline-log-writer.ts'
+import { MemoryDisk } from './memory-disk.ts'
+import { openSegmentLog, openSegmentLogOn, type SegmentLog } from './segment-log.ts'
 
 const logId = Buffer.alloc(16, 7)
 const unexpected = (problem: unknown): never => assert.fail(`fatal: ${JSON.stringify(problem)}`)
@@ -38,3 +40,27 @@ for (const [name, limits] of [
     }
   })
 }
+
+logStoreContract('segment log on a disk in memory, written in turns', () => {
+  const disk = new MemoryDisk()
+  createLog(disk, logId)
+  const openInMemory = (): SegmentLog => {
+    const log = openSegmentLogOn(
+      disk,
+      startInlineWriter(disk, (_step, turn) => setImmediate(turn)),
+      { logId, onFatal: unexpected, limits: { segmentBytesMax: 300, recentBytesMax: 0 } },
+    )
+    assert(log.ok)
+    return log.value
+  }
+  let store = openInMemory()
+  return Promise.resolve({
+    store,
+    reopen: async () => {
+      await store.close()
+      store = openInMemory()
+      return store
+    },
+    dispose: () => store.close(),
+  })
+})

@@ -1,44 +1,47 @@
 // The log store on disk: recent entries in memory, all of them in segments, one thread that writes. See segment-format.ts for the bytes, log-recovery.ts for what is
 // believed after a crash.
 import assert from 'node:assert/strict'
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { Entry } from '../raft/entry.ts'
-import type { HardState, LogReader, Persist } from '../raft/raft-port.ts'
+import type { HardState, LogBase, LogReader, Persist } from '../raft/raft-port.ts'
 import type { LogStore } from '../replica/log-store.ts'
 import { DirectoryDisk } from './directory-disk.ts'
 import type { OnFatal } from './fatal.ts'
+import type { LogDisk } from './log-disk.ts'
 import { recoverLog, type LogProblem, type RecoveredLog } from './log-recovery.ts'
-import { LogWriter } from './log-writer.ts'
+import { startWriterThread } from './log-writer-worker.ts'
+import type { DurableReply, LogWriter, StartLogWriter, TidiedReply, WriterFailure } from './log-writer.ts'
 import { RecentEntries } from './recent-entries.ts'
-import { segmentName, type LogId } from './segment-format.ts'
+import type { LogId } from './segment-format.ts'
 import { SegmentLogReader } from './segment-log-reader.ts'
-import { SegmentWriter, segmentBytesMax, type LogEnd } from './segment-writer.ts'
+import { SegmentWriter, bytesOf, segmentBytesMax, type LogEnd } from './segment-writer.ts'
 
 /** Entries kept in memory: what followers that lag a little, and the state machine, ask for. */
 const recentBytesMax = 32 * 1024 * 1024
 
 export interface SegmentLogOptions {
-  /** Exists, and holds a log made by createLog with the same id. */
-  readonly directory: string
   readonly logId: LogId
+  /** Called on the thread that owns the log, before anything else happens to it. */
   readonly onFatal: OnFatal
   /** Smaller in tests. */
   readonly limits?: { readonly segmentBytesMax: number; readonly recentBytesMax: number }
 }
 
-/** Reads the whole log; cuts a torn tail, refuses damage in the synced part. */
-export function openSegmentLog(options: SegmentLogOptions): Result<SegmentLog, LogProblem> {
-  const disk = new DirectoryDisk(options.directory)
+/** Reads the whole log, written by a thread; cuts a torn tail, refuses damage in the synced part. `directory` holds a log made by createLog with the same id. */
+export function openSegmentLog(options: SegmentLogOptions & { readonly directory: string }): Result<SegmentLog, LogProblem> {
+  return openSegmentLogOn(new DirectoryDisk(options.directory), startWriterThread(options.directory), options)
+}
+
+/** The same over any disk and writer. Throws what the disk throws. */
+export function openSegmentLogOn(disk: LogDisk, startWriter: StartLogWriter, options: SegmentLogOptions): Result<SegmentLog, LogProblem> {
   const recovered = recoverLog(disk, options.logId)
   if (!recovered.ok) return fail(recovered.problem)
   const limits = options.limits ?? { segmentBytesMax, recentBytesMax }
   // One more frame: from now on damage to what was recovered can be told from a torn write.
   const writer = new SegmentWriter(disk, { logId: options.logId, end: recovered.value.end, segmentBytesMax: limits.segmentBytesMax })
-  writer.write({ kind: 'opened', hardState: recovered.value.end.hardState, entryCount: 0, entries: [] })
+  writer.write({ kind: 'opened', hardState: recovered.value.end.hardState, entryCount: 0, entries: [], indexMax: 0 })
   writer.close()
-  return ok(new SegmentLog({ ...options, limits, recovered: recovered.value, end: writer.end }))
+  return ok(new SegmentLog(disk, startWriter, { ...options, limits, recovered: recovered.value, end: writer.end }))
 }
 
 interface InFlight {
@@ -50,34 +53,40 @@ export class SegmentLog implements LogStore {
   readonly reader: LogReader
   /** Bytes of an unfinished write that were cut when the log was opened. */
   readonly tornBytes: number
-  readonly #directory: string
   readonly #onFatal: OnFatal
   readonly #index: RecoveredLog['index']
   readonly #recent: RecentEntries
   readonly #segmentReader: SegmentLogReader
   readonly #writer: LogWriter
-  readonly #inFlight: InFlight[] = []
+  #inFlight: InFlight[] = []
   #hardState: HardState
-  #segment: number
+  #bytes: number
   // Sequence 0 is the entry that forms a cluster, written before the core counts from 1.
   #sequence = -1
   #listener: (sequence: number) => void = () => {}
   #state: 'open' | 'failed' | 'closed' = 'open'
 
-  constructor(options: Required<SegmentLogOptions> & { readonly recovered: RecoveredLog; readonly end: LogEnd }) {
-    const { directory, logId, recovered, end, limits } = options
-    this.#directory = directory
+  constructor(
+    disk: LogDisk,
+    startWriter: StartLogWriter,
+    options: Required<SegmentLogOptions> & { readonly recovered: RecoveredLog; readonly end: LogEnd },
+  ) {
+    const { logId, recovered, end, limits } = options
     this.#onFatal = options.onFatal
     this.#index = recovered.index
     this.#hardState = end.hardState
-    this.#segment = end.segment
+    this.#bytes = bytesOf(end)
     this.tornBytes = recovered.tornBytes
     this.#recent = new RecentEntries(recovered.index.last + 1, limits.recentBytesMax)
-    this.#segmentReader = new SegmentLogReader(directory, this.#index, this.#recent, options.onFatal)
+    this.#segmentReader = new SegmentLogReader(disk, this.#index, this.#recent, options.onFatal)
     this.reader = this.#segmentReader
-    this.#writer = new LogWriter(
-      { directory, logId, end, segmentBytesMax: limits.segmentBytesMax },
-      { durable: (reply) => this.#durable(reply), failed: (message, cause) => this.#failed(message, cause) },
+    this.#writer = startWriter(
+      { logId, end, segmentBytesMax: limits.segmentBytesMax },
+      {
+        durable: (reply) => this.#durable(reply),
+        tidied: (reply) => this.#tidied(reply),
+        failed: (failure) => this.#failed(failure),
+      },
     )
   }
 
@@ -93,32 +102,36 @@ export class SegmentLog implements LogStore {
     assert(this.#state !== 'closed', 'append after close')
     if (this.#state === 'failed') return
     assert(persist.sequence > this.#sequence, 'appends come in order')
+    if (persist.reset !== undefined) this.#forgetAll(persist.reset)
     const first = persist.entries[0]
     if (first !== undefined) this.#remember(persist.entries, first.index)
     this.#sequence = persist.sequence
     this.#hardState = persist.hardState ?? this.#hardState
     this.#inFlight.push({ sequence: persist.sequence, entries: persist.entries })
-    const entries = joined(persist.entries)
-    this.#writer.write({
+    this.#writer.request({
       kind: 'write',
       sequence: persist.sequence,
       hardState: this.#hardState,
       entryCount: persist.entries.length,
-      entries,
+      indexMax: persist.entries.at(-1)?.index ?? 0,
+      entries: joined(persist.entries),
+      reset: persist.reset,
     })
   }
 
-  compact(): void {
-    throw new Error('not compacted yet')
+  compact(to: LogBase): void {
+    assert(this.#state !== 'closed', 'compact after close')
+    if (this.#state === 'failed' || to.index <= this.#index.base.index) return
+    assert(to.index <= this.#index.last && this.#index.termAt(to.index) === to.term, 'what is given up is in the log')
+    const givenUp = this.#index.placeAt(to.index)
+    this.#index.compact(to)
+    this.#recent.forgetTo(to.index)
+    this.#writer.request({ kind: 'compact', base: to, givenUp })
   }
 
-  /** Bytes of all segments. */
+  /** Of all segments. */
   bytes(): number {
-    let sum = 0
-    for (let segment = 1; segment <= this.#segment; segment += 1) {
-      sum += statSync(join(this.#directory, segmentName(segment)), { throwIfNoEntry: false })?.size ?? 0
-    }
-    return sum
+    return this.#bytes
   }
 
   async close(): Promise<void> {
@@ -139,9 +152,16 @@ export class SegmentLog implements LogStore {
     }
   }
 
-  #durable(reply: { readonly sequence: number; readonly segment: number; readonly entriesOffset: number }): void {
+  #forgetAll(base: LogBase): void {
+    this.#index.reset(base)
+    this.#recent.clear()
+    // The places of writes under way go with the log: an entry that comes back is found where it is written again.
+    this.#inFlight = this.#inFlight.map(({ sequence }) => ({ sequence, entries: [] }))
+  }
+
+  #durable(reply: DurableReply): void {
     let offset = reply.entriesOffset
-    this.#segment = reply.segment
+    this.#bytes = reply.logBytes
     while (this.#inFlight[0] !== undefined && this.#inFlight[0].sequence <= reply.sequence) {
       const written = this.#inFlight.shift()
       for (const entry of written?.entries ?? []) {
@@ -154,10 +174,15 @@ export class SegmentLog implements LogStore {
     this.#listener(reply.sequence)
   }
 
-  #failed(message: string, cause: unknown): void {
+  #tidied(reply: TidiedReply): void {
+    this.#bytes = reply.logBytes
+    this.#segmentReader.forgetSegmentsBefore(reply.firstSegment)
+  }
+
+  #failed({ kind, message, cause }: WriterFailure): void {
     if (this.#state === 'failed') return
     this.#state = 'failed'
-    this.#onFatal({ code: 'log_write_failed', message, cause })
+    this.#onFatal({ code: kind === 'disk_full' ? 'log_disk_full' : 'log_write_failed', message, cause })
   }
 }
 

@@ -1,6 +1,7 @@
 // Writes frames to the end of the log, one fdatasync each, and begins a new segment when one is full. Synchronous and without a thread of its own, so that tests and
 // the simulator can drive it over any disk; log-writer-thread.ts runs it beside the main thread.
-import type { HardState } from '../raft/raft-port.ts'
+import assert from 'node:assert/strict'
+import type { HardState, LogBase } from '../raft/raft-port.ts'
 import type { LogDisk, LogFile } from './log-disk.ts'
 import {
   encodeFrame,
@@ -18,14 +19,35 @@ import {
  */
 export const segmentBytesMax = 64 * 1024 * 1024
 
+/** What must be known of a segment to tell whether it is still needed. */
+export interface SegmentExtent {
+  readonly segment: number
+  /** The highest index of any entry in it, also of one that was replaced since; 0 when it holds none. Below or at the log's base, nothing in it is needed. */
+  readonly indexMax: number
+  readonly bytes: number
+}
+
 /** Where the log ends. Plain data: it is handed to the writer's thread. */
 export interface LogEnd {
-  readonly segment: number
-  /** Length of the segment. */
-  readonly offset: number
   /** Number of the last frame, 0 for none. */
   readonly frame: number
   readonly hardState: HardState
+  readonly base: LogBase
+  /** All that are needed, in order, never empty; the last one is written to. */
+  readonly segments: readonly SegmentExtent[]
+}
+
+export interface FrameToWrite {
+  readonly kind: FrameKind
+  readonly hardState: HardState
+  readonly entryCount: number
+  readonly entries: readonly Uint8Array[]
+  /** The highest index among the entries; 0 for none. */
+  readonly indexMax: number
+  /** A new base, for `compacted`, `reset`, and whatever frame a compaction rides on. Absent: as before. */
+  readonly base?: LogBase
+  /** Where the last entry that a compaction gives up stands: begins a new segment when most of the present one is given up with it. */
+  readonly givenUp?: { readonly segment: number; readonly offset: number }
 }
 
 export interface WrittenFrame {
@@ -34,60 +56,128 @@ export interface WrittenFrame {
   readonly entriesOffset: number
 }
 
+/**
+ * One frame is three steps, so that a simulator can let time pass, or the power go, between them: `start` writes, `finish` syncs (then the frame is durable), `tidy`
+ * removes segments that it made superfluous. Whatever throws, throws what the disk threw; the writer must then not be used again: what is on the disk is unknown.
+ */
 export class SegmentWriter {
   readonly #disk: LogDisk
   readonly #logId: LogId
   readonly #bytesMax: number
   #end: LogEnd
   #file: LogFile
+  #started: { readonly end: LogEnd; readonly written: WrittenFrame } | undefined
+  #superfluous: readonly SegmentExtent[] = []
 
   constructor(disk: LogDisk, options: { readonly logId: LogId; readonly end: LogEnd; readonly segmentBytesMax: number }) {
     this.#disk = disk
     this.#logId = options.logId
     this.#end = options.end
     this.#bytesMax = options.segmentBytesMax
-    this.#file = disk.open(segmentName(options.end.segment))
+    this.#file = disk.open(segmentName(lastOf(options.end).segment))
   }
 
   get end(): LogEnd {
     return this.#end
   }
 
-  /** Durable when it returns. Throws what the disk throws, and must then not be used again: what is on the disk is unknown. */
-  write(frame: {
-    readonly kind: FrameKind
-    readonly hardState: HardState
-    readonly entryCount: number
-    readonly entries: readonly Uint8Array[]
-  }): WrittenFrame {
+  /** All three steps. */
+  write(frame: FrameToWrite): WrittenFrame {
+    this.start(frame)
+    const written = this.finish()
+    this.tidy()
+    return written
+  }
+
+  start(frame: FrameToWrite): void {
     const entryBytes = frame.entries.reduce((sum, bytes) => sum + bytes.length, 0)
     const length = frameLength(frame.hardState, entryBytes)
-    if (this.#end.offset > segmentHeaderBytes && this.#end.offset + length > this.#bytesMax) this.#beginSegment()
-    const { segment, offset } = this.#end
+    if (this.#mustBeginSegment(frame, length)) this.#beginSegment()
+    const { segment, bytes: offset, indexMax } = lastOf(this.#end)
+    const base = frame.base ?? this.#end.base
+    const last = { segment, bytes: offset + length, indexMax: Math.max(indexMax, frame.indexMax) }
+    const segments = needed([...this.#end.segments.slice(0, -1), last], frame.kind === 'reset' ? Infinity : base.index)
     const number = this.#end.frame + 1
-    this.#file.write(encodeFrame(this.#logId, { ...frame, segment, number, offset }), offset)
+    const firstSegment = segments[0]?.segment ?? segment
+    this.#file.write(encodeFrame(this.#logId, { ...frame, segment, number, offset, base, firstSegment }), offset)
+    this.#started = {
+      end: { frame: number, hardState: frame.hardState, base, segments },
+      written: { segment, entriesOffset: offset + length - entryBytes },
+    }
+  }
+
+  finish(): WrittenFrame {
+    assert(this.#started !== undefined, 'a frame was started')
+    const { end, written } = this.#started
     this.#file.sync()
-    this.#end = { segment, offset: offset + length, frame: number, hardState: frame.hardState }
-    return { segment, entriesOffset: offset + length - entryBytes }
+    const first = end.segments[0]?.segment ?? 0
+    this.#superfluous = [...this.#superfluous, ...this.#end.segments.filter(({ segment }) => segment < first)]
+    this.#end = end
+    this.#started = undefined
+    return written
+  }
+
+  /** Nothing is to be removed. */
+  get isTidy(): boolean {
+    return this.#superfluous.length === 0
+  }
+
+  /** The frame that says they are not needed is durable, so whatever part of this a crash leaves undone is done when the log is opened. */
+  tidy(): void {
+    if (this.isTidy) return
+    for (const { segment } of this.#superfluous) this.#disk.remove(segmentName(segment))
+    this.#disk.syncDirectory()
+    this.#superfluous = []
   }
 
   close(): void {
     this.#file.close()
   }
 
+  #mustBeginSegment(frame: FrameToWrite, length: number): boolean {
+    const { segment, bytes } = lastOf(this.#end)
+    if (bytes === segmentHeaderBytes) return false
+    // What the log forgets goes with its segments, as a whole.
+    if (frame.kind === 'reset') return true
+    if (bytes + length > this.#bytesMax) return true
+    // Otherwise the given-up part would stay until the segment is full and everything in it is given up: the log would take up to a segment more than it holds.
+    const { givenUp } = frame
+    return givenUp?.segment === segment && givenUp.offset > this.#bytesMax / 8 && givenUp.offset > bytes / 2
+  }
+
   #beginSegment(): void {
     this.#file.close()
-    const segment = this.#end.segment + 1
+    const segment = lastOf(this.#end).segment + 1
     this.#file = createSegment(this.#disk, this.#logId, { segment, firstFrame: this.#end.frame + 1 })
-    this.#end = { ...this.#end, segment, offset: segmentHeaderBytes }
+    this.#disk.syncDirectory()
+    this.#end = { ...this.#end, segments: [...this.#end.segments, { segment, indexMax: 0, bytes: segmentHeaderBytes }] }
   }
 }
 
-/** The header and the name are durable before the first frame is written: a damaged header of a segment that holds a frame is never a torn one. */
+/**
+ * The header is durable before the first frame is written; so must be the name: the caller syncs the directory. Then a damaged header of a segment that holds a frame is
+ * never a torn one.
+ */
 export function createSegment(disk: LogDisk, logId: LogId, start: { readonly segment: number; readonly firstFrame: number }): LogFile {
   const file = disk.create(segmentName(start.segment))
-  file.write(encodeSegmentHeader(logId, { ...start, base: { index: 0, term: 0 } }), 0)
+  file.write(encodeSegmentHeader(logId, start), 0)
   file.sync()
-  disk.syncDirectory()
   return file
+}
+
+/** Without the leading ones in which everything is at or below the base. One behind a needed one stays: recovery reads without holes. The last one always stays. */
+function needed(segments: readonly SegmentExtent[], baseIndex: number): readonly SegmentExtent[] {
+  const first = segments.findIndex(({ indexMax }) => indexMax > baseIndex)
+  return segments.slice(first === -1 ? -1 : first)
+}
+
+export function lastOf(end: LogEnd): SegmentExtent {
+  const last = end.segments.at(-1)
+  assert(last !== undefined, 'a log has a segment')
+  return last
+}
+
+/** Of all segments together. */
+export function bytesOf(end: LogEnd): number {
+  return end.segments.reduce((sum, { bytes }) => sum + bytes, 0)
 }
