@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { logStoreContract } from '../replica/log-store-contract.ts'
+import { logCompactionContract } from '../replica/log-compaction-contract.ts'
+import { logStoreContract, type LogStoreUnderTest } from '../replica/log-store-contract.ts'
 import { DirectoryDisk } from './directory-disk.ts'
 import { createLog } from './log-recovery.ts'
 import { startInlineWriter } from './inline-log-writer.ts'
@@ -18,11 +19,10 @@ function open(directory: string, limits?: { segmentBytesMax: number; recentBytes
   return log.value
 }
 
-for (const [name, limits] of [
-  ['segment log', undefined],
-  ['segment log that keeps nothing in memory and begins a segment every few entries', { segmentBytesMax: 300, recentBytesMax: 0 }],
-] as const) {
-  logStoreContract(name, async () => {
+const small = { segmentBytesMax: 300, recentBytesMax: 0 }
+
+function onDirectory(limits?: typeof small): () => Promise<LogStoreUnderTest> {
+  return async () => {
     const directory = await mkdtemp(join(tmpdir(), 'segment-log-'))
     createLog(new DirectoryDisk(directory), logId)
     let store = open(directory, limits)
@@ -38,18 +38,15 @@ for (const [name, limits] of [
         await rm(directory, { recursive: true })
       },
     }
-  })
+  }
 }
 
-logStoreContract('segment log on a disk in memory, written in turns', () => {
+function inMemory(): Promise<LogStoreUnderTest> {
   const disk = new MemoryDisk()
   createLog(disk, logId)
   const openInMemory = (): SegmentLog => {
-    const log = openSegmentLogOn(
-      disk,
-      startInlineWriter(disk, (_step, turn) => setImmediate(turn)),
-      { logId, onFatal: unexpected, limits: { segmentBytesMax: 300, recentBytesMax: 0 } },
-    )
+    const startWriter = startInlineWriter(disk, (_step, turn) => setImmediate(turn))
+    const log = openSegmentLogOn(disk, startWriter, { logId, onFatal: unexpected, limits: small })
     assert(log.ok)
     return log.value
   }
@@ -63,4 +60,13 @@ logStoreContract('segment log on a disk in memory, written in turns', () => {
     },
     dispose: () => store.close(),
   })
-})
+}
+
+for (const [name, make] of [
+  ['segment log', onDirectory()],
+  ['segment log that keeps nothing in memory and begins a segment every few entries', onDirectory(small)],
+  ['segment log on a disk in memory, written in turns', inMemory],
+] as const) {
+  logStoreContract(name, make)
+  logCompactionContract(name, make)
+}
