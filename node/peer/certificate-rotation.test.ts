@@ -6,10 +6,20 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { NodeId } from '../raft/membership.ts'
 import { eventually } from '../replica/eventually.ts'
 import { frameHeader, frameTypes } from './frame.ts'
-import { encodeHello, noProof, type Hello } from './hello.ts'
+import { encodeHello } from './hello.ts'
 import { applicationProtocol } from './peer-tls.ts'
 import { makeTestCa, makeTestLeaf } from './test-certificates.ts'
-import { mutualTls, startTestNode, testMaterial, testNodeCa, testNodeLeaf, TestTlsSource, unite, type TestNode } from './test-peers.ts'
+import {
+  mutualTls,
+  startTestNode,
+  testHello,
+  testMaterial,
+  testNodeCa,
+  testNodeLeaf,
+  TestTlsSource,
+  unite,
+  type TestNode,
+} from './test-peers.ts'
 
 const newCa = makeTestCa('new CA')
 const both = testNodeCa.certificate + newCa.certificate
@@ -18,16 +28,7 @@ const newUnderBoth = testMaterial(makeTestLeaf(newCa), both)
 const newAlone = testMaterial(makeTestLeaf(newCa), newCa.certificate)
 
 /** The hello of a node that wants to join: the widest door there is. */
-const stranger: Hello = {
-  protocolMin: 1,
-  protocolMax: 1,
-  purpose: 'join',
-  clusterId: '',
-  nodeId: 'x' as NodeId,
-  targetNodeId: '',
-  version: '',
-  proof: noProof,
-}
+const stranger = testHello({ purpose: 'join', clusterId: '', nodeId: 'x' as NodeId, targetNodeId: '' })
 
 function watch(t: TestContext, socket: TLSSocket): { readonly heard: () => number; readonly isClosed: () => boolean } {
   let bytes = 0

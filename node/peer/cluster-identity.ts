@@ -14,6 +14,8 @@ export interface IdentityStore {
   readonly nodeId: NodeId
   /** Random, made with the data directory. Never logged, never shown: besides certificates it is what proves that a caller is that member. */
   readonly incarnation: string
+  /** Counts the starts of this data directory; counted on durably before anyone is spoken to. Absent: the store does not count. */
+  readonly life?: number
   readonly cluster: ClusterIdentity | undefined
   /** Durable when it resolves. A node adopts once in its life: a second, different cluster is a bug and crashes. */
   adopt(cluster: ClusterIdentity): Promise<void>

@@ -6,10 +6,20 @@ import type { NodeId } from '../raft/membership.ts'
 import { eventually } from '../replica/eventually.ts'
 import { decodeReply, decodeRequest, encodeReply, encodeRequest, forwardBodyBytesMax } from './forward-codec.ts'
 import { frameHeader, frameTypes } from './frame.ts'
-import { encodeHello, prove, type Hello } from './hello.ts'
+import { encodeHello, prove } from './hello.ts'
 import { applicationProtocol, channelOf } from './peer-tls.ts'
 import { makeTestLeaf } from './test-certificates.ts'
-import { mutualTls, startTestNode, testMaterial, testNodeCa, testNodeLeaf, TestTlsSource, unite, type TestNode } from './test-peers.ts'
+import {
+  mutualTls,
+  startTestNode,
+  testHello,
+  testMaterial,
+  testNodeCa,
+  testNodeLeaf,
+  TestTlsSource,
+  unite,
+  type TestNode,
+} from './test-peers.ts'
 
 const request: ForwardedRequest = {
   method: 'POST',
@@ -152,25 +162,8 @@ test('one who is no member cannot forward, whatever identity it claims', async (
     const closed = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve))
     socket.resume()
     socket.on('secureConnect', () => {
-      const subject = {
-        side: 'caller',
-        purpose: 'forward',
-        clusterId: 'test-cluster',
-        from: nodeId,
-        to: 'b',
-        channel: channelOf(socket),
-      } as const
-      const proof = prove('guessed', subject)
-      const hello: Hello = {
-        protocolMin: 1,
-        protocolMax: 1,
-        purpose: 'forward',
-        clusterId: 'test-cluster',
-        nodeId,
-        targetNodeId: 'b',
-        version: '',
-        proof,
-      }
+      const said = testHello({ purpose: 'forward', nodeId, targetNodeId: 'b' })
+      const hello = { ...said, proof: prove('guessed', { says: 'hello', hello: said, channel: channelOf(socket) }) }
       const bytes = encodeHello(hello)
       socket.write(
         Buffer.concat([frameHeader(frameTypes.hello, bytes.length), bytes, frameHeader(frameTypes.forwardRequest, body.length), body]),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { NodeId } from '../raft/membership.ts'
@@ -12,15 +13,23 @@ import {
   helloBytesMax,
   helloRefusals,
   isSame,
+  noLife,
   noProof,
   prove,
   purposes,
+  type Hello,
   type ProofSubject,
 } from './hello.ts'
+import { testHello } from './test-peers.ts'
 
 const nodeId = fc.stringMatching(/^[a-z0-9.:-]{1,40}$/).map((text) => text as NodeId)
 const text = fc.string({ maxLength: 40 })
 const proof = fc.uint8Array({ minLength: 32, maxLength: 32 })
+const counter = fc.nat(Number.MAX_SAFE_INTEGER)
+const life = fc.record(
+  { number: counter, process: fc.uint8Array({ minLength: 8, maxLength: 8 }), term: counter, isUntrusted: fc.boolean() },
+  { noNullPrototype: true },
+)
 const hello = fc.record(
   {
     protocolMin: fc.nat(9),
@@ -30,6 +39,8 @@ const hello = fc.record(
     nodeId,
     targetNodeId: text,
     version: text,
+    life,
+    nonce: fc.uint8Array({ minLength: 16, maxLength: 16 }),
     proof,
   },
   { noNullPrototype: true },
@@ -37,8 +48,20 @@ const hello = fc.record(
 const welcome = fc.record({ protocol: fc.nat(255), clusterId: text, nodeId, version: text, proof }, { noNullPrototype: true })
 
 /** Buffers and typed arrays of the same bytes are the same here. */
-function plain(said: { readonly proof: Uint8Array } | undefined): unknown {
-  return said === undefined ? undefined : { ...said, proof: Buffer.from(said.proof).toString('hex') }
+function plain(said: object | undefined): unknown {
+  const inHex = (_key: string, value: unknown): unknown => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value)
+  // Buffers turn themselves into JSON before a replacer sees them.
+  const asArrays = (value: unknown): unknown =>
+    value instanceof Uint8Array ? Uint8Array.from(value) : isRecord(value) ? mapped(value, asArrays) : value
+  return said === undefined ? undefined : JSON.parse(JSON.stringify(asArrays(said), inHex))
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function mapped(value: Record<string, unknown>, change: (value: unknown) => unknown): unknown {
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, change(item)]))
 }
 
 test('hello, welcome and refusals come out as they went in', () => {
@@ -48,7 +71,8 @@ test('hello, welcome and refusals come out as they went in', () => {
       assert.deepEqual(plain(decodeWelcome(encodeWelcome(answered))), plain(answered))
     }),
   )
-  for (const code of helloRefusals) assert.equal(decodeRefusal(encodeRefusal(code)), code)
+  for (const code of helloRefusals)
+    assert.deepEqual(plain(decodeRefusal(encodeRefusal({ code, proof: noProof }))), plain({ code, proof: noProof }))
 })
 
 test('the longest hello fits into what may be sent before it is judged', () => {
@@ -61,6 +85,8 @@ test('the longest hello fits into what may be sent before it is judged', () => {
     nodeId: longest as NodeId,
     targetNodeId: longest,
     version: longest,
+    life: noLife,
+    nonce: randomBytes(16),
     proof: noProof,
   } as const
   assert(encodeHello(said).length < helloBytesMax)
@@ -81,22 +107,34 @@ test('anything that is cut, too long, not UTF-8 or not ours is undefined and nev
   )
 })
 
-test('a proof is another one for every other incarnation, side, purpose, cluster, caller, called and channel', () => {
-  const subject: ProofSubject = { side: 'caller', purpose: 'raft', clusterId: 'c', from: 'a', to: 'b', channel: Buffer.from('x') }
-  const changes: Partial<ProofSubject>[] = [
-    {},
-    { side: 'called' },
+test('a proof is another one for every other incarnation, word of the hello, channel and answer', () => {
+  const said = testHello()
+  const subject: ProofSubject = { says: 'hello', hello: said, channel: Buffer.from('x') }
+  const words: Partial<Hello>[] = [
     { purpose: 'forward' },
-    { clusterId: 'd' },
-    { from: 'b', to: 'a' },
-    { to: 'c' },
+    { protocolMax: 9 },
+    { clusterId: 'other' },
+    { nodeId: 'a' as NodeId, targetNodeId: 'b' },
+    { targetNodeId: 'c' },
     // The borders between fields count.
-    { clusterId: 'ca', from: '' },
-    { channel: Buffer.from('y') },
+    { nodeId: 'ba' as NodeId, targetNodeId: '' },
+    { version: 'x' },
+    { life: { ...noLife, number: 1 } },
+    { life: { ...noLife, term: 1 } },
+    { life: { ...noLife, isUntrusted: true } },
+    { life: { ...noLife, process: Buffer.alloc(8, 1) } },
+    { nonce: randomBytes(16) },
   ]
-  const proofs = changes.map((change) => Buffer.from(prove('secret', { ...subject, ...change })).toString('hex'))
+  const subjects: ProofSubject[] = [
+    subject,
+    { ...subject, says: 'welcome' },
+    ...helloRefusals.map((code) => ({ ...subject, says: code })),
+    { ...subject, channel: Buffer.from('y') },
+    ...words.map((word) => ({ ...subject, hello: { ...said, ...word } })),
+  ]
+  const proofs = subjects.map((one) => Buffer.from(prove('secret', one)).toString('hex'))
   proofs.push(Buffer.from(prove('another', subject)).toString('hex'))
-  assert.equal(new Set(proofs).size, changes.length + 1)
+  assert.equal(new Set(proofs).size, subjects.length + 1)
 })
 
 test('comparing ids says whether they are the same, whatever their lengths', () => {

@@ -1,9 +1,11 @@
 // The door of this room: everything that one node says to others and hears from them, over one port.
+import { randomBytes } from 'node:crypto'
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { TlsMaterial } from '../../runtime/tls-files.ts'
 import type { ForwardedRequestHandler, Forwarder } from '../api/forwarder.ts'
 import type { Reachability } from '../api/node-view.ts'
 import type { Member } from '../raft/membership.ts'
+import type { Trust } from '../raft/raft-port.ts'
 import type { Clock } from '../replica/clock.ts'
 import type { Replica } from '../replica/replica-port.ts'
 import type { SnapshotSource } from '../replica/snapshot-source.ts'
@@ -18,7 +20,7 @@ import { runFormation, type FormationFailure, type FormationOptions } from './fo
 import { notifyAnswerer, proposeAnswerer } from './formation-server.ts'
 import { ForwardServer } from './forward-server.ts'
 import { Forwarding } from './forwarding.ts'
-import type { Purpose } from './hello.ts'
+import type { HelloRefusal, Life, Purpose } from './hello.ts'
 import { formatHostPort, isUnspecified, type HostPort } from '../../contract/host-port.ts'
 import type { JoinTarget } from '../../contract/node-configuration.ts'
 import { toJoinAddress, type ApiTrust, type JoinAddress } from './join-address.ts'
@@ -38,6 +40,10 @@ import { vouchAnswerer, Vouching } from './vouching.ts'
 
 export interface OpenPeersOptions {
   readonly identity: IdentityStore
+  /** The newest term that is on this node's disk: never one that a crash could take back. */
+  readonly durableTerm?: () => number
+  /** As kept on disk. */
+  readonly trust?: () => Trust
   readonly version: string
   readonly addresses: {
     readonly bind: HostPort
@@ -128,9 +134,14 @@ function assemble(options: OpenPeersOptions): Parts {
     version,
     tls: tls === undefined ? undefined : { rules: tls.rules, material: () => tls.files.current },
     clusterId: () => identity.cluster?.clusterId,
+    life: lifeOf(options),
     member: (id) => directory.member(id),
+    removed: (id) => directory.removed(id),
   }
-  const dial = noticingSharedCertificate(makeDial(local), onEvent)
+  const dial = noticingSharedCertificate(
+    noticingRefusals(makeDial(local), (refusal) => transport.refused(refusal)),
+    onEvent,
+  )
   const transport = new TlsTransport({ directory, dial, clock, random, onEvent })
   const forwarding = new Forwarding({ directory, dial, clock, onEvent, self: { nodeId, version } })
   const forwardServer = new ForwardServer({ directory, handler: options.forwardedRequestHandler, onEvent })
@@ -152,6 +163,20 @@ function assemble(options: OpenPeersOptions): Parts {
   const vouch = (hello: { readonly nodeId: LocalNode['nodeId'] }): Promise<void> => vouching.about(hello.nodeId)
   const listener = new PeerListener({ local, bind: options.addresses.bind, admit, vouch, clock, onEvent })
   return { local, directory, dial, transport, forwarding, forwardServer, snapshotLinks, snapshotServer, listener, answerers }
+}
+
+function lifeOf({ identity, durableTerm, trust }: OpenPeersOptions): () => Life {
+  const process = randomBytes(8)
+  const number = identity.life ?? 0
+  return () => ({ number, process, term: durableTerm?.() ?? 0, isUntrusted: trust?.() === 'untrusted' })
+}
+
+function noticingRefusals(dial: Dial, onRefusal: (refusal: HelloRefusal | undefined) => void): Dial {
+  return async (call) => {
+    const answered = await dial(call)
+    if (!answered.ok) onRefusal(answered.problem.refusal)
+    return answered
+  }
 }
 
 /** Said once: whoever holds the one key of all nodes is any of them, as far as certificates go. */
@@ -222,7 +247,7 @@ class OpenPeers implements Peers {
 
   #begin(cluster: ClusterIdentity): void {
     this.#isRunning = true
-    this.#parts.directory.begin(cluster.members)
+    this.#parts.directory.begin(cluster)
   }
 
   #certificatesChanged(): void {

@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { connect, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { Member, NodeId } from '../raft/membership.ts'
 import { frameHeader, frameTypes } from './frame.ts'
-import { encodeWelcome, noProof } from './hello.ts'
+import { encodeWelcome, noLife, noProof, protocol } from './hello.ts'
 import type { LocalNode } from './local-node.ts'
 import { makeDial, type DialProblem } from './peer-dialer.ts'
 import { applicationProtocol, type PeerTlsRules } from './peer-tls.ts'
@@ -39,7 +39,9 @@ function dialAs(caller: Caller, member: Member, address = member.raftAddress): R
     version: '1',
     tls: { rules: { ...mutualTls, ...caller.rules }, material: () => material },
     clusterId: () => caller.clusterId ?? 'test-cluster',
+    life: () => noLife,
     member: () => member,
+    removed: () => [],
   }
   return makeDial(local)({ address, purpose: 'raft', member, timeoutMs: 5_000 })
 }
@@ -133,7 +135,7 @@ test('one who sits in between with -node-no-verify cannot pass the hello on: the
 })
 
 test('one who only pretends to be the member, with a right certificate, is not believed', async (t) => {
-  const body = encodeWelcome({ protocol: 1, clusterId: 'test-cluster', nodeId: 'a' as NodeId, version: '1', proof: noProof })
+  const body = encodeWelcome({ protocol: protocol.max, clusterId: 'test-cluster', nodeId: 'a' as NodeId, version: '1', proof: noProof })
   const options = { cert: testNodeLeaf.certificate, key: testNodeLeaf.key, ALPNProtocols: [applicationProtocol] }
   const server = createTlsServer(options, (socket) => {
     socket
@@ -173,7 +175,9 @@ test('something else at the address, nothing at all, or an address that is none,
     version: '1',
     tls: undefined,
     clusterId: () => 'c',
+    life: () => noLife,
     member: () => member,
+    removed: () => [],
   })
   const call = { purpose: 'raft', member, timeoutMs: 300 } as const
   assert.equal(await problemOf(dial({ ...call, address: addressOf(web) })), 'not_a_node')

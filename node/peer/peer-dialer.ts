@@ -1,4 +1,5 @@
 // Calls a node: TCP, TLS, hello, welcome. What comes back is a connection to one who has shown a trusted certificate and, when a member was called, has proven to be it.
+import { randomBytes } from 'node:crypto'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import { fail, ok, type Result } from '../../runtime/result.ts'
@@ -10,14 +11,17 @@ import {
   decodeWelcome,
   encodeHello,
   helloBytesMax,
+  judgeRefusal,
   judgeWelcome,
   memberPurposes,
+  noLife,
   noProof,
   protocol,
   prove,
   type Hello,
   type HelloRefusal,
   type Purpose,
+  type Refusal,
   type Welcome,
 } from './hello.ts'
 import { parseHostPort } from '../../contract/host-port.ts'
@@ -132,9 +136,8 @@ class Dialling {
     const { nodeId, incarnation, version } = this.#local
     const { purpose, member } = this.#call
     const clusterId = this.#local.clusterId() ?? ''
-    const isProven = memberPurposes.has(purpose) && member !== undefined
-    const subject = { side: 'caller', purpose, clusterId, from: nodeId, to: member?.id ?? '', channel } as const
-    return {
+    const isForMember = memberPurposes.has(purpose) && member !== undefined
+    const hello = {
       protocolMin: protocol.min,
       protocolMax: protocol.max,
       purpose,
@@ -142,8 +145,11 @@ class Dialling {
       nodeId,
       targetNodeId: member?.id ?? '',
       version,
-      proof: isProven ? prove(incarnation, subject) : noProof,
+      // A stranger need not know how often this node was started.
+      life: isForMember ? this.#local.life() : noLife,
+      nonce: randomBytes(16),
     }
+    return { ...hello, proof: isForMember ? prove(incarnation, { says: 'hello', hello, channel }) : noProof }
   }
 
   #judge(framed: FramedSocket, frame: Frame, hello: Hello, channel: Uint8Array): void {
@@ -155,7 +161,7 @@ class Dialling {
     if (this.#isSettled) return problem(this.#call, 'not_a_node', 'spoke out of turn')
     if (frame.type === frameTypes.refusal) {
       const refusal = decodeRefusal(frame.body)
-      if (refusal !== undefined) return problem(this.#call, 'refused', `refused this node: ${refusal}`, refusal)
+      if (refusal !== undefined) return this.#refused(refusal, hello, channel)
     }
     const welcome = frame.type === frameTypes.welcome ? decodeWelcome(frame.body) : undefined
     if (welcome === undefined) return problem(this.#call, 'not_a_node', 'does not speak the protocol of nodes')
@@ -165,6 +171,12 @@ class Dialling {
     const { tls } = this.#local
     const shares = tls !== undefined && framed.socket instanceof TLSSocket && usesOurCertificate(framed.socket, tls.material())
     return ok({ framed, welcome, usesOurCertificate: shares })
+  }
+
+  #refused(refusal: Refusal, hello: Hello, channel: Uint8Array): ReturnType<typeof problem> {
+    const judged = judgeRefusal(refusal, { hello, member: this.#call.member, channel })
+    if (judged.ok) return problem(this.#call, 'refused', `refused this node: ${judged.value}`, judged.value)
+    return problem(this.#call, judged.problem, `said ${refusal.code} without proof of who it is`)
   }
 
   /** False: it was settled before. */

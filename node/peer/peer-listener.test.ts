@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test'
 import { connect as connectTls, TLSSocket, type ConnectionOptions } from 'node:tls'
 import { eventually } from '../replica/eventually.ts'
 import { frameHeader, frameTypes } from './frame.ts'
-import { encodeHello, noProof, protocol, prove, type Hello, type Purpose } from './hello.ts'
+import { encodeHello, protocol, prove, type Hello, type Purpose } from './hello.ts'
 import { connectionsMax, strangersPerAddressMax } from './peer-listener.ts'
 import type { Clock } from '../replica/clock.ts'
 import { systemClock } from '../replica/system-clock.ts'
@@ -17,6 +17,7 @@ import {
   memberOf,
   mutualTls,
   startTestNode,
+  testHello,
   testNodeCa,
   testNodeLeaf,
   TestTlsSource,
@@ -72,18 +73,15 @@ function hello(
   as: { nodeId: string; incarnation: string; to: string; clusterId?: string; purpose?: Purpose; min?: number },
 ): Hello {
   const { nodeId, incarnation, to, clusterId = 'test-cluster', purpose = 'raft', min = protocol.min } = as
-  const subject = { side: 'caller', purpose, clusterId, from: nodeId, to, channel: channelOf(socket) } as const
-  const protocolMax = Math.max(min, protocol.max)
-  return {
+  const said = testHello({
     protocolMin: min,
-    protocolMax,
+    protocolMax: Math.max(min, protocol.max),
     purpose,
     clusterId,
     nodeId: nodeId as NodeId,
     targetNodeId: to,
-    version: 'x',
-    proof: prove(incarnation, subject),
-  }
+  })
+  return { ...said, proof: prove(incarnation, { says: 'hello', hello: said, channel: channelOf(socket) }) }
 }
 
 function framed(type: number, body: Uint8Array): Buffer {
@@ -372,16 +370,7 @@ test('without mutual TLS a member still proves its incarnation, and nobody else 
   await eventually(() => nodes.every(({ events }) => events.some(({ kind }) => kind === 'connected')), 'both are connected')
   const socket = call(a, undefined)
   const ended = outcome(t, socket)
-  const forged: Hello = {
-    protocolMin: 1,
-    protocolMax: 1,
-    purpose: 'raft',
-    clusterId: 'test-cluster',
-    nodeId: b.identity.nodeId,
-    targetNodeId: 'a',
-    version: '',
-    proof: noProof,
-  }
+  const forged = testHello({ nodeId: b.identity.nodeId })
   await says(socket, () => framed(frameTypes.hello, encodeHello(forged)))
   assert.equal((await ended).heard[4], frameTypes.refusal)
   assert.deepEqual(refusals(a), ['wrong_incarnation'])

@@ -17,10 +17,13 @@ import {
   noProof,
   protocol,
   prove,
+  provenRefusals,
   type Hello,
   type HelloRefusal,
+  type ProofSubject,
 } from './hello.ts'
 import { formatHostPort, type HostPort } from '../../contract/host-port.ts'
+import { LifeMarks } from './life-marks.ts'
 import type { LocalNode } from './local-node.ts'
 import type { ListenerRefusal, PeerEvent } from './peer-event.ts'
 import { applicationProtocol, channelOf, handshakeMsMax, hasCommonName, isStillTrusted, serverOptions, trustedRoots } from './peer-tls.ts'
@@ -68,6 +71,7 @@ export class PeerListener {
   readonly #strangers = new Map<string, Stranger>()
   readonly #open = new Set<FramedSocket>()
   readonly #raw = new Set<Socket>()
+  readonly #marks = new LifeMarks()
 
   constructor(options: PeerListenerOptions) {
     this.#options = options
@@ -188,11 +192,15 @@ export class PeerListener {
       incarnation: local.incarnation,
       clusterId: local.clusterId(),
       member: (id: Hello['nodeId']) => local.member(id),
+      removed: (id: Hello['nodeId']) => local.removed(id),
     }
     const { socket } = framed
     const commonName = local.tls?.rules.verifyCommonName
     if (commonName !== undefined && !(socket instanceof TLSSocket && hasCommonName(socket, commonName))) return 'common_name_refused'
-    return judgeHello(hello, called, channelFor(framed))
+    const refusal = judgeHello(hello, called, channelFor(framed))
+    const member = refusal === undefined && memberPurposes.has(hello.purpose) ? local.member(hello.nodeId) : undefined
+    // Last, because it takes note.
+    return member === undefined ? refusal : this.#marks.judge(member, hello.life)
   }
 
   #answer(framed: FramedSocket, hello: Hello, remoteAddress: string, refusal: HelloRefusal | undefined): void {
@@ -201,7 +209,8 @@ export class PeerListener {
       this.#refused(refusal, { remoteAddress, nodeId: hello.nodeId })
       // Whatever it says now, it has had its answer.
       framed.become({ frameBytesMax: helloBytesMax, onFrame: () => framed.close(refusal), onClose: () => this.#open.delete(framed) })
-      framed.write(frameTypes.refusal, [encodeRefusal(refusal)])
+      const proof = provenRefusals.has(refusal) ? this.#proof(framed, hello, refusal) : noProof
+      framed.write(frameTypes.refusal, [encodeRefusal({ code: refusal, proof })])
       return framed.end(refusal)
     }
     const { local } = this.#options
@@ -215,7 +224,7 @@ export class PeerListener {
         clusterId: isForMembers ? (local.clusterId() ?? '') : '',
         nodeId: local.nodeId,
         version: isForMembers ? local.version : '',
-        proof: isForMembers ? this.#proof(framed, hello) : noProof,
+        proof: isForMembers ? this.#proof(framed, hello, 'welcome') : noProof,
       }),
     ])
     const { socket } = framed
@@ -225,17 +234,8 @@ export class PeerListener {
     framed.socket.once('close', () => this.#open.delete(framed))
   }
 
-  #proof(framed: FramedSocket, hello: Hello): Uint8Array {
-    const { nodeId, incarnation } = this.#options.local
-    const channel = channelFor(framed)
-    return prove(incarnation, {
-      side: 'called',
-      purpose: hello.purpose,
-      clusterId: hello.clusterId,
-      from: nodeId,
-      to: hello.nodeId,
-      channel,
-    })
+  #proof(framed: FramedSocket, hello: Hello, says: ProofSubject['says']): Uint8Array {
+    return prove(this.#options.local.incarnation, { says, hello, channel: channelFor(framed) })
   }
 
   #refused(

@@ -11,7 +11,7 @@ import { systemClock } from '../replica/system-clock.ts'
 import type { ClusterIdentity, IdentityStore } from './cluster-identity.ts'
 import { openPeers, type OpenPeersOptions, type Peers, type TlsSource } from './open-peers.ts'
 import type { Credentials } from './join-words.ts'
-import type { Purpose } from './hello.ts'
+import { noLife, noProof, protocol, type Hello, type Life, type Purpose } from './hello.ts'
 import { makeDial, type Answered, type DialProblem } from './peer-dialer.ts'
 import type { PeerEvent } from './peer-event.ts'
 import type { PeerTlsRules } from './peer-tls.ts'
@@ -53,6 +53,7 @@ export class TestTlsSource implements TlsSource {
 export class MemoryIdentity implements IdentityStore {
   readonly nodeId: NodeId
   readonly incarnation: string
+  life?: number
   cluster: ClusterIdentity | undefined
   /** Set by a test: the process "dies" at the adoption, before it is durable. */
   diesAtAdoption = false
@@ -132,9 +133,26 @@ export async function startTestNode(t: TestContext | undefined, id: string, chan
   return { peers, identity, tls: tls?.files, events, close }
 }
 
+/** A hello that proves nothing, with what a test changes. */
+export function testHello(changes: Partial<Hello> = {}): Hello {
+  return {
+    protocolMin: protocol.min,
+    protocolMax: protocol.max,
+    purpose: 'raft',
+    clusterId: 'test-cluster',
+    nodeId: 'b' as NodeId,
+    targetNodeId: 'a',
+    version: '',
+    life: noLife,
+    nonce: randomBytes(16),
+    proof: noProof,
+    ...changes,
+  }
+}
+
 /** Dials `to` as if this process were the node with that identity: for tests that say what no correct member says. */
 export async function dialAs(
-  caller: { readonly identity: MemoryIdentity; readonly incarnation?: string },
+  caller: { readonly identity: MemoryIdentity; readonly incarnation?: string; readonly life?: Life },
   to: TestNode,
   purpose: Purpose,
 ): Promise<Result<Answered, DialProblem>> {
@@ -146,7 +164,9 @@ export async function dialAs(
     version: '1',
     tls: { rules: mutualTls, material: () => material },
     clusterId: () => identity.cluster?.clusterId,
+    life: () => caller.life ?? noLife,
     member: () => memberOf(to),
+    removed: () => [],
   })
   return dial({ address: to.peers.self.raftAddress, purpose, member: memberOf(to), timeoutMs: 10_000 })
 }

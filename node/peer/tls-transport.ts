@@ -5,6 +5,7 @@ import type { Membership, NodeId } from '../raft/membership.ts'
 import type { Parcel } from '../raft/message.ts'
 import type { FramedSocket } from './framed-socket.ts'
 import { frameTypes, type Frame } from './frame.ts'
+import type { HelloRefusal } from './hello.ts'
 import { answerPing, silenceMsMax } from './life-signs.ts'
 import { IncomingMembers } from './incoming-members.ts'
 import type { MemberDirectory } from './member-directory.ts'
@@ -22,11 +23,17 @@ export interface TlsTransportOptions {
   readonly onEvent: (event: PeerEvent) => void
 }
 
+/** What members say of this node itself, with proof of who they are. Said again at each dial. */
+interface StandingListener extends TransportListener {
+  readonly removed?: () => void
+  readonly rolledBack?: () => void
+}
+
 export class TlsTransport implements Transport {
   readonly #options: TlsTransportOptions
   readonly #links = new Map<NodeId, MemberLink>()
   readonly #incoming: IncomingMembers
-  #listener: TransportListener | undefined
+  #listener: StandingListener | undefined
   #isClosed = false
 
   constructor(options: TlsTransportOptions) {
@@ -43,8 +50,14 @@ export class TlsTransport implements Transport {
     this.#options.directory.update(membership)
   }
 
-  listen(listener: TransportListener): void {
+  listen(listener: StandingListener): void {
     this.#listener = listener
+  }
+
+  /** A member has refused this node. */
+  refused(code: HelloRefusal | undefined): void {
+    if (code === 'removed_member') this.#listener?.removed?.()
+    if (code === 'rolled_back') this.#listener?.rolledBack?.()
   }
 
   /** Takes over an incoming connection for messages; an older one of the same member is replaced: it has dialled anew. */

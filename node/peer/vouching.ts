@@ -40,9 +40,8 @@ export class Vouching {
 
   /** Resolves when the directory knows as much as the members can tell; soon and without effect when they were asked just now. */
   about(id: NodeId): Promise<void> {
-    const { clock, directory } = this.#options
-    if (this.#pending !== undefined || clock.monotonicMs() - this.#askedAtMs < vouchIntervalMs || directory.wasRemoved(id))
-      return Promise.resolve()
+    const { clock } = this.#options
+    if (this.#pending !== undefined || clock.monotonicMs() - this.#askedAtMs < vouchIntervalMs) return Promise.resolve()
     this.#askedAtMs = clock.monotonicMs()
     this.#pending = this.#ask(id).finally(() => {
       this.#pending = undefined
