@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { fail, ok } from '../../runtime/result.ts'
 import type { NodeId } from '../raft/membership.ts'
 import { eventually } from '../replica/eventually.ts'
+import { snapshotSourceContract } from '../replica/snapshot-source-contract.ts'
 import type { SnapshotManifest, SnapshotStore } from '../replica/snapshot-store.ts'
 import type { FramedSocket } from './framed-socket.ts'
 import type { Frame } from './frame.ts'
@@ -239,3 +240,15 @@ test('a chunk with one flipped bit, of another place or of another copy is no an
   assert.equal(decodeSnapshotReply({ type, body }, { ...asked, length: 99 }), undefined)
   assert.equal(decodeSnapshotReply({ type, body }, { kind: 'take', indexMin: 0 }), undefined)
 })
+
+for (const plain of [false, true])
+  snapshotSourceContract(plain ? 'plain snapshot links' : 'TLS snapshot links', async (snapshots) => {
+    const tls = plain ? ({ tls: 'plain' } as const) : {}
+    const nodes = [
+      await startTestNode(undefined, 'a', { ...tls, snapshots: () => snapshots }),
+      await startTestNode(undefined, 'b', tls),
+    ] as const
+    unite(nodes)
+    const dispose = async (): Promise<void> => void (await Promise.all(nodes.map((node) => node.close())))
+    return { source: nodes[1].peers.snapshotSource, server: a, stopServer: () => nodes[0].close(), dispose }
+  })

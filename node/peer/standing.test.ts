@@ -194,7 +194,7 @@ test('a disk that was put back in time is told, notes it, and is let in as untru
     told += 1
     trust = 'untrusted'
   }
-  back.peers.transport.listen(Object.assign({ message: () => {}, unreachable: () => {} }, { rolledBack: noteIt }))
+  back.peers.transport.listen({ message: () => {}, unreachable: () => {}, removed: () => {}, rolledBack: noteIt })
   back.peers.transport.setMembership(members)
   await eventually(isConnected, 'b is let in again')
   assert(told > 0)

@@ -23,17 +23,11 @@ export interface TlsTransportOptions {
   readonly onEvent: (event: PeerEvent) => void
 }
 
-/** What members say of this node itself, with proof of who they are. Said again at each dial. */
-interface StandingListener extends TransportListener {
-  readonly removed?: () => void
-  readonly rolledBack?: () => void
-}
-
 export class TlsTransport implements Transport {
   readonly #options: TlsTransportOptions
   readonly #links = new Map<NodeId, MemberLink>()
   readonly #incoming: IncomingMembers
-  #listener: StandingListener | undefined
+  #listener: TransportListener | undefined
   #isClosed = false
 
   constructor(options: TlsTransportOptions) {
@@ -50,14 +44,14 @@ export class TlsTransport implements Transport {
     this.#options.directory.update(membership)
   }
 
-  listen(listener: StandingListener): void {
+  listen(listener: TransportListener): void {
     this.#listener = listener
   }
 
   /** A member has refused this node. */
   refused(code: HelloRefusal | undefined): void {
-    if (code === 'removed_member') this.#listener?.removed?.()
-    if (code === 'rolled_back') this.#listener?.rolledBack?.()
+    if (code === 'removed_member') this.#listener?.removed()
+    if (code === 'rolled_back') this.#listener?.rolledBack()
   }
 
   /** Takes over an incoming connection for messages; an older one of the same member is replaced: it has dialled anew. */
