@@ -27,6 +27,8 @@ export interface StoreFacts {
   readonly databaseBytes: number
   readonly walBytes: number
   readonly logBytes: number
+  /** Of copies made for other members and of what is being received. */
+  readonly snapshotBytes: number
 }
 
 export interface NodeView {

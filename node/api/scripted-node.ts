@@ -159,6 +159,6 @@ export class ScriptedView implements NodeView {
   }
 
   store(): StoreFacts {
-    return { sqliteVersion: '3.54.1', databaseBytes: 4096, walBytes: 0, logBytes: 100 }
+    return { sqliteVersion: '3.54.1', databaseBytes: 4096, walBytes: 0, logBytes: 100, snapshotBytes: 0 }
   }
 }

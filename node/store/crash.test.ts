@@ -42,7 +42,7 @@ test('killed at any moment, a store opens again, holds every entry that was dura
         dataDir,
         nodeId: 'n1' as NodeId,
         onFatal: (problem) => assert.fail(problem.message),
-        logger: { info: () => {}, warn: () => {} },
+        logger: { info: () => {}, warn: () => {}, error: () => {} },
       })
       assert(opened.ok, opened.ok ? '' : opened.problem.message)
       const { log, stateMachine, reader } = opened.value

@@ -2,7 +2,7 @@
 // belongs to it: a log that has vanished or comes from elsewhere must not be taken for that of a new node, whose vote would count twice.
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
@@ -10,7 +10,9 @@ import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { ClusterIdentity, IdentityStore } from '../peer/cluster-identity.ts'
 import { parseMembership, parseNodeId } from '../raft/membership-codec.ts'
 import type { NodeId } from '../raft/membership.ts'
-import { syncDirectory } from './directory-disk.ts'
+import type { Trust } from '../raft/raft-port.ts'
+import type { TrustStore } from '../replica/trust-store.ts'
+import { replaceDurably } from './durable-file.ts'
 import { logIdBytes, type LogId } from './segment-format.ts'
 
 export interface IdentityProblem {
@@ -26,6 +28,8 @@ interface StoredIdentity {
   readonly logId: string
   readonly isLogMade: boolean
   readonly cluster: ClusterIdentity | undefined
+  readonly trust: Trust
+  readonly life: number
 }
 
 const shape = z.strictObject({
@@ -35,6 +39,9 @@ const shape = z.strictObject({
   logId: z.string().regex(new RegExp(`^[0-9a-f]{${logIdBytes * 2}}$`)),
   isLogMade: z.boolean(),
   cluster: z.strictObject({ clusterId: z.string().min(1), members: z.unknown(), origin: z.enum(['formed', 'joined']) }).nullable(),
+  // A file of an earlier version does not say it.
+  trust: z.enum(['trusted', 'untrusted']).default('trusted'),
+  life: z.int().min(0).default(0),
 })
 
 /** A new identity where there is none; `hasData`: files that only a node that had one can have made. */
@@ -54,7 +61,9 @@ export function openIdentityFile(
       logId: randomBytes(logIdBytes).toString('hex'),
       isLogMade: false,
       cluster: undefined,
-    }
+      trust: 'trusted',
+      life: 1,
+    } as const
     writeDurably(path, fresh)
     return ok(new IdentityFile(path, fresh))
   }
@@ -66,10 +75,12 @@ export function openIdentityFile(
       message: `${dirname(path)} belongs to node ${stored.nodeId}, not to ${options.nodeId}: start with that node id, or with another directory`,
     })
   }
-  return ok(new IdentityFile(path, stored))
+  const again = { ...stored, life: stored.life + 1 }
+  writeDurably(path, again)
+  return ok(new IdentityFile(path, again))
 }
 
-export class IdentityFile implements IdentityStore {
+export class IdentityFile implements IdentityStore, TrustStore {
   readonly #path: string
   #stored: StoredIdentity
 
@@ -92,6 +103,19 @@ export class IdentityFile implements IdentityStore {
 
   get logId(): LogId {
     return Buffer.from(this.#stored.logId, 'hex')
+  }
+
+  get trust(): Trust {
+    return this.#stored.trust
+  }
+
+  /** Of starts with this directory, this one included: a directory that was put back to an earlier state counts backwards. */
+  get life(): number {
+    return this.#stored.life
+  }
+
+  setTrust(trust: Trust): void {
+    if (trust !== this.#stored.trust) this.#replace({ ...this.#stored, trust })
   }
 
   get isLogMade(): boolean {
@@ -124,26 +148,16 @@ function parseIdentity(text: string): StoredIdentity | undefined {
   }
   const parsed = shape.safeParse(value)
   if (!parsed.success) return undefined
-  const { incarnation, logId, isLogMade, cluster } = parsed.data
+  const { cluster, ...rest } = parsed.data
   const nodeId = parseNodeId(parsed.data.nodeId)
   if (!nodeId.ok) return undefined
-  if (cluster === null) return { nodeId: nodeId.value, incarnation, logId, isLogMade, cluster: undefined }
+  const own = { ...rest, nodeId: nodeId.value }
+  if (cluster === null) return { ...own, cluster: undefined }
   const members = parseMembership(cluster.members)
   if (!members.ok) return undefined
-  return { nodeId: nodeId.value, incarnation, logId, isLogMade, cluster: { ...cluster, members: members.value } }
+  return { ...own, cluster: { ...cluster, members: members.value } }
 }
 
 function writeDurably(path: string, stored: StoredIdentity): void {
-  const text = `${JSON.stringify({ format: 1, ...stored, cluster: stored.cluster ?? null }, undefined, 2)}\n`
-  const temporary = `${path}.tmp`
-  rmSync(temporary, { force: true }) // left by a crash
-  const descriptor = openSync(temporary, 'wx', 0o600)
-  try {
-    writeSync(descriptor, text)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-  renameSync(temporary, path)
-  syncDirectory(dirname(path))
+  replaceDurably(path, `${JSON.stringify({ format: 1, ...stored, cluster: stored.cluster ?? null }, undefined, 2)}\n`)
 }

@@ -12,7 +12,7 @@ import { openStore, type Store, type StoreProblem } from './open-store.ts'
 import { command } from './test-machine.ts'
 
 const n1 = 'n1' as NodeId
-const silent = { info: () => {}, warn: () => {} }
+const silent = { info: () => {}, warn: () => {}, error: () => {} }
 const cluster: ClusterIdentity = {
   clusterId: 'c1',
   members: { members: [{ id: n1, incarnation: 'i', raftAddress: 'a:1', apiUrl: 'https://a:2', suffrage: 'voter' }] },
@@ -208,7 +208,7 @@ inDirectory('damage in the synced log is refused with segment and offset; a torn
     dataDir,
     nodeId: n1,
     onFatal: (fatal) => assert.fail(fatal.message),
-    logger: { info: () => {}, warn: (...line: unknown[]) => warnings.push(line.at(-1)) },
+    logger: { info: () => {}, warn: (...line: unknown[]) => warnings.push(line.at(-1)), error: () => {} },
   })
   assert(again.ok)
   assert.deepEqual(warnings, ['unfinished write cut from the end of the log'])

@@ -7,12 +7,14 @@ export function readStoreFacts(options: {
   readonly databasePath: string
   readonly sqliteVersion: string
   readonly log: SegmentLog
+  readonly snapshotBytes: number
 }): StoreFacts {
   return {
     sqliteVersion: options.sqliteVersion,
     databaseBytes: sizeOf(options.databasePath),
     walBytes: sizeOf(`${options.databasePath}-wal`),
     logBytes: options.log.bytes(),
+    snapshotBytes: options.snapshotBytes,
   }
 }
 

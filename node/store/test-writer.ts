@@ -13,7 +13,7 @@ export async function writeForEver(dataDir: string, say: (line: string) => void)
     onFatal: (problem) => {
       throw new Error(problem.message)
     },
-    logger: { info: () => {}, warn: () => {} },
+    logger: { info: () => {}, warn: () => {}, error: () => {} },
   })
   if (!opened.ok) throw new Error(opened.problem.message)
   const { log, stateMachine } = opened.value
