@@ -66,6 +66,10 @@ class Place {
     return readdirSync(this.paths.directory).filter((name) => name.startsWith('copy-'))
   }
 
+  copiedBytes(): number {
+    return this.copyNames().reduce((sum, name) => sum + sizeOf(join(this.paths.directory, name, 'snapshot.sqlite')), 0)
+  }
+
   copyPath(id: string): string {
     return join(this.paths.directory, `copy-${id}`, 'snapshot.sqlite')
   }
@@ -96,7 +100,9 @@ withPlace('a copy made while entries are applied is one state: its rows are thos
   let applied = 0
   await eventually(() => place.copyNames().length > 0, 'the copy is begun')
   const beganAtMs = performance.now()
+  let firstData: number | undefined
   while (!isMade && performance.now() - beganAtMs < 20_000) {
+    if (place.copiedBytes() > 0) firstData ??= place.machine.machine.appliedIndex
     await place.insert((applied += 1))
     await new Promise(setImmediate)
   }
@@ -104,7 +110,8 @@ withPlace('a copy made while entries are applied is one state: its rows are thos
   const taken = await taking
   assert(taken.ok)
   const { id, index, term, membership, bytes, hash } = taken.value
-  assert(index < place.machine.machine.appliedIndex, 'entries were applied meanwhile')
+  assert(firstData !== undefined && firstData < place.machine.machine.appliedIndex, 'entries were applied meanwhile')
+  assert(index <= firstData, 'and the copy stayed with the state that it began with')
   const path = place.copyPath(id)
   assert.equal(statSync(path).mode & 0o777, 0o600)
   assert.deepEqual(readdirSync(join(path, '..')), ['snapshot.sqlite'], 'one file, and nothing beside it')
@@ -166,7 +173,7 @@ withPlace('a state that is in doubt is not passed on, not even from a copy made 
 
 for (const [moment, isReached] of [
   ['is starting', () => true],
-  ['is under way', (place: Place) => place.copyNames().some((name) => sizeOf(join(place.paths.directory, name, 'snapshot.sqlite')) > 0)],
+  ['is under way', (place: Place) => place.copiedBytes() > 0],
 ] as const) {
   withPlace(`when the database is about to be replaced, a copy that ${moment} lets go of it at once and is not kept`, async (place) => {
     await place.fill(40)
