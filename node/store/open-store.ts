@@ -70,9 +70,13 @@ export async function openStore(options: StoreOptions): Promise<Result<Store, St
   const place: InstallPlace = { files: installFiles, paths, databasePath: directory.value.databasePath }
   const intent = redoInstall(place)
   const database = openDatabase(directory.value, options)
-  const problem = database.ok ? await fitLog(place, { log: log.value, stateMachine: database.value.stateMachine, intent }) : database.problem
-  if (!database.ok || problem !== undefined) {
-    if (database.ok) await closeDatabase(database.value)
+  if (!database.ok) {
+    await log.value.close()
+    return released(directory.value, database.problem)
+  }
+  const problem = await fitLog(place, { log: log.value, stateMachine: database.value.stateMachine, intent })
+  if (problem !== undefined) {
+    await closeDatabase(database.value)
     await log.value.close()
     return released(directory.value, problem)
   }
@@ -167,8 +171,13 @@ function compose(parts: {
   const snapshots = new SqliteSnapshotStore({
     paths,
     databasePath,
-    state: stateMachine,
-    users: [stateMachine, reader],
+    state: {
+      get appliedIndex() {
+        return stateMachine.appliedIndex
+      },
+      isInDoubt: false,
+    },
+    users: [],
     readFreeBytes: freeBytesBeside(databasePath),
     onFatal: parts.options.onFatal,
     logger: parts.options.logger,
@@ -191,7 +200,7 @@ function compose(parts: {
 }
 
 async function closeDatabase({ reader, stateMachine }: OpenDatabase): Promise<void> {
-  await reader.close()
+  reader.close()
   await stateMachine.close()
 }
 

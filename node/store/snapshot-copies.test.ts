@@ -93,7 +93,7 @@ function withPlace(title: string, body: (place: Place) => Promise<void>): void {
 }
 
 withPlace('a copy made while entries are applied is one state: its rows are those of the index inside of it', async (place) => {
-  await place.fill(12)
+  await place.fill(30) // more than SQLite keeps of the copy in memory
   const before = place.machine.machine.appliedIndex
   let isMade = false
   const taking = place.copies.take(before).finally(() => (isMade = true))
