@@ -55,7 +55,9 @@ class Place {
     await this.machine.apply([makeEntry({ index: 1, term: 3, kind: 'membership', payload: encodeMembership(members) })])
     await this.machine.run(['CREATE TABLE t (id INTEGER PRIMARY KEY, n, filling BLOB)'])
     for (let count = 0; count < megabytes; count += 1)
-      await this.machine.run(['INSERT INTO t (filling) SELECT zeroblob(4000) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 256) SELECT x FROM c)'])
+      await this.machine.run([
+        'INSERT INTO t (filling) SELECT zeroblob(4000) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 256) SELECT x FROM c)',
+      ])
   }
 
   async insert(n: number): Promise<void> {
@@ -199,7 +201,8 @@ test('what an earlier process left is removed at start, what was being received 
     const paths = snapshotPaths(directory)
     openSnapshotDirectory(paths)
     for (const name of ['copy-1', 'incoming']) mkdirSync(join(paths.directory, name))
-    for (const name of ['copy-1/snapshot.sqlite', 'incoming/snapshot.sqlite', 'replaced.sqlite']) writeFileSync(join(paths.directory, name), 'x')
+    for (const name of ['copy-1/snapshot.sqlite', 'incoming/snapshot.sqlite', 'replaced.sqlite'])
+      writeFileSync(join(paths.directory, name), 'x')
     openSnapshotDirectory(paths)
     assert.deepEqual(readdirSync(paths.directory), ['incoming'])
   } finally {

@@ -49,11 +49,7 @@ export class SqliteSnapshotStore implements SnapshotStore {
     return this.#copies.take(options.indexMin)
   }
 
-  read(options: {
-    readonly id: string
-    readonly offset: number
-    readonly length: number
-  }): Promise<Result<Uint8Array, 'snapshot_gone'>> {
+  read(options: { readonly id: string; readonly offset: number; readonly length: number }): Promise<Result<Uint8Array, 'snapshot_gone'>> {
     return this.#copies.read(options)
   }
 
