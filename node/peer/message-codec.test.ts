@@ -21,8 +21,19 @@ const plain: fc.Arbitrary<Message> = fc.oneof(
     hintIndex: number,
     hintTerm: number,
     readSequence: number,
+    appendNumber: number,
+    trusted: fc.boolean(),
   }),
-  fc.record({ kind: fc.constant('read-index' as const), term, id: number }),
+  fc.record({
+    kind: fc.constant('install-snapshot' as const),
+    term,
+    baseIndex: number,
+    baseTerm: number,
+    readSequence: number,
+    appendNumber: number,
+  }),
+  fc.record({ kind: fc.constant('distrust' as const), term, acknowledgedIndex: number }),
+  fc.record({ kind: fc.constant('read-index' as const), term, id: number, afterLoss: fc.boolean() }),
   fc.record({ kind: fc.constant('read-index-reply' as const), term, id: number, index: number, refused: fc.boolean() }),
   fc.record({ kind: fc.constant('timeout-now' as const), term }),
 )
@@ -34,6 +45,7 @@ const append: fc.Arbitrary<Message> = fc
     prevLogTerm: fc.nat(5),
     leaderCommit: number,
     readSequence: number,
+    appendNumber: number,
     payloads: fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 8 }),
   })
   .map(({ payloads, ...fields }) => ({
@@ -66,7 +78,16 @@ test('every message comes out as it went in', () => {
 
 test('entries come out with the bytes that stand on the disk, without a copy', () => {
   const entry = makeEntry({ index: 8, term: 2, kind: 'command', payload: Buffer.from('x') })
-  const message = { kind: 'append', term: 2, prevLogIndex: 7, prevLogTerm: 2, leaderCommit: 0, readSequence: 0, entries: [entry] } as const
+  const message = {
+    kind: 'append',
+    term: 2,
+    prevLogIndex: 7,
+    prevLogTerm: 2,
+    leaderCommit: 0,
+    readSequence: 0,
+    appendNumber: 0,
+    entries: [entry],
+  } as const
   assert(encodeMessage(message).includes(entry.bytes))
   const body = encoded(message)
   const read = decodeMessage(body)
@@ -105,8 +126,17 @@ test('any bytes are a message or a defect, and never an exception', () => {
 
 test('a flipped byte in an entry is found', () => {
   const entries = [makeEntry({ index: 1, term: 1, kind: 'command', payload: Buffer.from('insert') })]
-  const body = encoded({ kind: 'append', term: 1, prevLogIndex: 0, prevLogTerm: 0, leaderCommit: 0, readSequence: 0, entries })
-  for (let at = 41; at < body.length; at += 1) {
+  const body = encoded({
+    kind: 'append',
+    term: 1,
+    prevLogIndex: 0,
+    prevLogTerm: 0,
+    leaderCommit: 0,
+    readSequence: 0,
+    appendNumber: 0,
+    entries,
+  })
+  for (let at = 49; at < body.length; at += 1) {
     const flipped = Buffer.from(body)
     flipped[at]! ^= 0x10
     assert.equal(typeof decodeMessage(flipped), 'string', `byte ${at}`)
@@ -125,7 +155,16 @@ const wrong: readonly [string, { indexes?: number[]; terms?: number[] }, string]
 for (const [name, { indexes = [8, 9], terms = [5, 5] }, defect] of wrong) {
   test(`an append with ${name} is refused`, () => {
     const entries = indexes.map((index, n) => makeEntry({ index, term: terms[n]!, kind: 'command', payload: new Uint8Array() }))
-    const body = encoded({ kind: 'append', term: 5, prevLogIndex: 7, prevLogTerm: 3, leaderCommit: 0, readSequence: 0, entries })
+    const body = encoded({
+      kind: 'append',
+      term: 5,
+      prevLogIndex: 7,
+      prevLogTerm: 3,
+      leaderCommit: 0,
+      readSequence: 0,
+      appendNumber: 0,
+      entries,
+    })
     assert.equal(decodeMessage(body), defect)
   })
 }

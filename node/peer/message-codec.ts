@@ -42,18 +42,23 @@ function writeFields(writer: WireWriter, message: Message): void {
     case 'vote-reply':
       return void writer.bool(message.granted)
     case 'append':
-      writer.u53(message.prevLogIndex).u53(message.prevLogTerm).u53(message.leaderCommit).u53(message.readSequence)
+      writer
+        .u53(message.prevLogIndex)
+        .u53(message.prevLogTerm)
+        .u53(message.leaderCommit)
+        .u53(message.readSequence)
+        .u53(message.appendNumber)
       for (const entry of message.entries) writer.bytes(entry.bytes)
       return
     case 'append-reply':
       writer.bool(message.accepted).u53(message.matchIndex).u53(message.hintIndex).u53(message.hintTerm)
-      return void writer.u53(message.readSequence)
+      return void writer.u53(message.readSequence).u53(message.appendNumber).bool(message.trusted)
     case 'read-index':
-      return void writer.u53(message.id)
+      return void writer.u53(message.id).bool(message.afterLoss)
     case 'read-index-reply':
       return void writer.u53(message.id).u53(message.index).bool(message.refused)
     case 'install-snapshot':
-      return void writer.u53(message.baseIndex).u53(message.readSequence)
+      return void writer.u53(message.baseIndex).u53(message.baseTerm).u53(message.readSequence).u53(message.appendNumber)
     case 'distrust':
       return void writer.u53(message.acknowledgedIndex)
     case 'timeout-now':
@@ -89,13 +94,15 @@ function readFields(reader: WireReader, kind: Message['kind'], term: number): Me
         hintIndex: reader.u53(),
         hintTerm: reader.u53(),
         readSequence: reader.u53(),
+        appendNumber: reader.u53(),
+        trusted: reader.bool(),
       }
     case 'read-index':
-      return { kind, term, id: reader.u53() }
+      return { kind, term, id: reader.u53(), afterLoss: reader.bool() }
     case 'read-index-reply':
       return { kind, term, id: reader.u53(), index: reader.u53(), refused: reader.bool() }
     case 'install-snapshot':
-      return { kind, term, baseIndex: reader.u53(), readSequence: reader.u53() }
+      return { kind, term, baseIndex: reader.u53(), baseTerm: reader.u53(), readSequence: reader.u53(), appendNumber: reader.u53() }
     case 'distrust':
       return { kind, term, acknowledgedIndex: reader.u53() }
     case 'timeout-now':
@@ -108,9 +115,10 @@ function readAppend(reader: WireReader, term: number): Message | MessageDefect {
   const prevLogTerm = reader.u53()
   const leaderCommit = reader.u53()
   const readSequence = reader.u53()
+  const appendNumber = reader.u53()
   const entries = readEntries(reader.rest(), { prevLogIndex, prevLogTerm, term })
   if (typeof entries === 'string') return entries
-  return { kind: 'append', term, prevLogIndex, prevLogTerm, leaderCommit, readSequence, entries }
+  return { kind: 'append', term, prevLogIndex, prevLogTerm, leaderCommit, readSequence, appendNumber, entries }
 }
 
 /** Log matching (Raft §5.3) rests on entries that follow one another, and terms in a log never fall. */

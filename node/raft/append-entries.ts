@@ -8,6 +8,7 @@ import { isFollowing, send, sendWhenDurable, type RaftState } from './raft-state
 import { becomeFollower } from './transitions.ts'
 
 type Append = Extract<Message, { kind: 'append' }>
+type InstallSnapshot = Extract<Message, { kind: 'install-snapshot' }>
 
 /** An append of this node's term: its sender won the election of that term, so it is the leader (Raft §5.2). */
 export function takeAppend(state: RaftState, from: NodeId, message: Append): void {
@@ -27,8 +28,18 @@ export function takeAppend(state: RaftState, from: NodeId, message: Append): voi
 }
 
 /** The sender is of an older term: it learns of the newer one and steps down (Raft §5.1). */
-export function refuseOldAppend(state: RaftState, from: NodeId, message: Append): void {
-  refuse(state, from, message)
+export function refuseOld(state: RaftState, from: NodeId, message: Append | InstallSnapshot): void {
+  send(state, from, {
+    kind: 'append-reply',
+    term: state.term,
+    accepted: false,
+    matchIndex: 0,
+    hintIndex: 0,
+    hintTerm: 0,
+    readSequence: 0,
+    appendNumber: message.appendNumber,
+    trusted: state.doubt === undefined,
+  })
 }
 
 // Entries are removed only where they conflict: a delayed message that says less than this log holds removes nothing.
@@ -52,6 +63,8 @@ function accept(state: RaftState, from: NodeId, appended: { readonly message: Ap
     hintIndex: 0,
     hintTerm: 0,
     readSequence: appended.message.readSequence,
+    appendNumber: appended.message.appendNumber,
+    trusted: state.doubt === undefined,
   } as const
   sendWhenDurable(state, from, { message, logIndex: isHeartbeat ? 0 : matchIndex })
 }
@@ -66,7 +79,9 @@ function refuse(state: RaftState, from: NodeId, message: Append): void {
     matchIndex: message.prevLogIndex,
     hintIndex,
     hintTerm: state.log.termAt(hintIndex),
-    readSequence: message.term === state.term ? message.readSequence : 0,
+    readSequence: message.readSequence,
+    appendNumber: message.appendNumber,
+    trusted: state.doubt === undefined,
   })
 }
 

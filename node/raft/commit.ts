@@ -27,7 +27,7 @@ export function commitByCounting(state: RaftState, leader: LeaderRole): void {
   if (!leader.commitMayMove) return
   leader.commitMayMove = false
   const reached = majorityReached(state.voters, (id) =>
-    id === state.id ? state.log.durableIndex : (leader.followers.get(id)?.matchIndex ?? 0),
+    id === state.id ? state.log.durableIndex : (leader.followers.get(id)?.countedIndex ?? 0),
   )
   // An entry of an older term is never committed by counting its copies (Raft §5.4.2, figure 8): a later leader could still replace it.
   if (reached <= state.commitIndex || state.log.termAt(reached) !== state.term) return
@@ -46,6 +46,7 @@ export function commitTo(state: RaftState, index: number): void {
  * Memory stays bounded while the state machine is slow.
  */
 export function handOutCommitted(state: RaftState): void {
+  if (state.isStateLost) return
   const to = Math.min(state.commitIndex, state.log.durableIndex)
   if (to <= state.handedOutIndex || state.applying.full) return
   const entries = state.log.read({ from: state.handedOutIndex + 1, to, bytesMax: committedBytesMax })

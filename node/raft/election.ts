@@ -20,7 +20,9 @@ export function isLoyal(state: RaftState, candidate: NodeId): boolean {
 
 /** A learner has no vote to win with; and whoever knows of a committed change it has not applied would count by a membership no longer in force. */
 export function mayCampaign(state: RaftState): boolean {
-  return state.role.kind !== 'leader' && isVoter(state) && !state.membershipLog.hasUnappliedUpTo(state.commitIndex)
+  return (
+    state.role.kind !== 'leader' && isVoter(state) && state.doubt === undefined && !state.membershipLog.hasUnappliedUpTo(state.commitIndex)
+  )
 }
 
 /** The election timer has run out, or the leader is known to be gone. */
@@ -49,7 +51,7 @@ export function forgetLeader(state: RaftState, id: NodeId): void {
 /** Changes nothing at this node, least of all its term, its vote or its timer. */
 export function takePreVote(state: RaftState, from: NodeId, message: PreVote): void {
   if (isLoyal(state, from)) return
-  const isGranted = message.term > state.term && isUpToDate(state.log, message)
+  const isGranted = state.doubt === undefined && message.term > state.term && isUpToDate(state.log, message)
   send(state, from, { kind: 'pre-vote-reply', term: isGranted ? message.term : state.term, granted: isGranted })
   if (isGranted && state.role.kind === 'pre-candidate' && isBetterCandidate(state, from, message)) {
     // Followers that lose their leader in the same moment would split the vote: the one with less log, or the greater id, steps back for one timeout.
@@ -67,7 +69,8 @@ export function takePreVoteReply(state: RaftState, from: NodeId, message: Extrac
 /** A vote request of this node's term. The first who asks gets the one vote of the term, if its log is up to date (Raft §5.2, §5.4.1). */
 export function takeVote(state: RaftState, from: NodeId, message: Vote): void {
   const isFree = state.votedFor === from || (state.votedFor === undefined && leaderOf(state) === undefined)
-  if (!isFree || !isUpToDate(state.log, message)) return send(state, from, { kind: 'vote-reply', term: state.term, granted: false })
+  if (state.doubt !== undefined || !isFree || !isUpToDate(state.log, message))
+    return send(state, from, { kind: 'vote-reply', term: state.term, granted: false })
   if (state.votedFor === undefined) {
     state.votedFor = from
     state.out.hardStateChanged()
@@ -102,7 +105,20 @@ export function campaign(state: RaftState): void {
 /** The leader hands over: no pre-vote, and the voters are told that this is no disturbance (thesis §3.10). */
 export function takeTimeoutNow(state: RaftState, from: NodeId): void {
   if (leaderOf(state) !== undefined && leaderOf(state) !== from) return
-  if (mayCampaign(state)) becomeCandidate(state, { transfer: true })
+  state.standWhenApplied = { term: state.term, untilTick: state.now + state.electionTicks }
+  standIfAsked(state)
+}
+
+/** The one that hands over may have been removed by a change that this node knows to be committed and has not applied (see mayCampaign): then it stands a moment later. */
+export function standIfAsked(state: RaftState): void {
+  if (state.standWhenApplied === undefined) return
+  const { term, untilTick } = state.standWhenApplied
+  // After an election timeout the leader that has asked has given up, too.
+  const isStale = term !== state.term || state.now >= untilTick || state.role.kind === 'leader'
+  const isWaiting = !isStale && isVoter(state) && state.membershipLog.hasUnappliedUpTo(state.commitIndex)
+  if (isWaiting) return
+  state.standWhenApplied = undefined
+  if (!isStale && mayCampaign(state)) becomeCandidate(state, { transfer: true })
 }
 
 function settlePreVotes(state: RaftState): boolean {

@@ -20,11 +20,17 @@ export class ForwardedReads {
     this.#waiting.push(id)
   }
 
+  /** A number that no other request of this life has. */
+  newRequest(): number {
+    const request = this.#nextRequest
+    this.#nextRequest += 1
+    return request
+  }
+
   /** Sends what has gathered. */
   flush(now: number, ask: (request: number) => void): void {
     if (this.#waiting.length === 0) return
-    const request = this.#nextRequest
-    this.#nextRequest += 1
+    const request = this.newRequest()
     this.#asked.set(request, { ids: this.#waiting, askedAtTick: now })
     this.#waiting = []
     ask(request)

@@ -1,6 +1,6 @@
 // Handing over leadership (thesis §3.10): bring the target's log up to the end, tell it to stand for election at once, take no proposals meanwhile.
 import type { NodeId } from './membership.ts'
-import { isActive } from './replication.ts'
+import { bestVoter } from './departure.ts'
 import { send, type RaftState } from './raft-state.ts'
 import type { LeaderRole } from './role.ts'
 
@@ -8,7 +8,7 @@ import type { LeaderRole } from './role.ts'
 export function takeTransfer(state: RaftState, to: NodeId | undefined): void {
   const leader = state.role
   if (leader.kind !== 'leader' || leader.transfer !== undefined) return
-  const target = to ?? bestTarget(state, leader)
+  const target = to ?? bestVoter(state, leader)
   if (target === undefined || target === state.id || !state.voters.has(target)) return
   leader.transfer = { to: target, ticks: 0, asked: false }
 }
@@ -26,13 +26,4 @@ export function tickTransfer(state: RaftState, leader: LeaderRole): void {
   if (leader.transfer === undefined) return
   leader.transfer.ticks += 1
   if (leader.transfer.ticks >= state.electionTicks) leader.transfer = undefined
-}
-
-function bestTarget(state: RaftState, leader: LeaderRole): NodeId | undefined {
-  let best: { readonly id: NodeId; readonly matchIndex: number } | undefined
-  for (const [id, progress] of leader.followers) {
-    if (!state.voters.has(id) || !isActive(state, progress)) continue
-    if (best === undefined || progress.matchIndex > best.matchIndex) best = { id, matchIndex: progress.matchIndex }
-  }
-  return best?.id
 }

@@ -14,7 +14,8 @@ class LogRig {
 
   write(): number {
     this.#sequence += 1
-    this.disk.write({ sequence: this.#sequence, hardState: undefined, entries: this.log.takeUnwritten(this.#sequence) })
+    const { entries, reset } = this.log.takeUnwritten(this.#sequence)
+    this.disk.write({ sequence: this.#sequence, hardState: undefined, entries, ...(reset === undefined ? {} : { reset }) })
     return this.#sequence
   }
 

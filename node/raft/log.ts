@@ -1,9 +1,10 @@
 // The log as the core sees it: the durable part behind a LogReader and, in front of it, the tail that is appended here but not yet on disk.
 // The obvious way, to trust the store's last index, fails when storage is asynchronous: entries that are being written can be replaced by a newer leader's
 // (and replaced again by the same ones: the ABA case), so an acknowledgement of an older write may only vouch for what no later write has touched.
+// The log begins after its base, which moves on when the store is compacted, between two steps, and jumps when a snapshot replaces a log that it does not agree with.
 import assert from 'node:assert/strict'
 import type { Entry } from './entry.ts'
-import type { LogReader } from './raft-port.ts'
+import type { LogBase, LogReader } from './raft-port.ts'
 
 /** A write handed out and not yet acknowledged: when it is, the current log is on disk up to `coversTo`. */
 interface Writing {
@@ -13,26 +14,31 @@ interface Writing {
 
 export class RaftLog {
   readonly #reader: LogReader
-  // Entries from #durableIndex + 1 to the last one.
+  // Entries from #storedIndex + 1 to the last one; up to it the store serves them.
   #tail: Entry[] = []
   #tailBytes = 0
-  #durableIndex: number
+  #storedIndex: number
+  // The base that a reset has set, until the store says the same or more.
+  #resetBase: LogBase = { index: 0, term: 0 }
+  // A reset that is not on disk yet. `sequence` undefined: not handed out to be written.
+  #resetting: { readonly sequence: number | undefined; readonly durableBefore: number } | undefined
   // Entries after it have not yet been handed out to be written.
   #handedOutIndex: number
   #writing: Writing[] = []
 
   constructor(reader: LogReader) {
     this.#reader = reader
-    this.#durableIndex = reader.lastIndex()
-    this.#handedOutIndex = this.#durableIndex
+    this.#storedIndex = reader.lastIndex()
+    this.#handedOutIndex = this.#storedIndex
   }
 
-  get base(): { readonly index: number; readonly term: number } {
-    return this.#reader.base
+  get base(): LogBase {
+    const { base } = this.#reader
+    return base.index >= this.#resetBase.index ? base : this.#resetBase
   }
 
   get lastIndex(): number {
-    return this.#durableIndex + this.#tail.length
+    return this.#storedIndex + this.#tail.length
   }
 
   get lastTerm(): number {
@@ -41,7 +47,8 @@ export class RaftLog {
 
   /** Everything up to here is on this node's disk and still part of the log. */
   get durableIndex(): number {
-    return this.#durableIndex
+    // Until the new beginning is on disk, a crash would bring back the old log: only what was applied of it is certain to be there then.
+    return this.#resetting?.durableBefore ?? this.#storedIndex
   }
 
   /** Bytes that wait for the disk. */
@@ -52,8 +59,9 @@ export class RaftLog {
   /** Term of the entry at `index`, between base.index and lastIndex inclusive. */
   termAt(index: number): number {
     assert(index >= this.base.index && index <= this.lastIndex, `no entry ${index} between ${this.base.index} and ${this.lastIndex}`)
-    if (index === this.base.index) return this.base.term
-    return index <= this.#durableIndex ? this.#reader.termAt(index) : this.#tailAt(index).term
+    const { base } = this
+    if (index === base.index) return base.term
+    return index <= this.#storedIndex ? this.#reader.termAt(index) : this.#tailAt(index).term
   }
 
   /** Whether the log holds an entry of this index and term; index 0 is before every log. */
@@ -66,8 +74,8 @@ export class RaftLog {
   read(range: { readonly from: number; readonly to: number; readonly bytesMax: number }): readonly Entry[] {
     assert(range.from > this.base.index && range.to <= this.lastIndex, 'a read outside of the log')
     if (range.from > range.to) return []
-    if (range.from > this.#durableIndex) return this.#readTail(range.from, range.to, range.bytesMax)
-    const durableTo = Math.min(range.to, this.#durableIndex)
+    if (range.from > this.#storedIndex) return this.#readTail(range.from, range.to, range.bytesMax)
+    const durableTo = Math.min(range.to, this.#storedIndex)
     const durable = this.#reader.read({ from: range.from, to: durableTo, bytesMax: range.bytesMax })
     if (durable.length < durableTo - range.from + 1 || durableTo === range.to) return durable
     const rest = range.bytesMax - bytesOf(durable)
@@ -101,21 +109,39 @@ export class RaftLog {
     }
   }
 
-  /** What has been appended since the last call, now being written under `sequence`. */
-  takeUnwritten(sequence: number): readonly Entry[] {
-    const entries = this.#tail.slice(this.#handedOutIndex - this.#durableIndex)
+  /**
+   * A snapshot stands for everything up to `to.index`, and nothing else that this log held is to be kept (Raft figure 13, step 7). What is promised on the strength of
+   * the log stays below `durableBefore` until the new beginning is on disk.
+   */
+  reset(to: LogBase, options: { readonly durableBefore: number }): void {
+    assert(to.index > this.base.index, 'a log begins anew only after what it has already given up')
+    this.#resetBase = to
+    this.#resetting = { sequence: undefined, durableBefore: options.durableBefore }
+    this.#tail = []
+    this.#tailBytes = 0
+    this.#storedIndex = to.index
+    this.#handedOutIndex = to.index
+    // The ABA case again: what is being written belongs to the log that has just ended.
+    for (const writing of this.#writing) writing.coversTo = 0
+  }
+
+  /** What has been appended since the last call, now being written under `sequence`; with `reset`, the log begins anew there first. */
+  takeUnwritten(sequence: number): { readonly entries: readonly Entry[]; readonly reset: LogBase | undefined } {
+    const entries = this.#tail.slice(this.#handedOutIndex - this.#storedIndex)
     this.#handedOutIndex = this.lastIndex
     this.#writing.push({ sequence, coversTo: this.lastIndex })
-    return entries
+    if (this.#resetting === undefined || this.#resetting.sequence !== undefined) return { entries, reset: undefined }
+    this.#resetting = { sequence, durableBefore: this.#resetting.durableBefore }
+    return { entries, reset: this.#resetBase }
   }
 
   get hasUnwritten(): boolean {
-    return this.#handedOutIndex < this.lastIndex
+    return this.#handedOutIndex < this.lastIndex || (this.#resetting !== undefined && this.#resetting.sequence === undefined)
   }
 
   /** The first write under way after which everything up to `index` is on disk; undefined when it is already. */
   sequenceCovering(index: number): number | undefined {
-    if (index <= this.#durableIndex) return undefined
+    if (index <= this.durableIndex) return undefined
     const writing = this.#writing.find((candidate) => candidate.coversTo >= index)
     assert(writing !== undefined, `no write covers entry ${index}`)
     return writing.sequence
@@ -124,29 +150,30 @@ export class RaftLog {
   /** All writes up to `sequence` are on disk. */
   durable(sequence: number): void {
     let done = 0
-    let index = this.#durableIndex
+    let index = this.#storedIndex
     for (const writing of this.#writing) {
       if (writing.sequence > sequence) break
       done += 1
       index = Math.max(index, writing.coversTo)
     }
     this.#writing = this.#writing.slice(done)
-    const settled = this.#tail.splice(0, index - this.#durableIndex)
+    const settled = this.#tail.splice(0, index - this.#storedIndex)
     this.#tailBytes -= bytesOf(settled)
-    this.#durableIndex = index
+    this.#storedIndex = index
+    if (this.#resetting?.sequence !== undefined && this.#resetting.sequence <= sequence) this.#resetting = undefined
   }
 
   #truncateFrom(index: number): void {
-    const removed = this.#tail.splice(Math.max(0, index - 1 - this.#durableIndex))
+    const removed = this.#tail.splice(Math.max(0, index - 1 - this.#storedIndex))
     this.#tailBytes -= bytesOf(removed)
-    this.#durableIndex = Math.min(this.#durableIndex, index - 1)
+    this.#storedIndex = Math.min(this.#storedIndex, index - 1)
     this.#handedOutIndex = Math.min(this.#handedOutIndex, index - 1)
     // The guard of the ABA case: writes under way no longer vouch for what has just been replaced, even if the same entries come back.
     for (const writing of this.#writing) writing.coversTo = Math.min(writing.coversTo, index - 1)
   }
 
   #tailAt(index: number): Entry {
-    const entry = this.#tail[index - this.#durableIndex - 1]
+    const entry = this.#tail[index - this.#storedIndex - 1]
     assert(entry !== undefined, `entry ${index} is not in the tail`)
     return entry
   }
@@ -158,7 +185,7 @@ export class RaftLog {
       end += 1
       bytes += this.#tailAt(end).bytes.length
     }
-    return this.#tail.slice(from - this.#durableIndex - 1, end - this.#durableIndex)
+    return this.#tail.slice(from - this.#storedIndex - 1, end - this.#storedIndex)
   }
 }
 

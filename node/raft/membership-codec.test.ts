@@ -8,6 +8,17 @@ test('a membership reads back as it was written', () => {
   assert.deepEqual(decodeMembership(encodeMembership(membership)), { ok: true, value: membership })
 })
 
+test('the epoch is written only when a lost quorum was replaced by hand, and read back', () => {
+  const membership = { ...virtualMembership(['n1']), epoch: 3 }
+  assert.deepEqual(decodeMembership(encodeMembership(membership)), { ok: true, value: membership })
+  assert.equal(Buffer.from(encodeMembership(virtualMembership(['n1']))).includes('epoch'), false)
+})
+
+test('a read replica is a member of its own kind', () => {
+  const membership = { members: [virtualMember('n1', 'voter'), virtualMember('n2', 'non-voter')] }
+  assert.deepEqual(decodeMembership(encodeMembership(membership)), { ok: true, value: membership })
+})
+
 test('what is no membership is refused with its defect', () => {
   const member = virtualMember('n1', 'voter')
   const many = Array.from({ length: membersMax + 1 }, (_, n) => virtualMember(`n${String(n).padStart(3, '0')}`, 'voter'))
@@ -16,7 +27,11 @@ test('what is no membership is refused with its defect', () => {
     ['membership_shape', []],
     ['membership_shape', {}],
     ['membership_shape', { members: {} }],
-    ['membership_shape', { members: [], epoch: 1 }],
+    ['membership_shape', { members: [], age: 1 }],
+    ['membership_shape', { members: [], epoch: 1, age: 1 }],
+    ['membership_field', { members: [], epoch: 0 }],
+    ['membership_field', { members: [], epoch: '1' }],
+    ['membership_field', { members: [], epoch: 2 ** 53 }],
     ['membership_shape', { members: [null] }],
     ['membership_shape', { members: [{ ...member, extra: 1 }] }],
     ['membership_field', { members: [{ ...member, suffrage: 'king' }] }],

@@ -15,6 +15,7 @@ export const membersMax = 64
 
 const nodeIdPattern = /^[\x21-\x2b\x2d-\x7e]{1,255}$/
 const textBytesMax = 512
+const membershipKeys: readonly string[] = ['members', 'epoch,members']
 const memberKeys: readonly string[] = ['apiUrl', 'id', 'incarnation', 'raftAddress', 'suffrage']
 
 /** 1..255 printable ASCII characters, no space, no `,`. */
@@ -30,7 +31,8 @@ export function encodeMembership(membership: Membership): Uint8Array {
     apiUrl,
     suffrage,
   }))
-  return new TextEncoder().encode(JSON.stringify({ members }))
+  const { epoch } = membership
+  return new TextEncoder().encode(JSON.stringify(epoch === undefined ? { members } : { members, epoch }))
 }
 
 export function decodeMembership(payload: Uint8Array): Result<Membership, MembershipDefect> {
@@ -44,10 +46,12 @@ export function decodeMembership(payload: Uint8Array): Result<Membership, Member
   return parseMembership(value)
 }
 
-/** The order and uniqueness of ids, the bounds of every text and the count are all checked; unknown fields are refused. */
+/** The order and uniqueness of ids, the bounds of every text, the count and the epoch (absent: never replaced by hand) are all checked; unknown fields are refused. */
 export function parseMembership(value: unknown): Result<Membership, MembershipDefect> {
-  if (typeof value !== 'object' || value === null || Object.keys(value).join() !== 'members') return fail('membership_shape')
-  const list: unknown = (value as { members: unknown }).members
+  if (typeof value !== 'object' || value === null || !membershipKeys.includes(Object.keys(value).sort().join()))
+    return fail('membership_shape')
+  const { members: list, epoch } = value as Record<string, unknown>
+  if (epoch !== undefined && !isEpoch(epoch)) return fail('membership_field')
   if (!Array.isArray(list)) return fail('membership_shape')
   if (list.length > membersMax) return fail('membership_too_large')
   const members: Member[] = []
@@ -59,7 +63,7 @@ export function parseMembership(value: unknown): Result<Membership, MembershipDe
     members.push(member.value)
   }
   if (new Set(members.map((member) => member.raftAddress)).size !== members.length) return fail('membership_address_taken')
-  return ok({ members })
+  return ok(epoch === undefined ? { members } : { members, epoch })
 }
 
 function parseMember(item: unknown): Result<Member, MembershipDefect> {
@@ -68,8 +72,12 @@ function parseMember(item: unknown): Result<Member, MembershipDefect> {
   const { id, incarnation, raftAddress, apiUrl, suffrage } = item as Record<string, unknown>
   const nodeId = parseNodeId(id)
   if (!nodeId.ok || !isText(incarnation) || !isText(raftAddress) || !isText(apiUrl)) return fail('membership_field')
-  if (suffrage !== 'voter' && suffrage !== 'learner') return fail('membership_field')
+  if (suffrage !== 'voter' && suffrage !== 'learner' && suffrage !== 'non-voter') return fail('membership_field')
   return ok({ id: nodeId.value, incarnation, raftAddress, apiUrl, suffrage })
+}
+
+function isEpoch(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1
 }
 
 function isText(value: unknown): value is string {

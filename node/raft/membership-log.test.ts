@@ -34,15 +34,25 @@ test('a change that is replaced with the tail of the log is forgotten', () => {
   log.appended([change(2, 1, ['n1', 'n2'])])
   assert.equal(log.hasUnappliedUpTo(2), true)
   log.appended([virtualEntry(2, 2)])
-  assert.deepEqual([log.hasUnapplied, log.applied(2)], [false, undefined])
+  assert.deepEqual([log.hasUnapplied, log.applied(2)], [false, []])
 })
 
-test('the newest change that is applied takes effect', () => {
+test('what is applied comes out once, in order', () => {
   const log = over([change(1, 1, ['n1']), change(2, 1, ['n1', 'n2']), change(3, 1, ['n3'])])
-  assert.deepEqual(log.applied(2), virtualMembership(['n1', 'n2']))
-  assert.equal(log.applied(2), undefined)
+  assert.deepEqual(log.applied(2), [virtualMembership(['n1']), virtualMembership(['n1', 'n2'])])
+  assert.deepEqual(log.applied(2), [])
   assert.equal(log.hasUnapplied, true)
   assert.equal(log.hasUnappliedUpTo(2), false)
+})
+
+test('a snapshot stands for the changes up to it, and when the log begins anew after it, for all', () => {
+  const entries = [change(1, 1, ['n1']), virtualEntry(2, 1), change(3, 1, ['n1', 'n2'])]
+  const kept = over(entries)
+  kept.installed(2, { reset: false })
+  assert.deepEqual([kept.hasUnappliedUpTo(2), kept.hasUnapplied], [false, true])
+  const begun = over(entries)
+  begun.installed(2, { reset: true })
+  assert.equal(begun.hasUnapplied, false)
 })
 
 test('a committed change that cannot be read is a bug', () => {

@@ -16,6 +16,7 @@ const scanBytesMax = 4 * 1024 * 1024
 export class MembershipLog {
   // In order of index.
   #unapplied: Entry[] = []
+  #newestEpoch = 0
 
   /** Reads the log from the first unapplied entry on. */
   constructor(log: RaftLog, appliedIndex: number) {
@@ -36,6 +37,11 @@ export class MembershipLog {
     return this.#unapplied.at(-2)?.index ?? 0
   }
 
+  /** The newest epoch that an entry seen in this life carries: a leader whose own is newer has it to tell. */
+  get newestEpoch(): number {
+    return this.#newestEpoch
+  }
+
   /** Rule 2. */
   hasUnappliedUpTo(commitIndex: number): boolean {
     const first = this.#unapplied[0]
@@ -51,13 +57,21 @@ export class MembershipLog {
     for (const entry of entries) if (entry.kind === 'membership') this.#unapplied.push(entry)
   }
 
-  /** The newest membership that has now taken effect, if one has. */
-  applied(index: number): Membership | undefined {
-    let effective: Entry | undefined
-    while (this.#unapplied[0] !== undefined && this.#unapplied[0].index <= index) effective = this.#unapplied.shift()
-    if (effective === undefined) return undefined
-    const membership = decodeMembership(effective.payload)
-    assert(membership.ok, 'a committed membership entry can always be read')
-    return membership.value
+  /** A snapshot stands for everything up to `index`; with `reset` the log holds nothing after it either. */
+  installed(index: number, options: { readonly reset: boolean }): void {
+    this.#unapplied = options.reset ? [] : this.#unapplied.filter((entry) => entry.index > index)
+  }
+
+  /** The memberships that have now been applied, in order. */
+  applied(index: number): readonly Membership[] {
+    const memberships: Membership[] = []
+    while (this.#unapplied[0] !== undefined && this.#unapplied[0].index <= index) {
+      const membership = decodeMembership(this.#unapplied[0].payload)
+      assert(membership.ok, 'a committed membership entry can always be read')
+      this.#newestEpoch = Math.max(this.#newestEpoch, membership.value.epoch ?? 0)
+      this.#unapplied.shift()
+      memberships.push(membership.value)
+    }
+    return memberships
   }
 }

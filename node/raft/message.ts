@@ -14,7 +14,10 @@ export type Message =
       readonly transfer: boolean
     }
   | { readonly kind: 'vote-reply'; readonly term: number; readonly granted: boolean }
-  /** Replication and heartbeat in one (Raft §5.3). `readSequence`: the newest read position that this round confirms (0: none). */
+  /**
+   * Replication and heartbeat in one (Raft §5.3). `readSequence`: the newest read position that this round confirms (0: none). `appendNumber` counts the appends and
+   * install-snapshots of this leader's term, and its answer repeats it: so an answer can be told from those to what was sent before (see trust.ts).
+   */
   | {
       readonly kind: 'append'
       readonly term: number
@@ -22,9 +25,10 @@ export type Message =
       readonly prevLogTerm: number
       readonly leaderCommit: number
       readonly readSequence: number
+      readonly appendNumber: number
       readonly entries: readonly Entry[]
     }
-  /** `matchIndex` counts only what is durable at the follower; on refusal it is the prevLogIndex that was refused, and `hintIndex`/`hintTerm` let the leader skip whole terms backwards (Raft §5.3, last paragraphs). */
+  /** `matchIndex` counts only what is durable at the follower; on refusal it is the prevLogIndex that was refused, and `hintIndex`/`hintTerm` let the leader skip whole terms backwards (Raft §5.3, last paragraphs). `trusted`: the sender's own standing; what an untrusted node says counts for no majority. */
   | {
       readonly kind: 'append-reply'
       readonly term: number
@@ -33,16 +37,26 @@ export type Message =
       readonly hintIndex: number
       readonly hintTerm: number
       readonly readSequence: number
+      readonly appendNumber: number
+      readonly trusted: boolean
     }
-  /** A follower asks its leader for a read index (thesis §6.4). */
-  | { readonly kind: 'read-index'; readonly term: number; readonly id: number }
+  /** A follower asks its leader for a read index (thesis §6.4). `afterLoss`: an untrusted one asks what it must have again; what it said before counts for nothing from then on. */
+  | { readonly kind: 'read-index'; readonly term: number; readonly id: number; readonly afterLoss: boolean }
   | { readonly kind: 'read-index-reply'; readonly term: number; readonly id: number; readonly index: number; readonly refused: boolean }
   | { readonly kind: 'timeout-now'; readonly term: number }
   /**
-   * Raft's InstallSnapshot (figure 13) without the data: the log no longer holds what this follower needs next. Counts as the leader's heartbeat. The follower fetches
-   * a snapshot of at least `baseIndex` from the sender by itself (replica/snapshot-source.ts), so its own disk sets the pace, and answers later appends as usual.
+   * Raft's InstallSnapshot (figure 13) without the data: the log no longer holds what this follower needs next; it begins after `baseIndex`, whose entry is of `baseTerm`.
+   * Counts as the leader's heartbeat. The answer is an append-reply: accepted when the follower's log agrees at the base, with all that it holds of the committed log;
+   * refused otherwise, and then the follower fetches a snapshot of at least `baseIndex` from the sender by itself (replica/snapshot-source.ts), so its own disk sets the pace.
    */
-  | { readonly kind: 'install-snapshot'; readonly term: number; readonly baseIndex: number; readonly readSequence: number }
+  | {
+      readonly kind: 'install-snapshot'
+      readonly term: number
+      readonly baseIndex: number
+      readonly baseTerm: number
+      readonly readSequence: number
+      readonly appendNumber: number
+    }
   /** The leader has proof that the receiver has lost entries it had acknowledged (its disk was put back in time): it must not vote until it has them again. */
   | { readonly kind: 'distrust'; readonly term: number; readonly acknowledgedIndex: number }
 

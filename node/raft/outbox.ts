@@ -5,7 +5,7 @@ import type { Entry } from './entry.ts'
 import type { RaftLog } from './log.ts'
 import type { NodeId } from './membership.ts'
 import type { Message, Parcel } from './message.ts'
-import type { HardState, Output, Persist, RaftEvent, RefusalCode } from './raft-port.ts'
+import type { HardState, Output, Persist, RaftEvent, RefusalCode, SnapshotPoint } from './raft-port.ts'
 
 /**
  * What waits for the disk. `campaign`: the candidate's own vote and its requests to the others; writes reach the disk in order, so when its new term is there, the log
@@ -25,6 +25,8 @@ export class Outbox {
   #promised: Promised[] = []
   #held: { readonly sequence: number; readonly promised: Promised }[] = []
   #send: Parcel[] = []
+  #install: SnapshotPoint | undefined
+  #fetchSnapshot: Output['fetchSnapshot']
   #committed: readonly Entry[] = []
   #proposed: { id: number; index: number; term: number }[] = []
   #reads: { id: number; index: number }[] = []
@@ -42,6 +44,21 @@ export class Outbox {
   /** Comes true when the newest term and vote, and for a message the log up to `logIndex` (0: none of it), are on disk. */
   promise(promised: Promised): void {
     this.#promised.push(promised)
+  }
+
+  install(point: SnapshotPoint): void {
+    this.#install = point
+  }
+
+  fetchSnapshot(wanted: NonNullable<Output['fetchSnapshot']>): void {
+    this.#fetchSnapshot = wanted
+  }
+
+  /** The log has begun anew after `index`: nobody is told any more that entries after it are here. */
+  forgetAfter(index: number): void {
+    const isGone = (promised: Promised): boolean => promised.kind === 'send' && promised.logIndex > index
+    this.#promised = this.#promised.filter((promised) => !isGone(promised))
+    this.#held = this.#held.filter((item) => !isGone(item.promised))
   }
 
   hardStateChanged(): void {
@@ -82,8 +99,8 @@ export class Outbox {
     const persist = this.#persist(hardState)
     this.#settlePromises(hardState.term)
     const output: Output = {
-      install: undefined,
-      fetchSnapshot: undefined,
+      install: this.#install,
+      fetchSnapshot: this.#fetchSnapshot,
       persist,
       send: this.#send,
       committed: this.#committed,
@@ -92,6 +109,8 @@ export class Outbox {
       refused: this.#refused,
       events: this.#events,
     }
+    this.#install = undefined
+    this.#fetchSnapshot = undefined
     this.#send = []
     this.#committed = []
     this.#proposed = []
@@ -104,11 +123,11 @@ export class Outbox {
   #persist(hardState: HardState): Persist | undefined {
     if (!this.#hardStateChanged && !this.#log.hasUnwritten) return undefined
     this.#sequence += 1
-    const entries = this.#log.takeUnwritten(this.#sequence)
-    if (!this.#hardStateChanged) return { sequence: this.#sequence, hardState: undefined, entries }
+    const { entries, reset } = this.#log.takeUnwritten(this.#sequence)
+    const persist = { sequence: this.#sequence, hardState: this.#hardStateChanged ? hardState : undefined, entries }
+    if (this.#hardStateChanged) this.#hardStateSequence = this.#sequence
     this.#hardStateChanged = false
-    this.#hardStateSequence = this.#sequence
-    return { sequence: this.#sequence, hardState, entries }
+    return reset === undefined ? persist : { ...persist, reset }
   }
 
   // A promise of an older term is dropped, not kept: the entries it vouches for may have been replaced since, and nobody waits for it any more.

@@ -1,7 +1,8 @@
 // What the leader believes about one follower. How entries flow to it is a union, because each manner has data of its own:
 // `probe`     one message at a time until it is known where the logs agree;
 // `replicate` optimistic: the next entries leave before the last ones are confirmed, within a window;
-// `snapshot`  the follower needs entries that the log no longer holds; nothing but heartbeats goes out until it reports the log's base.
+// `snapshot`  the follower needs entries that the log no longer holds; nothing but install-snapshot goes out until it reports the log's base, which may move meanwhile.
+// And what its word is worth is another: see trust.ts.
 import assert from 'node:assert/strict'
 import { Inflights } from './inflights.ts'
 import type { RaftLimits } from './raft-port.ts'
@@ -11,10 +12,21 @@ export type Flow =
   | { readonly kind: 'replicate'; readonly inflights: Inflights }
   | { readonly kind: 'snapshot'; readonly baseIndex: number }
 
+/**
+ * `trusted`: its acknowledgements count. `distrusted`: it has lost entries that it had acknowledged and does not know yet. `untrusted`: it knows. The word of the last two
+ * counts for no majority: with the entries it may have forgotten a term and a vote.
+ */
+export type Standing = 'trusted' | 'distrusted' | 'untrusted'
+
 export class Progress {
   readonly #limits: RaftLimits
-  /** Durable at the follower and equal to the leader's log up to here (Raft figure 2). Never goes back within a term. */
+  /** Durable at the follower and equal to the leader's log up to here (Raft figure 2). Never goes back within a term, unless the follower has lost it. */
   matchIndex = 0
+  standing: Standing = 'trusted'
+  /** Answers to appends with a lower number are from before a loss and confirm nothing. */
+  firstValidNumber = 0
+  /** Appends from this number on were sent when `matchIndex` was known: to refuse one of them is to have lost what was acknowledged. */
+  matchKnownFrom = 0
   /** The next entry to send. */
   nextIndex: number
   /** The leader's tick at which this member was last heard of. */
@@ -48,6 +60,15 @@ export class Progress {
     if (this.flow.kind !== 'replicate') return
     this.flow.inflights.add(entries)
     this.nextIndex = entries.lastIndex + 1
+  }
+
+  /** How far its word counts towards a majority. */
+  get countedIndex(): number {
+    return this.standing === 'trusted' ? this.matchIndex : 0
+  }
+
+  get countedReadSequence(): number {
+    return this.standing === 'trusted' ? this.readSequence : 0
   }
 
   /** The follower holds everything up to `matchIndex`. A late answer that says less changes nothing. */
@@ -95,6 +116,17 @@ export class Progress {
 
   needSnapshot(baseIndex: number): void {
     this.flow = { kind: 'snapshot', baseIndex }
+  }
+
+  /** What it had confirmed is no longer certain: everything is found out anew, by appends from `firstValidNumber` on, the first of them after `retryAfter`. */
+  lost(as: { readonly standing: Standing; readonly firstValidNumber: number; readonly retryAfter: number }): void {
+    this.standing = as.standing
+    this.firstValidNumber = as.firstValidNumber
+    this.matchKnownFrom = as.firstValidNumber
+    this.matchIndex = 0
+    this.readSequence = 0
+    this.#probe({ waiting: false })
+    this.nextIndex = as.retryAfter + 1
   }
 
   #probe(flow: { readonly waiting: boolean }): void {

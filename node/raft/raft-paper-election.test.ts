@@ -12,6 +12,7 @@ const heartbeat = (term: number): Message => ({
   prevLogTerm: 0,
   leaderCommit: 0,
   readSequence: 0,
+  appendNumber: 0,
   entries: [],
 })
 const vote = (term: number, lastLogTerm = 9, lastLogIndex = 9): Message => ({

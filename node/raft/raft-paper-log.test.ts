@@ -9,7 +9,17 @@ import { virtualEntry, virtualLog } from './virtual-node.ts'
 type Append = Extract<Message, { kind: 'append' }>
 
 function append(fields: Partial<Append>): Append {
-  return { kind: 'append', term: 1, prevLogIndex: 0, prevLogTerm: 0, leaderCommit: 0, readSequence: 0, entries: [], ...fields }
+  return {
+    kind: 'append',
+    term: 1,
+    prevLogIndex: 0,
+    prevLogTerm: 0,
+    leaderCommit: 0,
+    readSequence: 0,
+    appendNumber: 0,
+    entries: [],
+    ...fields,
+  }
 }
 
 function terms(rig: Rig): readonly number[] {
@@ -171,7 +181,17 @@ test('§5.3: a leader never changes or removes entries of its own log', () => {
   const rig = new Rig({ log: [1, 1] }).leadFirmly()
   const before = terms(rig)
   rig.propose('x')
-  rig.receive('n2', { kind: 'append-reply', term: 2, accepted: false, matchIndex: 3, hintIndex: 0, hintTerm: 0, readSequence: 0 })
+  rig.receive('n2', {
+    kind: 'append-reply',
+    term: 2,
+    accepted: false,
+    matchIndex: 3,
+    hintIndex: 0,
+    hintTerm: 0,
+    readSequence: 0,
+    appendNumber: 0,
+    trusted: true,
+  })
   assert.deepEqual(terms(rig), [...before, 2])
 })
 

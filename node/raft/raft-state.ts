@@ -9,6 +9,7 @@ import type { RaftLimits } from './raft-port.ts'
 import type { ForwardedReads } from './forwarded-reads.ts'
 import type { MembershipLog } from './membership-log.ts'
 import type { FollowerRole, LeaderRole, Role } from './role.ts'
+import type { Doubt } from './trust.ts'
 
 export interface RaftState {
   readonly id: NodeId
@@ -38,6 +39,14 @@ export interface RaftState {
   electionElapsed: number
   /** Drawn anew from [electionTicks, 2 * electionTicks) with each change of role (Raft §5.2). */
   electionTimeout: number
+  /** Undefined: this node's disk is trusted. */
+  doubt: Doubt | undefined
+  /** What the leader of `term` no longer has in its log, and this node needs. */
+  wanted: { readonly term: number; readonly indexMin: number } | undefined
+  /** The state machine is not the cluster's: only a snapshot of the leader can mend it. */
+  isStateLost: boolean
+  /** Asked to stand for election in `term` while a committed change of membership waited for the state machine: it stands as soon as that is applied. */
+  standWhenApplied: { readonly term: number; readonly untilTick: number } | undefined
   /** Newest read position; grows over the whole life, so an old confirmation can never name a newer read. */
   readSequence: number
 }

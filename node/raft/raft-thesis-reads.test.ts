@@ -68,7 +68,17 @@ test('§6.4: all reads of a step share one round, and those that come meanwhile 
   rig.give({
     kind: 'message',
     from: 'n2' as never,
-    message: { kind: 'append-reply', term: 1, accepted: true, matchIndex: 1, hintIndex: 0, hintTerm: 0, readSequence: first },
+    message: {
+      kind: 'append-reply',
+      term: 1,
+      accepted: true,
+      matchIndex: 1,
+      hintIndex: 0,
+      hintTerm: 0,
+      readSequence: first,
+      appendNumber: 0,
+      trusted: true,
+    },
   })
   assert.deepEqual(
     rig.reads.map(({ id }) => id),
@@ -108,9 +118,28 @@ test('§6.4: a confirmation of an older term confirms nothing', () => {
   const rig = new Rig().leadFirmly()
   rig.give({ kind: 'read', id: 1 })
   const sequence = sequenceOf(rig)
-  rig.receive('n2', { kind: 'append', term: 2, prevLogIndex: 1, prevLogTerm: 1, leaderCommit: 1, readSequence: 0, entries: [] })
+  rig.receive('n2', {
+    kind: 'append',
+    term: 2,
+    prevLogIndex: 1,
+    prevLogTerm: 1,
+    leaderCommit: 1,
+    readSequence: 0,
+    appendNumber: 0,
+    entries: [],
+  })
   assert.deepEqual(rig.refused, [{ id: 1, code: 'leadership_lost' }])
-  rig.receive('n3', { kind: 'append-reply', term: 1, accepted: true, matchIndex: 1, hintIndex: 0, hintTerm: 0, readSequence: sequence })
+  rig.receive('n3', {
+    kind: 'append-reply',
+    term: 1,
+    accepted: true,
+    matchIndex: 1,
+    hintIndex: 0,
+    hintTerm: 0,
+    readSequence: sequence,
+    appendNumber: 0,
+    trusted: true,
+  })
   assert.deepEqual(rig.reads, [])
 })
 
@@ -160,7 +189,7 @@ test('§6.4: a follower asks its leader for the index, once for all reads of a s
 
 test('§6.4: the leader answers a follower like a read of its own', () => {
   const rig = new Rig().leadFirmly()
-  rig.give({ kind: 'message', from: 'n3' as never, message: { kind: 'read-index', term: 1, id: 44 } })
+  rig.give({ kind: 'message', from: 'n3' as never, message: { kind: 'read-index', term: 1, id: 44, afterLoss: false } })
   const sequence = sequenceOf(rig)
   const parcels = rig.accepted('n2', 1, sequence)
   assert.deepEqual(parcels, [{ to: 'n3', message: { kind: 'read-index-reply', term: 1, id: 44, index: 1, refused: false } }])
@@ -168,10 +197,10 @@ test('§6.4: the leader answers a follower like a read of its own', () => {
 
 test('§6.4: who does not lead refuses a follower’s question at once; a stranger gets no answer', () => {
   const rig = new Rig().follow('n2', 5)
-  assert.deepEqual(rig.receive('n3', { kind: 'read-index', term: 5, id: 4 }), [
+  assert.deepEqual(rig.receive('n3', { kind: 'read-index', term: 5, id: 4, afterLoss: false }), [
     { to: 'n3', message: { kind: 'read-index-reply', term: 5, id: 4, index: 0, refused: true } },
   ])
-  assert.deepEqual(rig.receive('stranger', { kind: 'read-index', term: 5, id: 4 }), [])
+  assert.deepEqual(rig.receive('stranger', { kind: 'read-index', term: 5, id: 4, afterLoss: false }), [])
 })
 
 test('§6.4: a follower takes an index only from its present leader, in its present term, for a question it has open', () => {

@@ -12,7 +12,7 @@ test('§10.2.1: a leader sends entries while its own disk still writes them', ()
   rig.holdDisk()
   rig.propose('x')
   assert.equal(rig.take().length, 2)
-  assert.equal(rig.node.disk.durable.length, 1)
+  assert.equal(rig.node.disk.durableLastIndex, 1)
 })
 
 test('§10.2.1: a leader counts itself only for what is on its own disk', () => {
@@ -42,7 +42,16 @@ test('§10.2.1: a follower applies what is committed only when its own disk has 
   rig.holdDisk()
   rig.propose('ignored')
   const entries = new Rig().leadFirmly().node.disk.read({ from: 1, to: 1, bytesMax: 1 })
-  rig.receive('n2', { kind: 'append', term: 1, prevLogIndex: 0, prevLogTerm: 0, leaderCommit: 1, readSequence: 0, entries })
+  rig.receive('n2', {
+    kind: 'append',
+    term: 1,
+    prevLogIndex: 0,
+    prevLogTerm: 0,
+    leaderCommit: 1,
+    readSequence: 0,
+    appendNumber: 0,
+    entries,
+  })
   assert.equal(rig.status.commitIndex, 1)
   assert.equal(rig.node.toApply.length + rig.node.applied.length, 0)
   rig.syncDisk()
@@ -67,7 +76,17 @@ test('§10.2.1: entries are pipelined, but only as many messages and bytes as th
   rig.give({
     kind: 'message',
     from: 'n2' as never,
-    message: { kind: 'append-reply', term: 1, accepted: true, matchIndex: 3, hintIndex: 0, hintTerm: 0, readSequence: 0 },
+    message: {
+      kind: 'append-reply',
+      term: 1,
+      accepted: true,
+      matchIndex: 3,
+      hintIndex: 0,
+      hintTerm: 0,
+      readSequence: 0,
+      appendNumber: 0,
+      trusted: true,
+    },
   })
   assert.equal(toN2(), 2, 'each confirmed message makes room for one')
 })
@@ -86,6 +105,8 @@ test('§10.2.1: when an append is lost, the next heartbeat finds out and the fol
     hintIndex: 1,
     hintTerm: 1,
     readSequence: 0,
+    appendNumber: 0,
+    trusted: true,
   })
   assert.deepEqual(
     again.map(({ message }) => (message as Append).entries.map((entry) => entry.index)),

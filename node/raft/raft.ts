@@ -1,12 +1,13 @@
 // The consensus core: dispatches each input to the duty that it concerns, then settles what all inputs of the step brought together, once.
 import assert from 'node:assert/strict'
-import { refuseOldAppend, takeAppend } from './append-entries.ts'
+import { refuseOld, takeAppend } from './append-entries.ts'
 import { commitByCounting, handOutCommitted, newApplying } from './commit.ts'
 import {
   campaign,
   forgetLeader,
   isLoyal,
   preCampaign,
+  standIfAsked,
   takePreVote,
   takePreVoteReply,
   takeTimeoutNow,
@@ -15,10 +16,11 @@ import {
 } from './election.ts'
 import { entryBytesMax, entryHeaderBytes } from './entry.ts'
 import { ForwardedReads } from './forwarded-reads.ts'
+import { settleDeparture, tickDeparture } from './departure.ts'
 import { settleTransfer, takeTransfer, tickTransfer } from './leader-transfer.ts'
 import { RaftLog } from './log.ts'
 import { MembershipLog } from './membership-log.ts'
-import { promoteLearners, takeChange, takeEffect } from './membership-change.ts'
+import { promoteLearners, takeChange, takeEffect, tellEpoch } from './membership-change.ts'
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import { Outbox } from './outbox.ts'
@@ -27,7 +29,9 @@ import { isMember, isVoter, leaderOf, send, votersOf, type RaftState } from './r
 import { settleReads, takeRead, takeReadIndex, takeReadIndexReply } from './read-index.ts'
 import { appendOwn, hasQuorumContact, hasRoom, isActive, replicate, takeAppendReply } from './replication.ts'
 import { seededRandom } from './seeded-random.ts'
+import { loseState, settleWanted, takeInstallSnapshot, takeStaged } from './snapshots.ts'
 import { becomeFollower, resetElectionTimer } from './transitions.ts'
+import { loseTrust, newDoubt, settleDoubt, takeDistrust } from './trust.ts'
 
 /** The longest command that fits into one entry. */
 export const payloadBytesMax = entryBytesMax - entryHeaderBytes
@@ -63,7 +67,7 @@ export class Raft implements RaftCore {
       lastIndex: log.lastIndex,
       lastTerm: log.lastTerm,
       membership: state.membership,
-      trust: 'trusted',
+      trust: state.doubt === undefined ? 'trusted' : 'untrusted',
       followers: followers.map(([id, progress]) => ({
         id,
         matchIndex: progress.matchIndex,
@@ -112,6 +116,10 @@ function initialState(options: RaftOptions): RaftState {
     now: 0,
     electionElapsed: 0,
     electionTimeout: options.electionTicks,
+    doubt: options.trust === 'untrusted' ? newDoubt(0) : undefined,
+    wanted: undefined,
+    isStateLost: false,
+    standWhenApplied: undefined,
     readSequence: 0,
   }
 }
@@ -139,9 +147,11 @@ function take(state: RaftState, input: Input): void {
     case 'transfer':
       return takeTransfer(state, input.to)
     case 'snapshot-staged':
+      return takeStaged(state, input.point)
     case 'state-lost':
+      return loseState(state)
     case 'distrusted':
-      return
+      return loseTrust(state)
   }
 }
 
@@ -160,6 +170,7 @@ function tick(state: RaftState): void {
     role.heartbeatDue = true
   }
   tickTransfer(state, role)
+  tickDeparture(role)
   // A leader without a majority cannot commit, and its clients should find the one that can (thesis §6.2).
   if (!hasQuorumContact(state, role)) becomeFollower(state, { term: state.term, leader: undefined, why: 'quorum-lost' })
 }
@@ -195,14 +206,21 @@ function settle(state: RaftState): void {
   if (role.kind === 'leader') {
     commitByCounting(state, role)
     const readRound = settleReads(state, role)
+    tellEpoch(state, role)
     promoteLearners(state, role)
     replicate(state, role, { readRound })
+    // Whoever cannot apply should not lead, and can only be mended by a leader.
+    if (state.isStateLost) takeTransfer(state, undefined)
     settleTransfer(state, role)
+    settleDeparture(state, role)
   } else {
+    standIfAsked(state)
     const leader = leaderOf(state)
     if (leader !== undefined)
-      state.forwardedReads.flush(state.now, (id) => send(state, leader, { kind: 'read-index', term: state.term, id }))
+      state.forwardedReads.flush(state.now, (id) => send(state, leader, { kind: 'read-index', term: state.term, id, afterLoss: false }))
   }
+  settleDoubt(state)
+  settleWanted(state)
   handOutCommitted(state)
 }
 
@@ -232,6 +250,7 @@ function enterHigherTerm(state: RaftState, from: NodeId, message: Message): bool
       becomeFollower(state, { term: message.term, leader: undefined })
       return true
     case 'append':
+    case 'install-snapshot':
       becomeFollower(state, { term: message.term, leader: from })
       return true
     case 'vote-reply':
@@ -239,7 +258,6 @@ function enterHigherTerm(state: RaftState, from: NodeId, message: Message): bool
     case 'read-index':
     case 'read-index-reply':
     case 'timeout-now':
-    case 'install-snapshot':
     case 'distrust':
       becomeFollower(state, { term: message.term, leader: undefined })
       return true
@@ -254,7 +272,8 @@ function answerOldTerm(state: RaftState, from: NodeId, message: Message): void {
     case 'vote':
       return send(state, from, { kind: 'vote-reply', term: state.term, granted: false })
     case 'append':
-      return refuseOldAppend(state, from, message)
+    case 'install-snapshot':
+      return refuseOld(state, from, message)
     case 'read-index':
       return takeReadIndex(state, from, message)
     case 'pre-vote-reply':
@@ -262,7 +281,6 @@ function answerOldTerm(state: RaftState, from: NodeId, message: Message): void {
     case 'append-reply':
     case 'read-index-reply':
     case 'timeout-now':
-    case 'install-snapshot':
     case 'distrust':
       return
   }
@@ -289,8 +307,9 @@ function dispatch(state: RaftState, from: NodeId, message: Message): void {
     case 'timeout-now':
       return takeTimeoutNow(state, from)
     case 'install-snapshot':
+      return takeInstallSnapshot(state, from, message)
     case 'distrust':
-      return
+      return takeDistrust(state, from)
   }
 }
 

@@ -7,6 +7,7 @@ import { majorityReached } from './quorum.ts'
 import { hasCommittedInTerm, isMember, leaderOf, send, type RaftState } from './raft-state.ts'
 import type { LeaderRole } from './role.ts'
 import type { Message } from './message.ts'
+import { takeConfirmation, takeDoubt } from './trust.ts'
 
 /** Who gets the answer: a read of this node by its id, or a follower's request. */
 type Reader = { readonly kind: 'own'; readonly id: number } | { readonly kind: 'follower'; readonly from: NodeId; readonly request: number }
@@ -44,12 +45,13 @@ export function takeReadIndex(state: RaftState, from: NodeId, message: Extract<M
     send(state, from, { kind: 'read-index-reply', term: state.term, id: message.id, index: 0, refused: true })
     return
   }
+  if (message.afterLoss) takeDoubt(state, role, from)
   role.reads.waiting.push({ kind: 'follower', from, request: message.id })
 }
 
 /** Only the leader that was asked can answer, in the term in which it was asked: an older term's index may be stale. */
 export function takeReadIndexReply(state: RaftState, from: NodeId, message: Extract<Message, { kind: 'read-index-reply' }>): void {
-  if (leaderOf(state) !== from) return
+  if (leaderOf(state) !== from || takeConfirmation(state, message)) return
   state.forwardedReads.answered(message.id, message.refused ? { refused: 'leader_unknown' } : { index: message.index })
 }
 
@@ -75,7 +77,7 @@ export function refuseReads(state: RaftState, leader: LeaderRole): void {
 function answerConfirmed(state: RaftState, leader: LeaderRole): void {
   if (leader.reads.rounds.length === 0) return
   const confirmed = majorityReached(state.voters, (id) =>
-    id === state.id ? state.readSequence : (leader.followers.get(id)?.readSequence ?? 0),
+    id === state.id ? state.readSequence : (leader.followers.get(id)?.countedReadSequence ?? 0),
   )
   while (leader.reads.rounds[0] !== undefined && leader.reads.rounds[0].sequence <= confirmed) {
     const round = leader.reads.rounds.shift()

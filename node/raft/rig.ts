@@ -104,6 +104,7 @@ export class Rig {
       prevLogTerm: lastTerm,
       leaderCommit: 0,
       readSequence: 0,
+      appendNumber: 0,
       entries: [],
     })
     return this
@@ -146,6 +147,8 @@ export class Rig {
       hintIndex: 0,
       hintTerm: 0,
       readSequence,
+      appendNumber: 0,
+      trusted: true,
     })
   }
 

@@ -1,5 +1,6 @@
 // What a node is at the moment, with the data that only that role has. A learner is a follower that is no voter.
 import type { NodeId } from './membership.ts'
+import type { Departure } from './departure.ts'
 import type { Progress } from './progress.ts'
 import type { ReadRounds } from './read-index.ts'
 import type { UncommittedBytes } from './uncommitted-bytes.ts'
@@ -29,6 +30,10 @@ export interface LeaderRole {
   readonly firstIndex: number
   readonly uncommitted: UncommittedBytes
   readonly reads: ReadRounds
+  /** Number of the newest append or install-snapshot of this term. */
+  appendNumber: number
+  /** It has applied its own removal, and leads only until the others know of it (thesis §4.2.2). */
+  departure: Departure | undefined
   transfer: { readonly to: NodeId; ticks: number; asked: boolean } | undefined
   ticksSinceHeartbeat: number
   heartbeatDue: boolean

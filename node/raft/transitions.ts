@@ -54,6 +54,8 @@ export function becomeLeader(state: RaftState): LeaderRole {
     firstIndex,
     uncommitted: new UncommittedBytes(firstIndex),
     reads: new ReadRounds(),
+    appendNumber: 0,
+    departure: undefined,
     transfer: undefined,
     ticksSinceHeartbeat: 0,
     heartbeatDue: false,
@@ -71,7 +73,10 @@ export function trackMembers(state: RaftState, leader: LeaderRole): void {
   for (const id of leader.followers.keys()) if (!ids.has(id)) leader.followers.delete(id)
   for (const id of ids) {
     if (id === state.id || leader.followers.has(id)) continue
-    leader.followers.set(id, new Progress({ nextIndex: state.log.lastIndex + 1, heardAtTick: state.now, limits: state.limits }))
+    const progress = new Progress({ nextIndex: state.log.lastIndex + 1, heardAtTick: state.now, limits: state.limits })
+    // Its id may have belonged to another, whose answers are still on their way.
+    if (leader.appendNumber > 0) progress.firstValidNumber = leader.appendNumber + 1
+    leader.followers.set(id, progress)
   }
 }
 

@@ -69,13 +69,13 @@ export class VirtualInvariants {
     assert(node.disk.hardState.term >= message.term, `${node.id} sent a ${message.kind} of a term that it could forget`)
     if (message.kind === 'append-reply') {
       assert(
-        message.matchIndex <= node.disk.durable.length,
+        message.matchIndex <= node.disk.durableLastIndex,
         `${node.id} acknowledged entry ${message.matchIndex}, which is not on its disk`,
       )
       return
     }
     if (message.kind === 'vote')
-      assert(node.disk.durable.length >= message.lastLogIndex, `${node.id} stands for election with a log that it could lose`)
+      assert(node.disk.durableLastIndex >= message.lastLogIndex, `${node.id} stands for election with a log that it could lose`)
     const key = `${node.id}:${message.term}`
     const voteFor = message.kind === 'vote' ? node.id : parcel.to
     assert((this.#votes.get(key) ?? voteFor) === voteFor, `${node.id} voted twice in term ${message.term}`)
@@ -126,7 +126,7 @@ export class VirtualInvariants {
     for (let index = this.#committed.length + 1; index <= status.commitIndex; index += 1) {
       const entry = node.disk.read({ from: index, to: index, bytesMax: 1 })[0]
       assert(entry !== undefined)
-      const holders = Array.from(voters).filter((id) => this.#nodes.get(id)?.disk.durable[index - 1]?.term === entry.term)
+      const holders = Array.from(voters).filter((id) => this.#holds(id, entry))
       assert(
         holders.length >= majorityOf(voters.size),
         `entry ${index} was committed with ${holders.length} durable copies of ${voters.size}`,
@@ -134,5 +134,11 @@ export class VirtualInvariants {
       this.#committed.push(entry)
       this.#committedInTerm.push(status.term)
     }
+  }
+
+  /** In its log, or replaced by a snapshot that holds it. */
+  #holds(id: NodeId, entry: Entry): boolean {
+    const disk = this.#nodes.get(id)?.disk
+    return disk !== undefined && (disk.durableBase.index >= entry.index || disk.durableAt(entry.index)?.term === entry.term)
   }
 }

@@ -4,7 +4,7 @@ import { makeEntry, type Entry } from './entry.ts'
 import type { Member, Membership, NodeId, Suffrage } from './membership.ts'
 import { decodeMembership } from './membership-codec.ts'
 import { Raft } from './raft.ts'
-import type { Input, Output, RaftLimits } from './raft-port.ts'
+import type { Input, Output, RaftLimits, SnapshotPoint, Trust } from './raft-port.ts'
 import { VirtualDisk } from './virtual-disk.ts'
 
 export const virtualLimits: RaftLimits = {
@@ -25,14 +25,23 @@ export interface VirtualNodeOptions {
   readonly disk?: VirtualDisk
 }
 
+/** A copy of a state machine, which is the list of what it has applied. */
+export interface VirtualSnapshot {
+  readonly point: SnapshotPoint
+  readonly applied: readonly Entry[]
+}
+
 export class VirtualNode {
   readonly id: NodeId
   readonly disk: VirtualDisk
   raft: Raft
   /** What the state machine has applied; it survives crashes, as SQLite's own transaction does. */
-  readonly applied: Entry[] = []
+  applied: Entry[] = []
   /** Given to the state machine, not yet applied. */
   toApply: Entry[] = []
+  /** Received and offered to the core. */
+  staged: VirtualSnapshot | undefined
+  trust: Trust = 'trusted'
   lives = 1
   readonly #options: VirtualNodeOptions
   #membership: Membership
@@ -48,9 +57,22 @@ export class VirtualNode {
   /** Steps the core and starts the writes; messages, answers and events are the caller's. */
   step(inputs: readonly Input[]): Output {
     const output = this.raft.step(inputs)
+    if (output.install !== undefined) this.#install(output.install)
     if (output.persist !== undefined) this.disk.write(output.persist)
+    for (const event of output.events) if (event.kind === 'trust-changed') this.trust = event.trust
     this.toApply.push(...output.committed)
     return output
+  }
+
+  takeSnapshot(): VirtualSnapshot {
+    const last = this.applied.at(-1)
+    return { point: { index: last?.index ?? 0, term: last?.term ?? 0, membership: this.#membership }, applied: [...this.applied] }
+  }
+
+  /** A snapshot has been received; returns the input that tells the core. */
+  stage(snapshot: VirtualSnapshot): Input {
+    this.staged = snapshot
+    return { kind: 'snapshot-staged', point: snapshot.point }
   }
 
   /** The state machine applies up to `count` of what it was given; returns the input that tells the core. */
@@ -58,12 +80,12 @@ export class VirtualNode {
     const entries = this.toApply.splice(0, count)
     for (const entry of entries) {
       assert.equal(entry.index, this.applied.length + 1, 'applied without a gap, each once')
-      assert.deepEqual(this.disk.durable[entry.index - 1], entry, 'what is applied is on disk')
+      assert.deepEqual(this.disk.durableAt(entry.index), entry, 'what is applied is on disk')
       this.applied.push(entry)
       if (entry.kind !== 'membership') continue
       const membership = decodeMembership(entry.payload)
       assert(membership.ok)
-      this.#membership = membership.value
+      if ((membership.value.epoch ?? 0) >= (this.#membership.epoch ?? 0)) this.#membership = membership.value
     }
     return { kind: 'applied', index: this.applied.length }
   }
@@ -75,7 +97,19 @@ export class VirtualNode {
 
   restart(): void {
     this.lives += 1
+    // A crash between the installation of a snapshot and the new beginning of the log is mended at the start.
+    const last = this.applied.at(-1)
+    if (last !== undefined && (this.disk.lastIndex() < last.index || this.disk.termAt(last.index) !== last.term))
+      this.disk.begin({ index: last.index, term: last.term })
     this.raft = this.#start()
+  }
+
+  #install(point: SnapshotPoint): void {
+    assert(this.staged !== undefined && this.staged.point === point, 'what is installed has been received')
+    this.applied = [...this.staged.applied]
+    this.#membership = point.membership
+    this.toApply = []
+    this.staged = undefined
   }
 
   #start(): Raft {
@@ -88,6 +122,7 @@ export class VirtualNode {
       appliedIndex: this.applied.length,
       electionTicks,
       heartbeatTicks,
+      trust: this.trust,
       seed: seed * 1009 + this.lives,
       limits,
     })

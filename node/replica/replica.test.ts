@@ -346,7 +346,7 @@ test('messages that wait for a turn are bounded, those beyond are dropped', () =
   const world = new World([])
   const membership = { members: ids.map((id) => ({ id, incarnation: id, raftAddress: id, apiUrl: id, suffrage: 'voter' as const })) }
   world.start('n1' as NodeId, membership, transport, clock)
-  for (let id = 0; id < 40_000; id += 1) hear?.message('n2' as NodeId, { kind: 'read-index', term: 0, id })
+  for (let id = 0; id < 40_000; id += 1) hear?.message('n2' as NodeId, { kind: 'read-index', term: 0, id, afterLoss: false })
   clock.settle()
   assert.equal(answers, messagesMax)
 })

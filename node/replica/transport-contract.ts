@@ -174,11 +174,20 @@ function append(term: number, payload = new Uint8Array([1, 2, 3])): Message {
     makeEntry({ index: 8, term, kind: 'command', payload }),
     makeEntry({ index: 9, term, kind: 'noop', payload: new Uint8Array() }),
   ]
-  return { kind: 'append', term, prevLogIndex: 7, prevLogTerm: term, leaderCommit: 2 ** 33, readSequence: 2 ** 40, entries }
+  return {
+    kind: 'append',
+    term,
+    prevLogIndex: 7,
+    prevLogTerm: term,
+    leaderCommit: 2 ** 33,
+    readSequence: 2 ** 40,
+    appendNumber: 2 ** 41,
+    entries,
+  }
 }
 
 function readIndex(id: number): Message {
-  return { kind: 'read-index', term: 1, id }
+  return { kind: 'read-index', term: 1, id, afterLoss: false }
 }
 
 const everyKind: readonly Message[] = [
@@ -188,10 +197,32 @@ const everyKind: readonly Message[] = [
   { kind: 'vote', term: 5, lastLogIndex: 6, lastLogTerm: 4, transfer: true },
   { kind: 'vote', term: 5, lastLogIndex: 6, lastLogTerm: 4, transfer: false },
   { kind: 'vote-reply', term: 5, granted: true },
-  { kind: 'append', term: 5, prevLogIndex: 0, prevLogTerm: 0, leaderCommit: 0, readSequence: 0, entries: [] },
-  { kind: 'append-reply', term: 5, accepted: true, matchIndex: 2 ** 50, hintIndex: 0, hintTerm: 0, readSequence: 9 },
-  { kind: 'append-reply', term: 5, accepted: false, matchIndex: 9, hintIndex: 4, hintTerm: 2, readSequence: 9 },
-  { kind: 'read-index', term: 5, id: 2 ** 51 },
+  { kind: 'append', term: 5, prevLogIndex: 0, prevLogTerm: 0, leaderCommit: 0, readSequence: 0, appendNumber: 1, entries: [] },
+  {
+    kind: 'append-reply',
+    term: 5,
+    accepted: true,
+    matchIndex: 2 ** 50,
+    hintIndex: 0,
+    hintTerm: 0,
+    readSequence: 9,
+    appendNumber: 12,
+    trusted: true,
+  },
+  {
+    kind: 'append-reply',
+    term: 5,
+    accepted: false,
+    matchIndex: 9,
+    hintIndex: 4,
+    hintTerm: 2,
+    readSequence: 9,
+    appendNumber: 12,
+    trusted: true,
+  },
+  { kind: 'read-index', term: 5, id: 2 ** 51, afterLoss: false },
+  { kind: 'install-snapshot', term: 5, baseIndex: 2 ** 34, baseTerm: 4, readSequence: 9, appendNumber: 13 },
+  { kind: 'distrust', term: 5, acknowledgedIndex: 2 ** 33 },
   { kind: 'read-index-reply', term: 5, id: 2 ** 51, index: 77, refused: false },
   { kind: 'read-index-reply', term: 5, id: 1, index: 0, refused: true },
   { kind: 'timeout-now', term: 5 },
