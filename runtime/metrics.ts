@@ -32,8 +32,9 @@ export class Metrics {
     assert(options.name.endsWith('_total'), 'a counter ends in _total')
     const labelNames = Object.keys(options.labels)
     const counter = new Counter({ name: options.name, help: options.help, labelNames, registers: [this.#registry] })
-    for (const labels of combinations(options.labels)) counter.inc(labels, 0)
-    return { add: (labels, amount = 1) => counter.inc({ ...labels }, amount) }
+    const series = seriesOf(options.labels, (labels) => counter.labels(labels))
+    for (const one of series.all()) one.inc(0)
+    return { add: (labels, amount = 1) => series.at(labels).inc(amount) }
   }
 
   /** `read` is called when somebody fetches; it must be cheap. */
@@ -61,7 +62,8 @@ export class Metrics {
       registers: [this.#registry],
     })
     for (const labels of combinations(options.labels)) histogram.zero(labels)
-    return { observe: (labels, seconds) => histogram.observe({ ...labels }, seconds) }
+    const series = seriesOf(options.labels, (labels) => histogram.labels(labels))
+    return { observe: (labels, seconds) => series.at(labels).observe(seconds) }
   }
 
   get contentType(): string {
@@ -71,6 +73,30 @@ export class Metrics {
   /** The text that Prometheus reads. */
   render(): Promise<string> {
     return this.#registry.metrics()
+  }
+}
+
+interface Series<One> {
+  all(): Iterable<One>
+  at(labels: Readonly<Record<string, string>>): One
+}
+
+/** Every series bound once: looking labels up in the library by their hash would cost more than the counting, on each request. */
+function seriesOf<One>(lists: LabelLists, bind: (labels: Record<string, string>) => One): Series<One> {
+  const names = Object.keys(lists)
+  const keyOf = (labels: Readonly<Record<string, string>>): string => {
+    let key = ''
+    for (const name of names) key += `${labels[name] ?? ''}\0`
+    return key
+  }
+  const bound = new Map(combinations(lists).map((labels) => [keyOf(labels), bind(labels)]))
+  return {
+    all: () => bound.values(),
+    at: (labels) => {
+      const one = bound.get(keyOf(labels))
+      assert(one !== undefined, 'a label value that is not in the closed list')
+      return one
+    },
   }
 }
 

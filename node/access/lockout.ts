@@ -43,6 +43,8 @@ export class Lockout {
   }
 
   isLocked(username: string, address: string): boolean {
+    // Nobody has failed: the usual case, on every request.
+    if (this.#entries.size === 0) return false
     const entry = this.#current(keyOf(username, address))
     return entry !== undefined && entry.lockedUntilMs > this.#monotonicMs()
   }

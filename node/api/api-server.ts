@@ -141,10 +141,8 @@ export class ApiServer {
       message.socket.destroy()
       return
     }
-    // A connection that was busy when the closing began must not wait for its next request.
-    response.once('close', () => {
-      if (this.#closing) setImmediate(() => this.#server.closeIdleConnections())
-    })
+    // A connection that is busy when the closing begins must not wait for its next request.
+    if (this.#closing) response.once('close', () => setImmediate(() => this.#server.closeIdleConnections()))
     onRequest(message, response, { expectsContinue })
   }
 

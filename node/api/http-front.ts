@@ -1,7 +1,5 @@
-// From an HTTP message to a Call, and from an ApiReply back to the wire. Express only finds the route; bodies and replies are handled here.
+// From an HTTP message to a Call, and from an ApiReply back to the wire.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import express from 'express'
-import type { ErrorRequestHandler } from 'express'
 import type { ApiParts } from './api-parts.ts'
 import type { ApiService, Call } from './api-service.ts'
 import { BodyBudget } from './body-budget.ts'
@@ -11,34 +9,38 @@ import { refuse, refuseWith } from './exchange.ts'
 import type { ApiReply } from './exchange.ts'
 import { readBody } from './read-body.ts'
 import { parseRequestParameters } from './request-parameters.ts'
+import { RouteTable } from './route-table.ts'
 import { sendReply } from './send-reply.ts'
+import { SlowReplies } from './slow-replies.ts'
 
 export class HttpFront {
   readonly #parts: ApiParts
   readonly #service: ApiService
   readonly #headers: Readonly<Record<string, string>>
   readonly #budget: BodyBudget
-  readonly #router: express.Express
-  /** What has been read of a message before Express looks for its route. */
-  readonly #calls = new WeakMap<IncomingMessage, Call>()
+  readonly #slow: SlowReplies
+  readonly #routes: RouteTable
 
   constructor(parts: ApiParts, service: ApiService, endpoints: readonly Endpoint[]) {
     this.#parts = parts
     this.#service = service
     this.#headers = commonHeaders(parts)
     this.#budget = new BodyBudget(parts.limits.bodiesBytesMax)
-    this.#router = this.#makeRouter(endpoints)
+    this.#slow = new SlowReplies(parts.limits.writeTimeoutMs)
+    this.#routes = new RouteTable(endpoints)
   }
 
   /** `expectsContinue`: the client waits for "100 Continue" before it sends its body, and gets it once the body is wanted. */
   handle(message: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }): void {
-    const reply = this.#prepare(message, response, options)
-    if (reply === undefined) this.#router(message, response)
-    else this.#send(message, response, this.#note(message, reply))
+    const prepared = this.#prepare(message, response, options)
+    if ('status' in prepared) return this.#send(message, response, this.#note(message, prepared))
+    const endpoint = this.#routes.find(prepared.path)
+    if (endpoint === undefined) return this.#send(message, response, this.#note(message, refuse('not_found', 'not found')))
+    void this.#answer(message, response, endpoint, prepared)
   }
 
   // Before any route: rqlite answers OPTIONS everywhere without credentials, and checks parameters before paths.
-  #prepare(message: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }): ApiReply | undefined {
+  #prepare(message: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }): ApiReply | Call {
     const target = message.url ?? ''
     // RFC 9112 §3.2: a request of HTTP/1.1 without a host is answered 400.
     if (message.headers.host === undefined && message.httpVersion !== '1.0') return refuse('invalid_request', 'the request names no host')
@@ -57,7 +59,7 @@ export class HttpFront {
     if (!parameters.ok) return refuseWith(parameters.problem)
     const address = message.socket.remoteAddress ?? ''
     let body: ReturnType<Call['body']> | undefined
-    this.#calls.set(message, {
+    return {
       origin: 'client',
       method: message.method ?? '',
       path: question === -1 ? target : target.slice(0, question),
@@ -73,32 +75,19 @@ export class HttpFront {
       timeoutMsMax: this.#parts.limits.deadlineMsMax,
       address,
       authorize: (needed) => this.#parts.access.decide({ authorization: message.headers.authorization, address }, needed),
-    })
-    return undefined
+    }
   }
 
-  #makeRouter(endpoints: readonly Endpoint[]): express.Express {
-    const router = express()
-    router.disable('x-powered-by')
-    router.disable('etag')
-    router.enable('case sensitive routing')
-    router.set('query parser', false)
-    for (const endpoint of endpoints) {
-      router.all(endpoint.path.replace('*', '{*rest}'), async (message, response) => {
-        const call = this.#calls.get(message)
-        const reply = call === undefined ? refuse('internal', 'internal error') : await this.#service.answer(endpoint, call)
-        this.#send(message, response, reply)
-      })
+  async #answer(message: IncomingMessage, response: ServerResponse, endpoint: Endpoint, call: Call): Promise<void> {
+    let reply: ApiReply
+    try {
+      reply = await this.#service.answer(endpoint, call)
+    } catch (err) {
+      // A fault of ours outside of the endpoint: one request's fault must not take the node from all others.
+      this.#parts.logger.error({ part: 'api', err }, 'request failed')
+      reply = this.#note(message, refuse('internal', 'internal error'))
     }
-    router.use((message, response) => this.#send(message, response, this.#note(message, refuse('not_found', 'not found'))))
-    // Express itself fails on a path that is not valid URL encoding. It knows an error handler by its four parameters.
-    const onError: ErrorRequestHandler = (error: unknown, message, response, _next) => {
-      const bad = error instanceof URIError || (error instanceof Error && 'status' in error && error.status === 400)
-      if (!bad) this.#parts.logger.error({ part: 'api', err: error }, 'request failed')
-      this.#send(message, response, this.#note(message, bad ? refuse('not_found', 'not found') : refuse('internal', 'internal error')))
-    }
-    router.use(onError)
-    return router
+    this.#send(message, response, reply)
   }
 
   #note(message: IncomingMessage, reply: ApiReply): ApiReply {
@@ -107,7 +96,7 @@ export class HttpFront {
   }
 
   #send(message: IncomingMessage, response: ServerResponse, reply: ApiReply): void {
-    sendReply(message, response, { reply, headers: this.#headers, limits: this.#parts.limits })
+    sendReply(message, response, { reply, headers: this.#headers, slow: this.#slow })
   }
 
   // A browser adds the user's remembered Basic credentials to requests of any page. Browsers say where a request comes from in headers that scripts cannot set;

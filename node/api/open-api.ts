@@ -7,6 +7,7 @@ import type { Result } from '../../runtime/result.ts'
 import type { Access } from '../access/access.ts'
 import { encodeCommand } from '../command/command-codec.ts'
 import { judgeText } from '../command/gate.ts'
+import { rememberVerdicts } from '../command/verdict-cache.ts'
 import { apiLimits } from './api-limits.ts'
 import type { ApiLimits } from './api-limits.ts'
 import type { ApiParts } from './api-parts.ts'
@@ -49,7 +50,8 @@ export interface OpenedApi {
 export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, ListenProblem>> {
   const { access, view, reader, forwarder, logger, metrics, allowOrigin } = options
   const limits = { ...apiLimits, ...options.limits }
-  const parts: ApiParts = { access, view, reader, forwarder, judge: judgeText, encode: encodeCommand, limits, logger, metrics, allowOrigin }
+  const judge = rememberVerdicts(judgeText)
+  const parts: ApiParts = { access, view, reader, forwarder, judge, encode: encodeCommand, limits, logger, metrics, allowOrigin }
   const endpoints = endpointsOf(parts)
   const service = new ApiService(parts, endpoints)
   const front = new HttpFront(parts, service, endpoints)

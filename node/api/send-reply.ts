@@ -1,7 +1,7 @@
 // Puts a reply on the wire and sees that it ends: a client that sends for ever or never reads does not keep its connection.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ApiLimits } from './api-limits.ts'
 import type { ApiReply } from './exchange.ts'
+import type { SlowReplies } from './slow-replies.ts'
 
 // A body up to this size is swallowed, so that the connection can be used again.
 const swallowBytesMax = 64 * 1024
@@ -11,9 +11,9 @@ const lingerMs = 1000
 export function sendReply(
   message: IncomingMessage,
   response: ServerResponse,
-  options: { readonly reply: ApiReply; readonly headers: Readonly<Record<string, string>>; readonly limits: ApiLimits },
+  options: { readonly reply: ApiReply; readonly headers: Readonly<Record<string, string>>; readonly slow: SlowReplies },
 ): void {
-  const { reply, headers, limits } = options
+  const { reply, headers, slow } = options
   if (response.destroyed) return
   // Left as text where it is text: Node then sends head and body in one write, which costs half of two.
   const { body } = reply
@@ -24,8 +24,7 @@ export function sendReply(
     'Content-Length': String(Buffer.byteLength(body)),
     ...(linger ? { Connection: 'close' } : {}),
   })
-  const slow = setTimeout(() => response.destroy(), limits.writeTimeoutMs)
-  response.once('close', () => clearTimeout(slow))
+  slow.watch(response)
   if (!linger) {
     response.end(body)
     return
