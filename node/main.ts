@@ -353,6 +353,8 @@ async function run(ground: Ground): Promise<void> {
     view,
     reader: store.reader,
     forwarder: peers.forwarder,
+    // The log is not compacted yet: nothing can go.
+    compactor: { compact: () => Promise.resolve('nothing-new') },
     logger,
     metrics,
     allowOrigin: http.allowOrigin,

@@ -12,7 +12,7 @@ import type { ApiLimits } from './api-limits.ts'
 import type { ApiTls } from './api-tls.ts'
 import type { ForwardedRequestHandler } from './forwarder.ts'
 import { openApi } from './open-api.ts'
-import { ScriptedForwarder, ScriptedReader, ScriptedReplica, ScriptedView } from './scripted-node.ts'
+import { ScriptedCompactor, ScriptedForwarder, ScriptedReader, ScriptedReplica, ScriptedView } from './scripted-node.ts'
 
 export interface Answer {
   readonly status: number
@@ -33,11 +33,14 @@ export interface ApiFixture {
   readonly replica: ScriptedReplica
   readonly reader: ScriptedReader
   readonly forwarder: ScriptedForwarder
+  readonly compactor: ScriptedCompactor
   readonly view: ScriptedView
   readonly access: Access
   readonly metrics: Metrics
   readonly handler: ForwardedRequestHandler
   readonly log: () => string
+  drain(): void
+  close(): Promise<void>
   ask(path: string, ask?: Ask): Promise<Answer>
   /** POSTs JSON. */
   post(path: string, body: unknown, ask?: Ask): Promise<Answer>
@@ -60,6 +63,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
   const replica = options.replica ?? new ScriptedReplica(id, 'leader' in options ? options.leader : 'n1')
   const reader = new ScriptedReader()
   const forwarder = new ScriptedForwarder()
+  const compactor = new ScriptedCompactor()
   const view = new ScriptedView(id, options.joined === false ? undefined : replica)
   const metrics = new Metrics()
   const lines: string[] = []
@@ -74,6 +78,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     view,
     reader,
     forwarder,
+    compactor,
     logger,
     metrics,
     allowOrigin: options.allowOrigin,
@@ -97,6 +102,9 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     replica,
     reader,
     forwarder,
+    compactor,
+    drain: () => api.value.drain(),
+    close: () => api.value.close(),
     view,
     access,
     metrics,
@@ -117,7 +125,8 @@ export function request(
       port: target.port,
       path: target.path,
       method: ask.method ?? 'GET',
-      headers: ask.headers,
+      // Node frames the body of a DELETE only when it is told its length.
+      headers: ask.method === 'DELETE' ? { 'Content-Length': Buffer.byteLength(ask.body ?? ''), ...ask.headers } : ask.headers,
       ...(target.agent === undefined ? {} : { agent: target.agent }),
     }
     const message = target.secure === true ? https.request(settings) : http.request(settings)

@@ -15,6 +15,8 @@ export interface ApiLimits {
   readonly connectionsMax: number
   /** Requests being served at a time. */
   readonly requestsMax: number
+  /** Of them, those that wait for a leader: the others must find room while there is none. */
+  readonly waitingMax: number
   readonly headersTimeoutMs: number
   /** From the first byte of a request to the last one of its body. */
   readonly requestTimeoutMs: number
@@ -38,6 +40,7 @@ export const apiLimits: ApiLimits = {
   resultBytesMax,
   connectionsMax: 4096, // about 100 KB each with TLS
   requestsMax: 1024,
+  waitingMax: 512,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 65_000, // longer than the 60 s of common load balancers: they must be the ones that close

@@ -5,7 +5,9 @@ import type { Access } from '../access/access.ts'
 import type { Command } from '../command/command.ts'
 import type { JudgeText } from '../command/gate-port.ts'
 import type { ApiLimits } from './api-limits.ts'
+import type { Compactor } from './compactor.ts'
 import type { Forwarder } from './forwarder.ts'
+import type { LeaderWatch } from './leader-watch.ts'
 import type { NodeView } from './node-view.ts'
 import type { Reader } from './reader.ts'
 
@@ -14,6 +16,10 @@ export interface ApiParts {
   readonly view: NodeView
   readonly reader: Reader
   readonly forwarder: Forwarder
+  readonly compactor: Compactor
+  readonly leaderWatch: LeaderWatch
+  /** The node is about to stop. */
+  readonly isEnding: () => boolean
   readonly judge: JudgeText
   readonly encode: (command: Command) => Uint8Array
   readonly limits: ApiLimits

@@ -11,6 +11,7 @@ import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
 import { refuse } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
+import { standingRefusal } from './standing.ts'
 
 /** A request before it is known who asks. */
 export interface Call extends Omit<ApiRequest, 'identity' | 'deadlineAtMs'> {
@@ -25,6 +26,7 @@ export interface Call extends Omit<ApiRequest, 'identity' | 'deadlineAtMs'> {
 const timeoutMsDefault = 30_000
 
 export class ApiService {
+  readonly #parts: ApiParts
   readonly #requestsMax: number
   readonly #log: Logger
   readonly #refusals: CountingMetric<{ readonly code: readonly RefusalCode[] }>
@@ -32,6 +34,7 @@ export class ApiService {
   #serving = 0
 
   constructor(parts: ApiParts, endpoints: readonly Endpoint[]) {
+    this.#parts = parts
     this.#requestsMax = parts.limits.requestsMax
     this.#log = parts.logger.child({ part: 'api' })
     this.#refusals = parts.metrics.counter({
@@ -46,6 +49,16 @@ export class ApiService {
       bucketSeconds: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10],
     })
     parts.metrics.gauge({ name: 'securesql_http_requests', help: 'Requests being served.', read: () => this.#serving })
+    parts.metrics.gauge({
+      name: 'securesql_http_requests_waiting',
+      help: 'Requests that wait for a leader.',
+      read: () => parts.leaderWatch.waiting,
+    })
+    parts.metrics.gauge({
+      name: 'securesql_node_serves_data',
+      help: '0 on a node that was removed from its cluster, or whose data differs from it, and on one that belongs to none yet.',
+      read: () => (parts.view.replica()?.standing() === 'member' ? 1 : 0),
+    })
   }
 
   async answer(endpoint: Endpoint, call: Call): Promise<ApiReply> {
@@ -71,6 +84,8 @@ export class ApiService {
     if (!endpoint.methods.includes(call.method)) {
       return refuse('method_not_allowed', 'method not allowed', { Allow: ['OPTIONS', ...endpoint.methods].join(', ') })
     }
+    const standing = endpoint.alwaysServed ? undefined : standingRefusal(this.#parts)
+    if (standing !== undefined) return standing
     if (!endpoint.alwaysServed && this.#serving >= this.#requestsMax) return refuse('overloaded', 'too many requests at a time; try again')
     const timeoutMs = Math.min(call.parameters.durationMs('timeout') ?? timeoutMsDefault, call.timeoutMsMax)
     this.#serving += 1

@@ -10,7 +10,7 @@ export interface Endpoint {
   readonly permissions: readonly Permission[]
   /** A member may forward it here. */
   readonly forwardable: boolean
-  /** Answered even when too many requests are being served: probes and metrics must tell of the crowd, not fail in it. */
+  /** Answered even when too many requests are being served, or this node's data may not be: probes and metrics must tell of that, not fail in it. */
   readonly alwaysServed: boolean
   handle(request: ApiRequest): Promise<ApiReply>
 }

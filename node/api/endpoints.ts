@@ -6,6 +6,8 @@ import { leaderEndpoint } from './leader-endpoint.ts'
 import { metricsEndpoint } from './metrics-endpoint.ts'
 import { nodesEndpoint } from './nodes-endpoint.ts'
 import { readyEndpoint } from './ready-endpoint.ts'
+import { removeEndpoint } from './remove-endpoint.ts'
+import { snapshotEndpoints } from './snapshot-endpoints.ts'
 import { statementEndpoints } from './statement-endpoints.ts'
 import { statusEndpoint } from './status-endpoint.ts'
 
@@ -15,6 +17,8 @@ export function endpointsOf(parts: ApiParts): readonly Endpoint[] {
     statusEndpoint(parts),
     nodesEndpoint(parts),
     leaderEndpoint(parts),
+    removeEndpoint(parts),
+    ...snapshotEndpoints(parts),
     readyEndpoint(parts),
     metricsEndpoint(parts),
     ...laterEndpoints,

@@ -96,7 +96,9 @@ export class HttpFront {
   }
 
   #send(message: IncomingMessage, response: ServerResponse, reply: ApiReply): void {
-    sendReply(message, response, { reply, headers: this.#headers, slow: this.#slow })
+    // Clients find another node before this one is gone.
+    const headers = this.#parts.isEnding() ? { ...this.#headers, Connection: 'close' } : this.#headers
+    sendReply(message, response, { reply, headers, slow: this.#slow })
   }
 
   // A browser adds the user's remembered Basic credentials to requests of any page. Browsers say where a request comes from in headers that scripts cannot set;

@@ -8,6 +8,7 @@ import { jsonReply, msLeft, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { indentJson } from './json-indent.ts'
 import { atLeader, leaderNotFound, servedByHeader } from './leader-route.ts'
+import type { Served } from './leader-route.ts'
 import { nodeObjectOf } from './node-object.ts'
 import { replicaRefusal } from './replica-refusal.ts'
 import { apiAddress } from './statement-reply.ts'
@@ -46,7 +47,7 @@ async function transfer(parts: ApiParts, request: ApiRequest): Promise<ApiReply>
 }
 
 // Answered when another node leads, with and without `wait`: rqlite's `wait` only makes sure of that.
-async function handOver(parts: ApiParts, request: ApiRequest, replica: Replica, wanted: string | undefined): Promise<ApiReply | 'moved'> {
+async function handOver(parts: ApiParts, request: ApiRequest, replica: Replica, wanted: string | undefined): Promise<Served> {
   const to: NodeId | undefined = replica.status().membership.members.find(({ id }) => id === wanted)?.id
   if (wanted !== undefined && to === undefined) return refuse('transfer_failed', 'no such node in the cluster')
   const done = await replica.transferLeadership({ to, timeoutMs: msLeft(request) })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { fail, ok } from '../../runtime/result.ts'
 import { openFixture } from './api-fixture.ts'
 import type { ForwardedRequest } from './forwarder.ts'
-import { ScriptedReplica, nodeId } from './scripted-node.ts'
+import { nodeId } from './scripted-node.ts'
 
 const code = 'x-securesql-code'
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -104,21 +104,19 @@ test('redirect on the leader itself is served there', async (context) => {
 
 test('without a leader: 503 "leader not found"', async (context) => {
   const api = await openFixture(context, { leader: undefined })
-  for (const path of ['/db/execute', '/db/query', '/db/request', '/db/execute?redirect']) {
+  for (const path of ['/db/execute?timeout=0', '/db/query?timeout=1ms', '/db/request?timeout=50ms', '/db/execute?redirect&timeout=0']) {
     const answer = await api.post(path, ['SELECT 1'])
     assert.deepEqual([answer.status, answer.body, answer.headers[code]], [503, 'leader not found\n', 'leader_unknown'], path)
   }
 })
 
-test('a leader that was certainly not reached is tried once more; then the client hears that nothing was changed', async (context) => {
+test('a leader that was certainly not reached is tried until the deadline; then the client hears that nothing was changed', async (context) => {
   const api = await openFixture(context, { leader: 'n2' })
-  const answer = await api.post('/db/execute', ['DELETE FROM foo'])
-  assert.deepEqual([answer.status, answer.headers[code], api.forwarder.sent.length], [503, 'forward_failed', 2])
+  api.forwarder.answer = () => Promise.resolve(fail({ code: 'forward_not_sent', message: 'nobody there' }))
+  const answer = await api.post('/db/execute?timeout=100ms', ['DELETE FROM foo'])
+  assert.deepEqual([answer.status, answer.headers[code]], [503, 'forward_failed'])
   assert.match(answer.body, /nothing was changed/)
-  await api.post('/db/execute?retries=3', ['DELETE FROM foo'])
-  assert.equal(api.forwarder.sent.length, 7)
-  await api.post('/db/execute?retries=1000000', ['DELETE FROM foo'])
-  assert.equal(api.forwarder.sent.length, 19)
+  assert.ok(api.forwarder.sent.length > 1)
 })
 
 test('a write whose answer was lost is never sent again, and its outcome is called unknown; a read just failed', async (context) => {
@@ -126,15 +124,16 @@ test('a write whose answer was lost is never sent again, and its outcome is call
   api.forwarder.answer = () => Promise.resolve(fail({ code: 'outcome_unknown', message: 'connection lost' }))
   const write = await api.post('/db/execute?retries=5', ['DELETE FROM foo'])
   assert.deepEqual([write.status, write.headers[code], api.forwarder.sent.length], [503, 'outcome_unknown', 1])
-  const read = await api.post('/db/query', ['SELECT 1'])
+  const read = await api.post('/db/query?timeout=100ms', ['SELECT 1'])
   assert.deepEqual([read.status, read.headers[code]], [503, 'forward_failed'])
+  assert.ok(api.forwarder.sent.length > 2, 'a read changes nothing and is sent again')
 })
 
 test('a leader that turns out not to be one looks again and forwards', async (context) => {
   const api = await openFixture(context)
   api.replica.proposals.push(fail({ code: 'not_leader', leader: nodeId('n2') }))
   api.replica.beforeAnswer = () => {
-    api.replica.state = new ScriptedReplica('n1', 'n2').state
+    api.replica.follow('n2')
     return Promise.resolve()
   }
   api.forwarder.answer = () => Promise.resolve(ok({ status: 200, headers: {}, body: encode('{"results":[{}]}') }))

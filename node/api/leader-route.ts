@@ -1,17 +1,20 @@
 // Finds the leader for a request that only it may answer: serves here, sends the client there (`redirect`), or forwards and hands back the leader's answer as it is.
+// Where nothing has been appended (no leader, a leader that is one no more, leadership being handed over) it looks again until the request's deadline, as soon as the
+// consensus tells of a change. What may have been appended is never sent again.
 import { isRefusalCode, refusalHeader } from '../../contract/refusal.ts'
+import type { RefusalCode } from '../../contract/refusal.ts'
 import type { Member } from '../raft/membership.ts'
 import type { Replica } from '../replica/replica-port.ts'
 import type { ApiParts } from './api-parts.ts'
 import { msLeft, refuse, textHeaders } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import type { ForwardedReply } from './forwarder.ts'
+import { standingRefusal } from './standing.ts'
 
 export const servedByHeader = 'X-RQLITE-SERVED-BY'
 
-// Once more after leadership has moved; `retries` asks for more. Each try costs a round trip and the deadline ends them all.
-const triesMin = 2
-const retriesMax = 10
+// Refusals of another node that say by their meaning that nothing was done there, and that another node, or the same one a moment later, may do it.
+const refusalsToOutlive: ReadonlySet<RefusalCode> = new Set(['leader_unknown', 'not_ready', 'node_removed', 'state_diverged'])
 // Headers of a leader's answer that reach the client; everything else is this node's own business.
 const relayedHeaders = ['content-type', refusalHeader.toLowerCase(), 'retry-after']
 
@@ -20,9 +23,13 @@ export interface LeaderRoute {
   readonly name: string
   /** Whether a lost answer may mean that something was changed. */
   readonly changes: boolean
-  /** `moved`: this node is not the leader after all, and nothing was appended. */
-  serve(replica: Replica): Promise<ApiReply | 'moved'>
+  /** Until when a leader is waited for, as performance.now(); absent: until the request's deadline. */
+  readonly waitsUntilMs?: number
+  serve(replica: Replica): Promise<Served>
 }
+
+/** `again`: certainly nothing was done, and it is worth trying anew; what it holds is the answer when the deadline comes first. */
+export type Served = ApiReply | { readonly again: ApiReply }
 
 type Place =
   | { readonly kind: 'here'; readonly replica: Replica }
@@ -30,24 +37,33 @@ type Place =
   | { readonly kind: 'nowhere' }
 
 export async function atLeader(parts: ApiParts, request: ApiRequest, route: LeaderRoute): Promise<ApiReply> {
-  const tries = triesMin + Math.min(retriesMax, Math.max(0, request.parameters.integer('retries') ?? 0))
-  let last: ApiReply = leaderNotFound()
-  for (let attempt = 0; attempt < tries && (attempt === 0 || msLeft(request) > 0); attempt += 1) {
-    const place = findLeader(parts)
-    if (place.kind === 'nowhere') return leaderNotFound()
-    if (place.kind === 'here') {
-      const reply = await route.serve(place.replica)
-      if (reply !== 'moved') return reply
-      continue
-    }
-    // A forwarded request that goes on travelling could go round in circles; the node that the client asked tries again instead.
-    if (request.origin === 'member') return leaderNotFound()
-    if (request.parameters.has('redirect')) return redirect(place.leader, request)
-    const forwarded = await forward(parts, request, route, place.leader)
-    if (forwarded.kind === 'answered') return forwarded.reply
-    last = forwarded.reply
+  for (let attempt = 0; ; attempt += 1) {
+    const seen = parts.leaderWatch.changes
+    const served = await serveOnce(parts, request, route)
+    if (!('again' in served)) return served
+    const timeoutMs = waitingMsLeft(request, route)
+    if (timeoutMs <= 0) return served.again
+    const waited = await parts.leaderWatch.next(seen, { attempt, timeoutMs })
+    if (waited === 'overloaded') return refuse('overloaded', 'too many requests are waiting for a leader; try again')
+    if (waited === 'closing') return refuse('not_ready', 'the node is shutting down; nothing was changed')
+    if (waitingMsLeft(request, route) <= 0) return served.again
+    const standing = standingRefusal(parts)
+    if (standing !== undefined) return standing
   }
-  return last
+}
+
+function waitingMsLeft(request: ApiRequest, { waitsUntilMs }: LeaderRoute): number {
+  return Math.min(msLeft(request), (waitsUntilMs ?? Infinity) - performance.now())
+}
+
+async function serveOnce(parts: ApiParts, request: ApiRequest, route: LeaderRoute): Promise<Served> {
+  const place = findLeader(parts)
+  if (place.kind === 'here') return route.serve(place.replica)
+  // A forwarded request that goes on travelling could go round in circles; the node that the client asked looks again instead.
+  if (request.origin === 'member') return leaderNotFound()
+  if (place.kind === 'nowhere') return { again: leaderNotFound() }
+  if (request.parameters.has('redirect')) return redirect(place.leader, request)
+  return forward(parts, request, route, place.leader)
 }
 
 export function findLeader(parts: ApiParts): Place {
@@ -69,14 +85,9 @@ function redirect(leader: Member, request: ApiRequest): ApiReply {
   return { status: 301, headers: { Location: `${leader.apiUrl}${request.path}${query}` }, body: '' }
 }
 
-async function forward(
-  parts: ApiParts,
-  request: ApiRequest,
-  route: LeaderRoute,
-  leader: Member,
-): Promise<{ readonly kind: 'answered' | 'not-sent'; readonly reply: ApiReply }> {
+async function forward(parts: ApiParts, request: ApiRequest, route: LeaderRoute, leader: Member): Promise<Served> {
   const body = await request.body()
-  if (!body.ok) return { kind: 'answered', reply: refuse(body.problem.code, body.problem.message) }
+  if (!body.ok) return refuse(body.problem.code, body.problem.message)
   const { method, path, query, contentType, identity } = request
   const answer = await parts.forwarder.forward(leader.id, {
     method,
@@ -87,12 +98,16 @@ async function forward(
     identity,
     timeoutMs: msLeft(request),
   })
-  if (answer.ok) return { kind: 'answered', reply: relay(answer.value, route, leader) }
-  if (answer.problem.code === 'forward_not_sent') {
-    return { kind: 'not-sent', reply: refuse('forward_failed', 'the leader could not be reached; nothing was changed') }
+  if (answer.ok) {
+    const reply = relay(answer.value, route, leader)
+    return reply.refusal !== undefined && refusalsToOutlive.has(reply.refusal.code) ? { again: reply } : reply
   }
-  if (route.changes) return { kind: 'answered', reply: outcomeUnknown() }
-  return { kind: 'answered', reply: refuse('forward_failed', 'the leader did not answer') }
+  if (answer.problem.code === 'forward_not_sent') {
+    return { again: refuse('forward_failed', 'the leader could not be reached; nothing was changed') }
+  }
+  if (route.changes) return outcomeUnknown()
+  // A read changes nothing, and the leader that did not answer may have a successor.
+  return { again: refuse('forward_failed', 'the leader did not answer') }
 }
 
 export function outcomeUnknown(): ApiReply {

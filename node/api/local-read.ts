@@ -6,6 +6,7 @@ import type { ApiParts } from './api-parts.ts'
 import { msLeft, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { atLeader } from './leader-route.ts'
+import type { Served } from './leader-route.ts'
 import { replicaRefusal } from './replica-refusal.ts'
 import { statementReply } from './statement-reply.ts'
 import type { Read, ReadProblem } from './reader.ts'
@@ -34,6 +35,7 @@ export function readAt(
   return atLeader(parts, request, {
     name: read.name,
     changes: false,
+    ...(read.level === 'weak' ? {} : { waitsUntilMs: request.startedAtMs + barrierMsMax(request) }),
     serve: (replica) =>
       read.level === 'weak' ? answer(parts, request, statements, 0) : readLinearizable(parts, request, statements, replica),
   })
@@ -56,16 +58,15 @@ function stale(): ApiReply {
   return refuse('stale_read', 'stale read')
 }
 
-async function readLinearizable(
-  parts: ApiParts,
-  request: ApiRequest,
-  statements: readonly Statement[],
-  replica: Replica,
-): Promise<ApiReply | 'moved'> {
-  const timeoutMs = Math.min(msLeft(request), request.parameters.durationMs('linearizable_timeout') ?? linearizableTimeoutMs)
+async function readLinearizable(parts: ApiParts, request: ApiRequest, statements: readonly Statement[], replica: Replica): Promise<Served> {
+  const timeoutMs = Math.min(msLeft(request), barrierMsMax(request))
   const barrier = await replica.readBarrier({ timeoutMs })
   if (barrier.ok) return answer(parts, request, statements, barrier.value)
   return replicaRefusal(barrier.problem)
+}
+
+function barrierMsMax(request: ApiRequest): number {
+  return request.parameters.durationMs('linearizable_timeout') ?? linearizableTimeoutMs
 }
 
 async function answer(parts: ApiParts, request: ApiRequest, statements: readonly Statement[], appliedIndexMin: number): Promise<ApiReply> {

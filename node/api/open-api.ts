@@ -18,8 +18,10 @@ import type { ApiTls } from './api-tls.ts'
 import { endpointsOf } from './endpoints.ts'
 import { refuse } from './exchange.ts'
 import { forwardedRequests } from './forwarded-requests.ts'
+import type { Compactor } from './compactor.ts'
 import type { ForwardedRequestHandler, Forwarder } from './forwarder.ts'
 import { HttpFront } from './http-front.ts'
+import { LeaderWatch } from './leader-watch.ts'
 import type { NodeView } from './node-view.ts'
 import type { Reader } from './reader.ts'
 
@@ -31,6 +33,7 @@ export interface ApiOptions {
   readonly view: NodeView
   readonly reader: Reader
   readonly forwarder: Forwarder
+  readonly compactor: Compactor
   readonly logger: Logger
   readonly metrics: Metrics
   /** `-http-allow-origin`. */
@@ -42,16 +45,36 @@ export interface OpenedApi {
   readonly address: { readonly host: string; readonly port: number }
   /** For node/peer: what other members forward to this node. */
   readonly handler: ForwardedRequestHandler
-  /** Lets requests under way finish for a moment, then cuts. */
+  /** The node is about to end: /readyz says so, and each connection ends with its next answer. Everything is still served. */
+  drain(): void
+  /** Takes nothing new, lets requests under way finish for a moment, then cuts. */
   close(): Promise<void>
 }
 
+// Shorter than the server's own grace, so that the answers still leave.
+const waitGraceMs = 1500
+
 /** Serves at once, also before the node belongs to a cluster: /readyz and /status tell so. */
 export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, ListenProblem>> {
-  const { access, view, reader, forwarder, logger, metrics, allowOrigin } = options
+  const { access, view, reader, forwarder, compactor, logger, metrics, allowOrigin } = options
   const limits = { ...apiLimits, ...options.limits }
-  const judge = rememberVerdicts(judgeText)
-  const parts: ApiParts = { access, view, reader, forwarder, judge, encode: encodeCommand, limits, logger, metrics, allowOrigin }
+  const leaderWatch = new LeaderWatch({ replica: () => view.replica(), waitersMax: limits.waitingMax })
+  let isEnding = false
+  const parts: ApiParts = {
+    access,
+    view,
+    reader,
+    forwarder,
+    compactor,
+    leaderWatch,
+    isEnding: () => isEnding,
+    judge: rememberVerdicts(judgeText),
+    encode: encodeCommand,
+    limits,
+    logger,
+    metrics,
+    allowOrigin,
+  }
   const endpoints = endpointsOf(parts)
   const service = new ApiService(parts, endpoints)
   const front = new HttpFront(parts, service, endpoints)
@@ -66,5 +89,19 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
   })
   const address = await server.listen(options.listen)
   if (!address.ok) return address
-  return ok({ address: address.value, handler: forwardedRequests(parts, service, endpoints), close: () => server.close() })
+  return ok({
+    address: address.value,
+    handler: forwardedRequests(parts, service, endpoints),
+    drain: () => {
+      isEnding = true
+    },
+    close: async () => {
+      isEnding = true
+      // Who waits for a leader may still find one for a moment; then it is told, rather than cut.
+      const stopWaiting = setTimeout(() => leaderWatch.close(), waitGraceMs)
+      await server.close()
+      clearTimeout(stopWaiting)
+      leaderWatch.close()
+    },
+  })
 }

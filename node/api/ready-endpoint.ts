@@ -1,8 +1,10 @@
 // GET /readyz, for probes: `noleader` asks only whether HTTP is served, `sync` whether everything that is committed now has been applied.
+import type { RefusalCode } from '../../contract/refusal.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
 import { msLeft, refuse, textHeaders, textReply } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
+import { standingRefusal } from './standing.ts'
 
 export function readyEndpoint(parts: ApiParts): Endpoint {
   return {
@@ -15,13 +17,17 @@ export function readyEndpoint(parts: ApiParts): Endpoint {
   }
 }
 
-/** The data of this node can be used: it belongs to a cluster and has applied something of its log. */
+/** The data of this node can be used: it is a member of a cluster and has applied something of its log. */
 export function isReady({ view }: ApiParts): boolean {
-  const status = view.replica()?.status()
-  return status !== undefined && status.leader !== undefined && status.appliedIndex > 0
+  const replica = view.replica()
+  const status = replica?.status()
+  return replica?.standing() === 'member' && status !== undefined && status.leader !== undefined && status.appliedIndex > 0
 }
 
 async function ready(parts: ApiParts, request: ApiRequest): Promise<ApiReply> {
+  const standing = standingRefusal(parts)
+  if (standing?.refusal !== undefined) return notReady([`[+]node ${standing.refusal.message}`], standing.refusal.code)
+  if (parts.isEnding()) return notReady(['[+]node is shutting down'])
   const lines = ['[+]node ok']
   const replica = parts.view.replica()
   const status = replica?.status()
@@ -48,6 +54,6 @@ async function ready(parts: ApiParts, request: ApiRequest): Promise<ApiReply> {
   return textReply(200, [...lines, '[+]db ok'].join('\n'))
 }
 
-function notReady(lines: readonly string[]): ApiReply {
-  return { ...refuse('not_ready', lines.at(-1) ?? '', textHeaders), body: lines.join('\n') }
+function notReady(lines: readonly string[], code: RefusalCode = 'not_ready'): ApiReply {
+  return { ...refuse(code, lines.at(-1) ?? '', textHeaders), body: lines.join('\n') }
 }

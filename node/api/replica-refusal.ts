@@ -1,18 +1,18 @@
 // What the replica's problems mean to a client.
 import type { ReplicaProblem } from '../replica/replica-port.ts'
 import { refuse } from './exchange.ts'
-import type { ApiReply } from './exchange.ts'
 import { leaderNotFound, outcomeUnknown } from './leader-route.ts'
+import type { Served } from './leader-route.ts'
+import { diverged, removed } from './standing.ts'
 
-/** `moved`: nothing was appended and another node may lead by now. */
-export function replicaRefusal({ code }: ReplicaProblem): ApiReply | 'moved' {
+/** `again` where nothing was appended and another node, or this one a moment later, may do it. */
+export function replicaRefusal({ code }: ReplicaProblem): Served {
   switch (code) {
     case 'not_leader':
-      return 'moved'
     case 'leader_unknown':
-      return leaderNotFound()
+      return { again: leaderNotFound() }
     case 'transfer_in_progress':
-      return refuse('overloaded', 'leadership is being handed over; try again')
+      return { again: refuse('leader_unknown', 'leadership is being handed over; try again') }
     case 'overloaded':
       return refuse('overloaded', 'too many writes are waiting to be committed; try again')
     case 'outcome_unknown':
@@ -22,11 +22,11 @@ export function replicaRefusal({ code }: ReplicaProblem): ApiReply | 'moved' {
     case 'closing':
       return refuse('not_ready', 'the node is shutting down; nothing was changed')
     case 'removed':
-      return refuse('not_ready', 'this node has been removed from its cluster; ask another one')
+      return removed()
     case 'diverged':
-      return refuse('not_ready', 'this node’s data differs from its cluster’s and is being replaced; ask another one')
+      return diverged()
     case 'membership_change_pending':
-      return refuse('transfer_failed', 'a change of the membership is under way; try again')
+      return { again: refuse('membership_change_pending', 'another change of the membership is under way; try again') }
     case 'membership_change_invalid':
       return refuse('transfer_failed', 'not a voter of this cluster')
   }

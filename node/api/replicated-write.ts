@@ -8,6 +8,7 @@ import type { ApiParts } from './api-parts.ts'
 import { msLeft, refuse } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { atLeader } from './leader-route.ts'
+import type { Served } from './leader-route.ts'
 import { replicaRefusal } from './replica-refusal.ts'
 import { statementReply } from './statement-reply.ts'
 
@@ -25,7 +26,7 @@ async function propose(
   request: ApiRequest,
   replica: Replica,
   write: { readonly kind: 'execute' | 'request'; readonly statements: readonly Statement[] },
-): Promise<ApiReply | 'moved'> {
+): Promise<Served> {
   // With the deadline gone nothing is proposed: an answer that nobody waits for would only be `outcome_unknown`.
   if (msLeft(request) <= 0) return refuse('deadline', 'not answered within the timeout; nothing was changed')
   const payload = parts.encode({

@@ -3,10 +3,11 @@ import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Command, Statement, StatementResult } from '../command/command.ts'
 import { decodeCommand } from '../command/command-codec.ts'
-import type { Member, NodeId } from '../raft/membership.ts'
-import type { RaftStatus } from '../raft/raft-port.ts'
+import type { Member, MembershipChange, NodeId } from '../raft/membership.ts'
+import type { RaftEvent, RaftStatus } from '../raft/raft-port.ts'
 import type { Replica, ReplicaProblem, Standing } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
+import type { Compacted, Compactor } from './compactor.ts'
 import type { ForwardedReply, ForwardedRequest, Forwarder, ForwardProblem } from './forwarder.ts'
 import type { NodeFacts, NodeView, Reachability, StoreFacts } from './node-view.ts'
 import type { Read, ReadOptions, ReadProblem, Reader } from './reader.ts'
@@ -32,8 +33,12 @@ export class ScriptedReplica implements Replica {
   results: readonly StatementResult[] = [{ kind: 'written', lastInsertId: 1n, rowsAffected: 1, seconds: 0 }]
   readonly proposed: Command[] = []
   readonly timeoutsMs: number[] = []
+  readonly membershipAnswers: Result<Applied, ReplicaProblem>[] = []
+  readonly membershipChanges: MembershipChange[] = []
   readonly transfers: (NodeId | undefined)[] = []
+  onTransfer: () => void = () => {}
   beforeAnswer: () => Promise<void> = () => Promise.resolve()
+  readonly #listeners: ((event: RaftEvent) => void)[] = []
 
   constructor(id: string, leader: string | undefined, members: readonly Member[] = [member('n1'), member('n2'), member('n3')]) {
     const suffrage = members.find((known) => known.id === id)?.suffrage
@@ -63,8 +68,10 @@ export class ScriptedReplica implements Replica {
     return answer
   }
 
-  changeMembership(): Promise<Result<Applied, ReplicaProblem>> {
-    return Promise.resolve(fail({ code: 'membership_change_invalid', leader: undefined }))
+  changeMembership(change: MembershipChange): Promise<Result<Applied, ReplicaProblem>> {
+    const answer = this.membershipAnswers.shift() ?? ok({ index: 8, term: 3, outcome: undefined })
+    if (answer.ok) this.membershipChanges.push(change)
+    return Promise.resolve(answer)
   }
 
   readBarrier({ timeoutMs }: { readonly timeoutMs: number }): Promise<Result<number, ReplicaProblem>> {
@@ -78,6 +85,7 @@ export class ScriptedReplica implements Replica {
 
   transferLeadership({ to }: { readonly to: NodeId | undefined }): Promise<Result<void, ReplicaProblem>> {
     this.transfers.push(to)
+    this.onTransfer()
     return Promise.resolve(this.transferred)
   }
 
@@ -93,7 +101,24 @@ export class ScriptedReplica implements Replica {
     return this.contactAgeMs
   }
 
-  onEvent(): void {}
+  onEvent(listener: (event: RaftEvent) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** Another node leads from now on, or nobody; whoever listens is told. */
+  follow(leader: string | undefined): void {
+    this.state = {
+      ...this.state,
+      role: leader === this.state.id ? 'leader' : 'follower',
+      leader: leader === undefined ? undefined : nodeId(leader),
+    }
+    const { term } = this.state
+    const event =
+      this.state.role === 'leader'
+        ? ({ kind: 'became-leader', term } as const)
+        : ({ kind: 'became-follower', term, leader: this.state.leader } as const)
+    for (const listener of this.#listeners) listener(event)
+  }
 
   close(): Promise<void> {
     return Promise.resolve()
@@ -119,11 +144,21 @@ export class ScriptedReader implements Reader {
 export class ScriptedForwarder implements Forwarder {
   readonly sent: { readonly to: NodeId; readonly request: ForwardedRequest }[] = []
   answer: (request: ForwardedRequest) => Promise<Result<ForwardedReply, ForwardProblem>> = () =>
-    Promise.resolve(fail({ code: 'forward_not_sent', message: 'nobody there' }))
+    Promise.resolve(ok({ status: 200, headers: {}, body: new Uint8Array() }))
 
   forward(to: NodeId, request: ForwardedRequest): Promise<Result<ForwardedReply, ForwardProblem>> {
     this.sent.push({ to, request })
     return this.answer(request)
+  }
+}
+
+export class ScriptedCompactor implements Compactor {
+  answer: Compacted = 'compacted'
+  readonly asked: (number | undefined)[] = []
+
+  compact({ trailingLogs }: { readonly trailingLogs: number | undefined }): Promise<Compacted> {
+    this.asked.push(trailingLogs)
+    return Promise.resolve(this.answer)
   }
 }
 

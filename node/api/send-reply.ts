@@ -21,7 +21,8 @@ export function sendReply(
   response.writeHead(reply.status, {
     ...headers,
     ...reply.headers,
-    'Content-Length': String(Buffer.byteLength(body)),
+    // RFC 9110 §8.6: none with 204.
+    ...(reply.status === 204 ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }),
     ...(linger ? { Connection: 'close' } : {}),
   })
   slow.watch(response)

@@ -177,8 +177,8 @@ const writeProblems: readonly [ReplicaProblem['code'], number, string, RegExp][]
   ['overloaded', 503, 'overloaded', /try again/],
   ['outcome_unknown', 503, 'outcome_unknown', /may have happened/],
   ['closing', 503, 'not_ready', /shutting down/],
-  ['leader_unknown', 503, 'leader_unknown', /^leader not found\n$/],
-  ['transfer_in_progress', 503, 'overloaded', /handed over/],
+  ['removed', 503, 'node_removed', /nothing was changed/],
+  ['diverged', 503, 'state_diverged', /nothing was changed/],
 ]
 
 for (const [problem, status, expected, text] of writeProblems) {
@@ -211,6 +211,6 @@ test('a read that runs over db_timeout is answered "query timeout", late or neve
 
 test('a node that belongs to no cluster yet refuses reads and writes', async (context) => {
   const api = await openFixture(context, { joined: false })
-  assert.deepEqual((await api.post('/db/execute', ['DELETE FROM foo'])).body, 'leader not found\n')
+  assert.deepEqual((await api.post('/db/execute?timeout=0', ['DELETE FROM foo'])).body, 'leader not found\n')
   assert.equal((await api.post('/db/query?level=none', ['SELECT 1'])).headers[code], 'not_ready')
 })

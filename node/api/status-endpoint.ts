@@ -76,6 +76,8 @@ export function nodeStatusOf(parts: ApiParts) {
         version: store.sqliteVersion,
         wal_size: store.walBytes,
       },
+      // Ours: `removed` and `diverged` nodes serve nothing (docs/operations.md).
+      standing: view.replica()?.standing() ?? 'member',
     },
   }
 }
@@ -93,6 +95,8 @@ function raftSection(parts: ApiParts, raft: RaftStatus | undefined) {
     num_peers: Math.max(0, (raft?.membership.members.length ?? 0) - 1),
     state: stateOf(raft),
     term: raft?.term ?? 0,
+    // Ours: an `untrusted` node follows and does not vote (docs/operations.md).
+    trust: raft?.trust ?? 'trusted',
     voter: raft !== undefined && raft.membership.members.some(({ id, suffrage }) => id === raft.id && suffrage === 'voter'),
   }
 }
