@@ -44,6 +44,11 @@ const raftLimits = {
   uncommittedBytesMax: 128 * 1024 * 1024,
 }
 
+/** rqlite's -raft-snap, -raft-snap-int and its Raft library's TrailingLogs; the log's own limit is ours: trailing entries of the largest kind would fill any disk. */
+const compaction = { everyEntries: 8_192, intervalMs: 10_000, trailingEntries: 10_240, logBytesMax: 512 * 1024 * 1024 }
+/** Often enough that a difference is seen within minutes under load, rare enough to cost nothing. */
+const stateHashEveryEntries = 4_096
+
 interface Ground {
   readonly configuration: NodeConfiguration
   readonly nodeId: NodeId
@@ -205,6 +210,7 @@ async function openPeersOf(
       hasLog: parts.store.log.reader.lastIndex() > 0,
     },
     replica: parts.replica,
+    snapshots: () => parts.store.snapshots,
     forwardedRequestHandler: parts.handler,
     clock: systemClock,
     random: Math.random,
@@ -249,6 +255,9 @@ function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Memb
     id: ground.nodeId,
     log: store.log,
     stateMachine: store.stateMachine,
+    snapshots: store.snapshots,
+    snapshotSource: peers.snapshotSource,
+    trust: store.trust,
     transport: peers.transport,
     clock: systemClock,
     bootstrap,
@@ -257,6 +266,8 @@ function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Memb
     heartbeatTicks,
     seed: randomInt(2 ** 31),
     limits: raftLimits,
+    compaction,
+    stateHashEveryEntries,
   })
   raftReports({ replica, logger: ground.logger, metrics: ground.metrics })
   return replica

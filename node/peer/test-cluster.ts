@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { eventually } from '../replica/eventually.ts'
 import { MemoryDisk, MemoryLogStore } from '../replica/memory-log-store.ts'
+import { MemorySnapshotStore, MemoryStaging, mendInstall } from '../replica/memory-snapshot-store.ts'
 import { MemoryDatabase, MemoryStateMachine } from '../replica/memory-state-machine.ts'
+import { MemoryTrustStore } from '../replica/memory-trust-store.ts'
 import { ReplicaLoop } from '../replica/replica.ts'
 import { systemClock } from '../replica/system-clock.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
@@ -17,6 +19,8 @@ export class DataDirectory {
   readonly identity: MemoryIdentity
   readonly disk = new MemoryDisk()
   readonly database = new MemoryDatabase()
+  readonly staging = new MemoryStaging()
+  readonly trust = new MemoryTrustStore()
 
   constructor(id: string) {
     this.identity = new MemoryIdentity(id)
@@ -33,9 +37,11 @@ export interface ClusterNode extends TestNode {
 
 export async function openClusterNode(t: TestContext, data: DataDirectory, changes: TestNodeChanges = {}): Promise<ClusterNode> {
   let replica: ReplicaLoop | undefined
+  let snapshots: MemorySnapshotStore | undefined
   const hasLog = data.disk.entries.length > 0
   const node = await startTestNode(t, data.identity.nodeId, {
     replica: () => replica,
+    snapshots: () => snapshots,
     ...changes,
     identity: data.identity,
     formation: { hasLog, ...changes.formation },
@@ -47,7 +53,9 @@ export async function openClusterNode(t: TestContext, data: DataDirectory, chang
       data.disk.entries.push(firstEntry(formed.value.members))
       data.disk.hardState = { term: 1, votedFor: undefined }
     }
-    replica = openReplica(node, data, formed.value)
+    const opened = openReplica(node, data, formed.value)
+    replica = opened.replica
+    snapshots = opened.snapshots
     return formed.value
   }
   const close = async (): Promise<void> => {
@@ -62,11 +70,22 @@ export async function openClusterNode(t: TestContext, data: DataDirectory, chang
   return { ...node, data, replica: running, commands: () => data.database.commands, start, close }
 }
 
-function openReplica(node: TestNode, data: DataDirectory, cluster: ClusterIdentity): ReplicaLoop {
-  return new ReplicaLoop({
+function openReplica(
+  node: TestNode,
+  data: DataDirectory,
+  cluster: ClusterIdentity,
+): { readonly replica: ReplicaLoop; readonly snapshots: MemorySnapshotStore } {
+  const { database, staging, trust } = data
+  mendInstall(staging, data.disk)
+  const stateMachine = new MemoryStateMachine(database, systemClock)
+  const snapshots = new MemorySnapshotStore({ machine: stateMachine, image: () => database.image(), staging })
+  const replica = new ReplicaLoop({
     id: data.identity.nodeId,
     log: new MemoryLogStore(data.disk, systemClock),
-    stateMachine: new MemoryStateMachine(data.database, systemClock),
+    stateMachine,
+    snapshots,
+    snapshotSource: node.peers.snapshotSource,
+    trust,
     transport: node.peers.transport,
     clock: systemClock,
     bootstrap: cluster.origin === 'formed' ? cluster.members : { members: [] },
@@ -75,7 +94,10 @@ function openReplica(node: TestNode, data: DataDirectory, cluster: ClusterIdenti
     heartbeatTicks: 2,
     seed: Math.floor(Math.random() * 2 ** 31),
     limits,
+    compaction: { everyEntries: 8_192, intervalMs: 10_000, trailingEntries: 10_240, logBytesMax: 64 * 1024 * 1024 },
+    stateHashEveryEntries: 1_000,
   })
+  return { replica, snapshots }
 }
 
 export async function leaderOf(nodes: readonly ClusterNode[]): Promise<ClusterNode> {

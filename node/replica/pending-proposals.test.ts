@@ -7,16 +7,19 @@ function proposals(): {
   readonly ends: Map<number, ProposalEnd>
   readonly add: (id: number, deadlineAtMs?: number) => void
 } {
-  const pending = new PendingProposals()
+  const pending = new PendingProposals({ heldBytesMax: 1_000 })
   const ends = new Map<number, ProposalEnd>()
   const add = (id: number, deadlineAtMs = 1_000): void =>
-    pending.add(id, {
-      deadlineAtMs,
-      end: (end) => {
-        assert(!ends.has(id), `proposal ${id} ended twice`)
-        ends.set(id, end)
+    pending.add(
+      { kind: 'propose', id, payload: new Uint8Array(400) },
+      {
+        deadlineAtMs,
+        end: (end) => {
+          assert(!ends.has(id), `proposal ${id} ended twice`)
+          ends.set(id, end)
+        },
       },
-    })
+    )
   return { pending, ends, add }
 }
 

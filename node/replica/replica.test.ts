@@ -1,108 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Entry } from '../raft/entry.ts'
-import type { Membership, NodeId } from '../raft/membership.ts'
-import { ManualClock } from './manual-clock.ts'
-import { MemoryDisk, MemoryLogStore } from './memory-log-store.ts'
-import { MemoryDatabase, MemoryStateMachine } from './memory-state-machine.ts'
-import { MemoryNetwork } from './memory-transport.ts'
-import { callersMax, closeGraceMs, messagesMax, ReplicaLoop } from './replica.ts'
+import type { NodeId } from '../raft/membership.ts'
+import { callersMax, closeGraceMs, messagesMax } from './replica.ts'
+import { ids, record, tickMs, timeoutMs, World } from './replica-world.ts'
 import type { Transport, TransportListener } from './transport.ts'
-
-const ids = ['n1', 'n2', 'n3'] as NodeId[]
-const limits = { appendBytesMax: 65_536, inflightMessagesMax: 16, inflightBytesMax: 1_048_576, uncommittedBytesMax: 1_048_576 }
-const tickMs = 100
-const electionTicks = 10
-const timeoutMs = 3_000
-
-/** Three replicas over memory twins, on a clock of the test's own. */
-class World {
-  readonly clock = new ManualClock()
-  readonly network = new MemoryNetwork(this.clock)
-  readonly nodes = new Map<
-    NodeId,
-    { disk: MemoryDisk; database: MemoryDatabase; log: MemoryLogStore; machine: MemoryStateMachine; replica: ReplicaLoop }
-  >()
-  readonly #bootstrap: Membership
-  #starts = 0
-
-  constructor(voters: readonly NodeId[] = ids) {
-    this.#bootstrap = {
-      members: voters.map((id) => ({
-        id,
-        incarnation: `${id}-1`,
-        raftAddress: `${id}:4002`,
-        apiUrl: `https://${id}:4001`,
-        suffrage: 'voter' as const,
-      })),
-    }
-    for (const id of voters) this.start(id)
-  }
-
-  start(id: NodeId, bootstrap = this.#bootstrap, transport: Transport = this.network.join(id), clock = this.clock): ReplicaLoop {
-    const disk = this.nodes.get(id)?.disk ?? new MemoryDisk()
-    const database = this.nodes.get(id)?.database ?? new MemoryDatabase()
-    const log = new MemoryLogStore(disk, this.clock)
-    const machine = new MemoryStateMachine(database, this.clock)
-    this.#starts += 1
-    const replica = new ReplicaLoop({
-      id,
-      log,
-      stateMachine: machine,
-      transport,
-      clock,
-      bootstrap,
-      tickMs,
-      electionTicks,
-      heartbeatTicks: 2,
-      seed: this.#starts,
-      limits,
-    })
-    this.nodes.set(id, { disk, database, log, machine, replica })
-    return replica
-  }
-
-  at(id: NodeId): ReplicaLoop {
-    return this.nodes.get(id)!.replica
-  }
-
-  commands(id: NodeId): readonly string[] {
-    return this.nodes.get(id)!.database.commands
-  }
-
-  /** The process dies: unsynced writes are lost, its connections reset. */
-  kill(id: NodeId): void {
-    const node = this.nodes.get(id)!
-    node.log.crash()
-    node.machine.crash()
-    void node.replica.close()
-    this.network.leave(id)
-  }
-
-  leader(among: readonly NodeId[] = ids): NodeId {
-    for (let waitedMs = 0; waitedMs < 60_000; waitedMs += tickMs) {
-      const leaders = among.filter((id) => this.at(id).status().role === 'leader')
-      if (leaders.length === 1 && among.every((id) => this.at(id).status().leader === leaders[0])) return leaders[0]!
-      this.clock.advance(tickMs)
-    }
-    throw new Error('no leader within a minute')
-  }
-
-  /** Lets the clock run until the promise has an answer. */
-  async answer<Value>(promise: Promise<Value>): Promise<Value> {
-    const watch = { isDone: false }
-    const watched = promise.finally(() => (watch.isDone = true))
-    for (let waitedMs = 0; waitedMs < 60_000 && !watch.isDone; waitedMs += 10) {
-      this.clock.advance(waitedMs === 0 ? 0 : 10)
-      for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
-    }
-    return watched
-  }
-
-  write(id: NodeId, text: string) {
-    return this.answer(this.at(id).propose(Buffer.from(text), { timeoutMs }))
-  }
-}
 
 test('a write at the leader is answered when it is applied, and reaches all three', async () => {
   const world = new World()
@@ -256,11 +158,8 @@ test('a node that joins learns the log and is given a vote', async () => {
   const leader = world.leader()
   await world.write(leader, 'a')
   const n4 = 'n4' as NodeId
-  world.start(n4, { members: [] })
-  const change = {
-    kind: 'add-learner',
-    member: { id: n4, incarnation: 'n4-1', raftAddress: 'n4:4002', apiUrl: 'https://n4:4001' },
-  } as const
+  world.start(n4, { bootstrap: { members: [] } })
+  const change = { kind: 'add-learner', member: record(n4) } as const
   assert.equal((await world.answer(world.at(leader).changeMembership(change, { timeoutMs }))).ok, true)
   world.clock.advance(5_000)
   assert.deepEqual(world.commands(n4), ['a'])
@@ -305,7 +204,7 @@ test('close does not wait for ever for a proposal that cannot be committed', asy
 })
 
 test('a single voter elects itself and answers reads alone', async () => {
-  const world = new World(['n1' as NodeId])
+  const world = new World({ voters: ['n1' as NodeId] })
   world.leader(['n1' as NodeId])
   assert.equal((await world.write('n1' as NodeId, 'a')).ok, true)
   assert.equal((await world.answer(world.at('n1' as NodeId).readBarrier({ timeoutMs }))).ok, true)
@@ -335,7 +234,6 @@ test('callers in flight are bounded: one more is refused as overloaded, and noth
 })
 
 test('messages that wait for a turn are bounded, those beyond are dropped', () => {
-  const clock = new ManualClock()
   let hear: TransportListener | undefined
   let answers = 0
   const transport: Transport = {
@@ -343,11 +241,11 @@ test('messages that wait for a turn are bounded, those beyond are dropped', () =
     setMembership: () => {},
     listen: (listener) => (hear = listener),
   }
-  const world = new World([])
+  const world = new World({ voters: [] })
   const membership = { members: ids.map((id) => ({ id, incarnation: id, raftAddress: id, apiUrl: id, suffrage: 'voter' as const })) }
-  world.start('n1' as NodeId, membership, transport, clock)
+  world.start('n1' as NodeId, { bootstrap: membership, transport })
   for (let id = 0; id < 40_000; id += 1) hear?.message('n2' as NodeId, { kind: 'read-index', term: 0, id, afterLoss: false })
-  clock.settle()
+  world.clock.settle()
   assert.equal(answers, messagesMax)
 })
 
@@ -364,7 +262,7 @@ test('the age of the leader’s last word is 0 on the leader and grows on a foll
 })
 
 test('what a replica tells its listeners is what the core has decided', () => {
-  const world = new World(['n1' as NodeId])
+  const world = new World({ voters: ['n1' as NodeId] })
   const kinds: string[] = []
   world.at('n1' as NodeId).onEvent((event) => kinds.push(event.kind))
   world.leader(['n1' as NodeId])

@@ -1,35 +1,23 @@
 // The loop around the core. Nothing is done where it arrives: proposals, messages, acknowledgements and time are queued, and one turn drains all of them into one
 // step of the core. So the more arrives, the more shares one write to disk, one message to each follower and one transaction.
+import assert from 'node:assert/strict'
 import { Raft, payloadBytesMax } from '../raft/raft.ts'
-import type { Membership, MembershipChange, NodeId } from '../raft/membership.ts'
+import type { MembershipChange, NodeId } from '../raft/membership.ts'
 import type { Message } from '../raft/message.ts'
-import type { Input, Output, RaftEvent, RaftLimits, RaftStatus, RefusalCode } from '../raft/raft-port.ts'
-import { fail, ok, type Result } from '../../runtime/result.ts'
-import type { Clock } from './clock.ts'
-import type { LogStore } from './log-store.ts'
-import { PendingProposals, type ProposalEnd } from './pending-proposals.ts'
-import { PendingReads, type ReadEnd } from './pending-reads.ts'
-import type { Replica, ReplicaProblem, Standing } from './replica-port.ts'
-import type { Applied, StateMachine } from './state-machine.ts'
+import type { Input, Output, Persist, RaftEvent, RaftStatus, SnapshotPoint } from '../raft/raft-port.ts'
+import { ok } from '../../runtime/result.ts'
+import { Callers, type Ended, type ProblemCode } from './callers.ts'
+import { Compaction, neededAfterIndex } from './compaction.ts'
+import { LeaderContact } from './leader-contact.ts'
+import type { LoopEvent } from './loop-event.ts'
+import type { ProposalInput } from './pending-proposals.ts'
+import type { ReplicaOptions } from './replica-options.ts'
+import type { Replica, Standing } from './replica-port.ts'
+import { SnapshotFetch } from './snapshot-fetch.ts'
+import { OwnStanding } from './standing.ts'
+import type { Applied, Divergence } from './state-machine.ts'
+import { StateHashSchedule } from './state-hash-schedule.ts'
 import { TickSource } from './tick-source.ts'
-import type { Transport } from './transport.ts'
-import { WaitingRoom } from './waiting-room.ts'
-
-export interface ReplicaOptions {
-  readonly id: NodeId
-  readonly log: LogStore
-  readonly stateMachine: StateMachine
-  readonly transport: Transport
-  readonly clock: Clock
-  /** The members of a cluster that begins, the same on all of them; none for a node that joins. Used until the state machine knows better. */
-  readonly bootstrap: Membership
-  readonly tickMs: number
-  readonly electionTicks: number
-  readonly heartbeatTicks: number
-  /** Drawn anew at each start of each node. */
-  readonly seed: number
-  readonly limits: RaftLimits
-}
 
 /** Callers in flight, each of whom holds a request; beyond it they are refused as `overloaded`. */
 export const callersMax = 65_536
@@ -38,18 +26,18 @@ export const messagesMax = 16_384
 /** How long close() waits for what is in flight. */
 export const closeGraceMs = 5_000
 
-type ProblemCode = ReplicaProblem['code']
-type Ended<Value> = Result<Value, ReplicaProblem>
-
 export class ReplicaLoop implements Replica {
   readonly #options: ReplicaOptions
   readonly #core: Raft
   readonly #ticks: TickSource
-  readonly #proposals = new PendingProposals()
-  readonly #reads = new PendingReads()
-  readonly #waitingRoom = new WaitingRoom()
-  readonly #transfers = new Set<{ readonly deadlineAtMs: number; readonly end: (isDone: boolean) => void }>()
+  readonly #callers: Callers
+  readonly #contact: LeaderContact
+  readonly #standing: OwnStanding
+  readonly #stateHashes: StateHashSchedule
+  readonly #fetch: SnapshotFetch
+  readonly #compaction: Compaction
   readonly #listeners: ((event: RaftEvent) => void)[] = []
+  readonly #loopListeners: ((event: LoopEvent) => void)[] = []
   #inputs: Input[] = []
   #messages = 0
   #isScheduled = false
@@ -58,34 +46,56 @@ export class ReplicaLoop implements Replica {
   #whenStopped: () => void = () => {}
   #lastId = 0
   #appliedIndex: number
+  // The last entry that was given to the state machine; equal to #appliedIndex while it has nothing under way.
+  #handedOutIndex: number
   #leader: NodeId | undefined
-  #leaderHeardAtMs: number
-  #appendHeard: { readonly from: NodeId; readonly atMs: number } | undefined
+  #toldStanding: Standing = 'member'
+  // The write after which the snapshot store is told that the log has followed the installed snapshot.
+  #installedWith: number | undefined
 
   constructor(options: ReplicaOptions) {
     const { log, stateMachine, transport, clock } = options
     const membership = stateMachine.membership ?? options.bootstrap
     this.#options = options
     this.#appliedIndex = stateMachine.appliedIndex
-    this.#leaderHeardAtMs = clock.monotonicMs()
+    this.#handedOutIndex = stateMachine.appliedIndex
+    this.#contact = new LeaderContact(clock.monotonicMs())
+    this.#callers = new Callers(
+      {
+        nowMs: () => clock.monotonicMs(),
+        leader: () => this.#leader,
+        appliedIndex: () => this.#appliedIndex,
+        standingProblem: () => this.#standing.problem,
+      },
+      { heldBytesMax: options.limits.uncommittedBytesMax },
+    )
+    this.#standing = new OwnStanding(options.id, membership)
+    this.#stateHashes = new StateHashSchedule({ everyEntries: options.stateHashEveryEntries, appliedIndex: stateMachine.appliedIndex })
     this.#core = new Raft({
-      id: options.id,
+      ...options,
       hardState: log.hardState,
       log: log.reader,
       membership,
       appliedIndex: stateMachine.appliedIndex,
-      electionTicks: options.electionTicks,
-      heartbeatTicks: options.heartbeatTicks,
-      seed: options.seed,
-      limits: options.limits,
+      trust: options.trust.trust,
     })
-    log.onDurable((sequence) => this.#enqueue({ kind: 'durable', sequence }))
+    const report = (event: LoopEvent): void => this.#report(event)
+    const onStaged = (): void => this.#schedule()
+    this.#fetch = new SnapshotFetch({ source: options.snapshotSource, snapshots: options.snapshots, clock, onStaged, report })
+    this.#compaction = new Compaction({
+      ...options,
+      neededAfterIndex: () => this.#neededAfterIndex(),
+      report,
+      onEnded: () => this.#schedule(),
+    })
+    log.onDurable((sequence) => this.#durable(sequence))
     stateMachine.onApplied((applied) => this.#applied(applied))
+    stateMachine.onDiverged((divergence) => this.#diverged(divergence))
     transport.setMembership(membership)
     transport.listen({
       message: (from, message) => this.#message(from, message),
-      unreachable: (id) => this.#enqueue({ kind: 'unreachable', id }),
-      removed: () => {},
+      unreachable: (id) => this.#unreachable(id),
+      removed: () => this.#changeStanding(() => this.#standing.toldRemoved()),
       rolledBack: () => this.#enqueue({ kind: 'distrusted' }),
     })
     this.#ticks = new TickSource({ clock, tickMs: options.tickMs, owedMax: options.electionTicks, onOwed: () => this.#schedule() })
@@ -102,28 +112,40 @@ export class ReplicaLoop implements Replica {
 
   readBarrier(options: { readonly timeoutMs: number }): Promise<Ended<number>> {
     const refusal = this.#refusal()
-    if (refusal !== undefined) return Promise.resolve(this.#problem(refusal))
-    const deadlineAtMs = this.#deadline(options)
-    return new Promise((resolve) => {
-      this.#reads.add({ deadlineAtMs, end: (end) => this.#endRead(end, { deadlineAtMs, resolve }) })
-      this.#schedule()
-    })
+    if (refusal !== undefined) return this.#refuse(refusal)
+    this.#schedule()
+    return this.#callers.read(options)
   }
 
   whenApplied(index: number, options: { readonly timeoutMs: number }): Promise<Ended<number>> {
-    if (index <= this.#appliedIndex) return Promise.resolve(ok(index))
+    if (index <= this.#appliedIndex && this.standing() === 'member') return Promise.resolve(ok(index))
     const refusal = this.#refusal()
-    if (refusal !== undefined) return Promise.resolve(this.#problem(refusal))
-    return new Promise((resolve) => this.#waitFor(index, { deadlineAtMs: this.#deadline(options), resolve }))
+    return refusal === undefined ? this.#callers.wait(index, options) : this.#refuse(refusal)
   }
 
   transferLeadership(options: { readonly to: NodeId | undefined; readonly timeoutMs: number }): Promise<Ended<void>> {
     const refusal = this.#refusal() ?? this.#transferRefusal(options.to)
-    if (refusal !== undefined) return Promise.resolve(this.#problem(refusal))
+    if (refusal !== undefined) return this.#refuse(refusal)
+    this.#enqueue({ kind: 'transfer', to: options.to })
+    return this.#callers.transfer(options)
+  }
+
+  /**
+   * Makes what is applied durable and gives up the log before it, but for so many entries (undefined: as many as by itself), now rather than when it would be worth it.
+   * Within the limit of the log's size, what a follower still needs stays.
+   */
+  compact(options: {
+    readonly trailingEntries: number | undefined
+    readonly timeoutMs: number
+  }): Promise<Ended<'compacted' | 'nothing-new'>> {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) return this.#refuse(refusal)
     return new Promise((resolve) => {
-      const end = (isDone: boolean): void => resolve(isDone ? ok(undefined) : this.#problem('deadline'))
-      this.#transfers.add({ deadlineAtMs: this.#deadline(options), end })
-      this.#enqueue({ kind: 'transfer', to: options.to })
+      const cancel = this.#options.clock.after(options.timeoutMs, () => resolve(this.#callers.problem('deadline')))
+      void this.#compaction.now(options).then((isCompacted) => {
+        cancel()
+        resolve(ok(isCompacted ? 'compacted' : 'nothing-new'))
+      })
     })
   }
 
@@ -132,21 +154,28 @@ export class ReplicaLoop implements Replica {
   }
 
   standing(): Standing {
-    return 'member'
+    return this.#standing.current
   }
 
   leaderContactAgeMs(): number {
-    return this.#leader === this.#options.id ? 0 : this.#options.clock.monotonicMs() - this.#leaderHeardAtMs
+    return this.#leads() ? 0 : this.#contact.ageMs(this.#options.clock.monotonicMs())
   }
 
   onEvent(listener: (event: RaftEvent) => void): void {
     this.#listeners.push(listener)
   }
 
+  /** What the loop does by itself: snapshots, compaction, standing. */
+  onLoopEvent(listener: (event: LoopEvent) => void): void {
+    this.#loopListeners.push(listener)
+  }
+
   /** Takes nothing new, lets what is in flight finish within a bound, then stops. The ports stay open: whoever made them closes them afterwards. */
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       this.#state = 'closing'
+      this.#fetch.close()
+      this.#compaction.close()
       const stopWaiting = this.#options.clock.after(closeGraceMs, () => this.#stop())
       this.#whenStopped = () => {
         stopWaiting()
@@ -157,22 +186,30 @@ export class ReplicaLoop implements Replica {
     return this.#closed
   }
 
-  #change(input: (id: number) => Input, options: { readonly timeoutMs: number }): Promise<Ended<Applied>> {
+  #change(input: (id: number) => ProposalInput, options: { readonly timeoutMs: number }): Promise<Ended<Applied>> {
     const refusal = this.#refusal()
-    if (refusal !== undefined) return Promise.resolve(this.#problem(refusal))
+    if (refusal !== undefined) return this.#refuse(refusal)
     this.#lastId += 1
-    const id = this.#lastId
-    return new Promise((resolve) => {
-      this.#proposals.add(id, { deadlineAtMs: this.#deadline(options), end: (end) => resolve(this.#proposalEnded(end)) })
-      this.#enqueue(input(id))
-    })
+    const proposal = input(this.#lastId)
+    this.#enqueue(proposal)
+    return this.#callers.propose(proposal, options)
   }
 
   #message(from: NodeId, message: Message): void {
     if (this.#messages >= messagesMax) return
     this.#messages += 1
-    if (message.kind === 'append') this.#appendHeard = { from, atMs: this.#options.clock.monotonicMs() }
+    this.#contact.heard(from, message, this.#options.clock.monotonicMs())
     this.#enqueue({ kind: 'message', from, message })
+  }
+
+  #unreachable(id: NodeId): void {
+    // To one that is removed everybody is: no reason to stand for election.
+    if (this.standing() !== 'removed') this.#enqueue({ kind: 'unreachable', id })
+  }
+
+  #durable(sequence: number): void {
+    if (this.#installedWith !== undefined && sequence >= this.#installedWith) this.#logFollowed()
+    this.#enqueue({ kind: 'durable', sequence })
   }
 
   #applied(applied: readonly Applied[]): void {
@@ -180,8 +217,13 @@ export class ReplicaLoop implements Replica {
     if (last === undefined) return
     this.#appliedIndex = last.index
     this.#enqueue({ kind: 'applied', index: last.index })
-    for (const one of applied) this.#proposals.applied(one)
-    this.#waitingRoom.reached(last.index)
+    this.#callers.applied(applied)
+  }
+
+  #diverged(divergence: Divergence): void {
+    this.#report({ kind: 'diverged', divergence })
+    this.#changeStanding(() => this.#standing.diverged())
+    this.#enqueue({ kind: 'state-lost' })
   }
 
   #enqueue(input: Input): void {
@@ -199,101 +241,131 @@ export class ReplicaLoop implements Replica {
   #turn(): void {
     this.#isScheduled = false
     if (this.#state === 'closed') return
-    this.#expire()
+    this.#callers.expire()
     const inputs = this.#drain()
     if (inputs.length > 0) this.#carryOut(this.#core.step(inputs))
-    if (this.#state === 'closing' && this.#inFlight() === 0) this.#stop()
+    this.#proposeStateHash()
+    if (this.#state === 'closing' && this.#callers.count === 0 && !this.#compaction.isBusy) this.#stop()
     else if (this.#ticks.owed > 0) this.#schedule()
   }
 
   #drain(): readonly Input[] {
+    const isTick = this.#ticks.take()
+    // A transfer that came to nothing leaves this node the leader, and what was held is for it.
+    if (isTick && this.#leads()) this.#releaseHeld()
     const inputs = this.#inputs
     this.#inputs = []
     this.#messages = 0
     this.#lastId += 1
-    if (this.#reads.ask(this.#lastId)) inputs.push({ kind: 'read', id: this.#lastId })
-    if (this.#ticks.take()) inputs.push({ kind: 'tick' })
+    if (this.#callers.askReads(this.#lastId)) inputs.push({ kind: 'read', id: this.#lastId })
+    // Without time a removed node neither misses a leader nor stands for election; it still hears who adds it again.
+    if (isTick && (this.standing() !== 'removed' || this.#leads())) inputs.push({ kind: 'tick' })
+    const { staged } = this.#fetch
+    if (staged !== undefined && this.#isIdle()) {
+      inputs.push({ kind: 'snapshot-staged', point: staged })
+      this.#fetch.taken()
+    }
     return inputs
   }
 
   // The write is started and the messages leave before the state machine works: only what is on disk counts, and the core sees to that.
-  // Events come before the messages: a member must be known to the transport before it is written to.
+  // Events come before the messages: a member must be known to the transport before it is written to, and a loss of trust must be durable before anything is said.
   #carryOut(output: Output): void {
+    if (output.install !== undefined) this.#install(output.install, output.persist)
     if (output.persist !== undefined) this.#options.log.append(output.persist)
     for (const event of output.events) this.#event(event)
     if (output.send.length > 0) this.#options.transport.send(output.send)
-    this.#noteLeaderContact()
-    for (const proposed of output.proposed) this.#proposals.placed(proposed.id, proposed)
-    for (const refused of output.refused) this.#refused(refused.id, refused.code)
-    for (const read of output.reads) this.#reads.end(read.id, { kind: 'confirmed', index: read.index })
-    if (output.committed.length > 0) this.#options.stateMachine.apply(output.committed)
+    this.#contact.settle(this.#leader)
+    this.#callers.answered(output)
+    if (output.committed.length > 0) this.#apply(output.committed)
+    if (output.fetchSnapshot !== undefined && this.#state === 'open') this.#fetch.want(output.fetchSnapshot)
+  }
+
+  #apply(entries: Output['committed']): void {
+    this.#handedOutIndex = entries.at(-1)?.index ?? this.#handedOutIndex
+    this.#stateHashes.committed(entries)
+    this.#options.stateMachine.apply(entries)
+  }
+
+  /** Before the log is written to follow it, so that a crash in between finds a database ahead of the log, which can be mended, and never a log without its beginning. */
+  #install(point: SnapshotPoint, persist: Persist | undefined): void {
+    assert(this.#isIdle(), 'a snapshot is installed while the state machine has nothing under way')
+    this.#options.snapshots.install(point, { reset: persist?.reset !== undefined })
+    this.#installedWith = persist?.sequence
+    if (persist === undefined) this.#logFollowed()
+    this.#appliedIndex = point.index
+    this.#handedOutIndex = point.index
+    this.#stateHashes.replaced(point.index)
+    this.#report({ kind: 'snapshot-installed', index: point.index, term: point.term })
+    this.#changeStanding(() => this.#standing.replaced())
+    this.#callers.replaced()
+  }
+
+  #logFollowed(): void {
+    this.#installedWith = undefined
+    this.#options.snapshots.installed()
+  }
+
+  #isIdle(): boolean {
+    // A state machine that diverged has dropped what it was given.
+    const isApplying = this.#handedOutIndex > this.#appliedIndex && !this.#standing.isDiverged
+    return !isApplying && !this.#compaction.isBusy
   }
 
   #event(event: RaftEvent): void {
     if (event.kind === 'became-leader') this.#leader = this.#options.id
     if (event.kind === 'became-follower') this.#leader = event.leader
     if (event.kind === 'became-pre-candidate' || event.kind === 'became-candidate') this.#leader = undefined
-    if (event.kind === 'membership-changed') this.#options.transport.setMembership(event.membership)
-    if (event.kind === 'became-follower' && event.leader !== undefined) this.#endTransfers(() => true, true)
+    if (event.kind === 'trust-changed') this.#options.trust.setTrust(event.trust)
+    if (event.kind === 'membership-changed') {
+      this.#options.transport.setMembership(event.membership)
+      this.#changeStanding(() => this.#standing.membershipChanged(event.membership))
+    }
+    if (event.kind === 'became-follower' && event.leader !== undefined) {
+      this.#callers.led()
+      this.#releaseHeld()
+    }
     for (const listener of this.#listeners) listener(event)
   }
 
-  #noteLeaderContact(): void {
-    if (this.#appendHeard !== undefined && this.#appendHeard.from === this.#leader) this.#leaderHeardAtMs = this.#appendHeard.atMs
-    this.#appendHeard = undefined
+  #changeStanding(change: () => void): void {
+    change()
+    const standing = this.standing()
+    if (standing === this.#toldStanding) return
+    this.#toldStanding = standing
+    this.#report({ kind: 'standing-changed', standing })
+    if (standing !== 'member') this.#callers.endAll()
   }
 
-  #refused(id: number, code: RefusalCode): void {
-    this.#reads.end(id, { kind: 'refused', code })
-    this.#proposals.refused(id, code)
+  #report(event: LoopEvent): void {
+    for (const listener of this.#loopListeners) listener(event)
   }
 
-  #proposalEnded(end: ProposalEnd): Ended<Applied> {
-    switch (end.kind) {
-      case 'applied':
-        return ok(end.applied)
-      case 'refused':
-        return this.#problem(withoutLeadershipLost(end.code))
-      case 'replaced':
-        // Nothing of it is or will be in the log, as if it had been refused at once.
-        return this.#problem(this.#leader === undefined ? 'leader_unknown' : 'not_leader')
-      case 'unknown':
-        return this.#problem('outcome_unknown')
-    }
+  #releaseHeld(): void {
+    for (const input of this.#callers.release()) this.#enqueue(input)
   }
 
-  #endRead(end: ReadEnd, read: { readonly deadlineAtMs: number; readonly resolve: (ended: Ended<number>) => void }): void {
-    if (end.kind === 'late') return read.resolve(this.#problem('deadline'))
-    if (end.kind === 'refused') return read.resolve(this.#problem(withoutLeadershipLost(end.code)))
-    // Confirmed is not enough: the reader must see what was committed then, so it waits until that is applied here (thesis §6.4).
-    if (end.index <= this.#appliedIndex) read.resolve(ok(end.index))
-    else this.#waitFor(end.index, read)
-  }
-
-  #waitFor(index: number, waiter: { readonly deadlineAtMs: number; readonly resolve: (ended: Ended<number>) => void }): void {
-    const end = (reached: boolean): void => waiter.resolve(reached ? ok(index) : this.#problem('deadline'))
-    this.#waitingRoom.add({ index, deadlineAtMs: waiter.deadlineAtMs, end })
-  }
-
-  #expire(): void {
-    const nowMs = this.#options.clock.monotonicMs()
-    this.#proposals.expire(nowMs)
-    this.#reads.expire(nowMs)
-    this.#waitingRoom.expire(nowMs)
-    this.#endTransfers((transfer) => transfer.deadlineAtMs <= nowMs, false)
-  }
-
-  #endTransfers(which: (transfer: { readonly deadlineAtMs: number }) => boolean, isDone: boolean): void {
-    for (const transfer of this.#transfers) {
-      if (!which(transfer)) continue
-      this.#transfers.delete(transfer)
-      transfer.end(isDone)
-    }
+  #proposeStateHash(): void {
+    if (this.#state !== 'open' || !this.#leads() || !this.#stateHashes.isDue(this.#appliedIndex)) return
+    const payload = this.#options.stateMachine.stateHash()
+    if (payload === undefined) return
+    this.#lastId += 1
+    this.#enqueue({ kind: 'propose', id: this.#lastId, payload, entryKind: 'state-hash' })
   }
 
   #refusal(): ProblemCode | undefined {
     if (this.#state !== 'open') return 'closing'
-    return this.#inFlight() >= callersMax ? 'overloaded' : undefined
+    return this.#standing.problem ?? (this.#callers.count >= callersMax ? 'overloaded' : undefined)
+  }
+
+  #refuse(code: ProblemCode): Promise<ReturnType<Callers['problem']>> {
+    return Promise.resolve(this.#callers.problem(code))
+  }
+
+  #neededAfterIndex(): number {
+    const { base } = this.#options.log.reader
+    // Whose state is in doubt lets nothing go: what it holds may be needed to find out.
+    return this.standing() === 'member' ? neededAfterIndex(this.#core.status(), base.index) : base.index
   }
 
   #transferRefusal(to: NodeId | undefined): ProblemCode | undefined {
@@ -305,31 +377,16 @@ export class ReplicaLoop implements Replica {
     return isPossible ? undefined : 'membership_change_invalid'
   }
 
-  #problem(code: ProblemCode): { readonly ok: false; readonly problem: ReplicaProblem } {
-    return fail({ code, leader: this.#leader })
-  }
-
-  #deadline(options: { readonly timeoutMs: number }): number {
-    return this.#options.clock.monotonicMs() + options.timeoutMs
-  }
-
-  #inFlight(): number {
-    return this.#proposals.count + this.#reads.count + this.#waitingRoom.count + this.#transfers.size
+  #leads(): boolean {
+    return this.#leader === this.#options.id
   }
 
   #stop(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#ticks.close()
-    this.#proposals.endAll()
-    this.#reads.endAll()
-    this.#waitingRoom.endAll()
-    this.#endTransfers(() => true, false)
+    this.#fetch.close()
+    this.#callers.endAll()
     this.#whenStopped()
   }
-}
-
-/** To a caller, leadership that was lost before anything was appended is simply a node that does not lead. */
-function withoutLeadershipLost(code: RefusalCode): ProblemCode {
-  return code === 'leadership_lost' ? 'leader_unknown' : code
 }
