@@ -2,6 +2,7 @@
 import type { Clock } from '../replica/clock.ts'
 import type { Replica } from '../replica/replica-port.ts'
 import { join, type JoinOptions } from './join.ts'
+import { kindOf } from './join-server.ts'
 import { pause } from './pause.ts'
 import type { NodeRecord } from './join-words.ts'
 import type { MemberDirectory } from './member-directory.ts'
@@ -12,7 +13,7 @@ export interface AnnounceOptions {
   readonly replica: () => Replica | undefined
   readonly clock: Clock
   readonly isClosed: () => boolean
-  readonly join: Omit<JoinOptions, 'addresses' | 'attempts'>
+  readonly join: Omit<JoinOptions, 'as' | 'addresses' | 'attempts'>
 }
 
 const intervalMs = 2_000
@@ -44,7 +45,9 @@ async function announce(options: AnnounceOptions): Promise<void> {
       await replica.changeMembership(change, { timeoutMs: changeMsMax })
     } else {
       const addresses = directory.others().map(({ raftAddress }) => ({ kind: 'raft', address: raftAddress }) as const)
-      await join({ ...options.join, addresses, attempts: 1 })
+      const known = directory.known(self.id)
+      const as = known === undefined ? 'voter' : kindOf(known)
+      await join({ ...options.join, as, addresses: () => Promise.resolve(addresses), attempts: 1 })
     }
     await pause(clock, intervalMs)
   }

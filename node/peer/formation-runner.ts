@@ -4,6 +4,7 @@ import type { Adoption } from './adoption.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import { ask } from './conversation.ts'
 import { decide, proposalOf, type Decision, type Proposal } from './formation.ts'
+import { nodesNamed } from './discovery.ts'
 import { pause } from './pause.ts'
 import { join, type JoinFailure, type JoinOptions } from './join.ts'
 import { raftAddressOf, type JoinAddress } from './join-address.ts'
@@ -12,6 +13,8 @@ import type { PeerEvent } from './peer-event.ts'
 
 export interface FormationOptions extends Omit<JoinOptions, 'onTrouble'> {
   readonly adoption: Adoption
+  /** The addresses come from -disco-mode: fewer than expected may be more tomorrow. */
+  readonly isDiscovered: boolean
   readonly hasLog: boolean
   /** `-bootstrap-expect`; undefined: not given. */
   readonly expect: number | undefined
@@ -25,7 +28,7 @@ export interface FormationOptions extends Omit<JoinOptions, 'onTrouble'> {
 
 /**
  * `bootstrap_timeout`: the others did not come in time; starting again continues where it was. `bootstrap_expect_too_few_addresses`, `bootstrap_expect_no_majority`:
- * -join does not name enough nodes, or so many that two clusters could form. `node_id_taken`: two nodes have this id. `closing`: the program ends.
+ * -join does not name enough nodes, or so many that two clusters could form. `read_only_alone`: a read-only node (-raft-non-voter) has no one to join. `node_id_taken`: two nodes have this id. `closing`: the program ends.
  */
 export interface FormationFailure {
   readonly code:
@@ -33,6 +36,7 @@ export interface FormationFailure {
     | 'bootstrap_timeout'
     | 'bootstrap_expect_too_few_addresses'
     | 'bootstrap_expect_no_majority'
+    | 'read_only_alone'
     | 'node_id_taken'
     | 'closing'
   readonly message: string
@@ -44,28 +48,35 @@ const dialMsMax = 2_000
 const answerMsMax = 5_000
 
 export async function runFormation(options: FormationOptions): Promise<Result<ClusterIdentity, FormationFailure>> {
-  const { adoption, addresses, expect } = options
-  if (adoption.cluster === undefined && addresses.length === 0 && (expect ?? 1) === 1) return formAlone(options)
-  if (adoption.cluster === undefined && expect === undefined) return joinAndAdopt(options)
-  const wrong = adoption.cluster === undefined && expect !== undefined ? wrongExpectation(options, expect) : undefined
-  return wrong ?? formTogether(options)
+  const { adoption, as, expect, isDiscovered } = options
+  if (adoption.cluster !== undefined) return formTogether(options)
+  const namesNobody = !isDiscovered && (await options.addresses()).length === 0
+  if (as === 'read-only') return namesNobody ? fail(readOnlyAlone) : joinAndAdopt(options)
+  if (namesNobody && (expect ?? 1) === 1) return formAlone(options)
+  return expect === undefined ? joinAndAdopt(options) : formTogether(options)
+}
+
+const readOnlyAlone: FormationFailure = {
+  code: 'read_only_alone',
+  message: '-raft-non-voter needs -join or -disco-mode: it never forms a cluster',
 }
 
 /** See the head of formation.ts for the majority. */
 function wrongExpectation(
-  options: FormationOptions,
+  { self, isDiscovered }: FormationOptions,
   expect: number,
+  addresses: readonly JoinAddress[],
 ): { readonly ok: false; readonly problem: FormationFailure } | undefined {
-  const { addresses, self } = options
   const named = new Set(addresses.map((address) => (address.kind === 'raft' ? address.address : address.origin)))
+  const namedNodes = isDiscovered ? nodesNamed(addresses) : named.size
   // This node need not name itself; when it does not, it is one more.
-  const others = named.has(self.raftAddress) ? named.size - 1 : named.size
-  if (others + 1 < expect) {
+  const others = named.has(self.raftAddress) ? namedNodes - 1 : namedNodes
+  if (others + 1 < expect && !isDiscovered) {
     const message = `-bootstrap-expect ${expect} needs -join to name at least ${expect - 1} other nodes; it names ${others}`
     return fail({ code: 'bootstrap_expect_too_few_addresses', message })
   }
-  if (expect * 2 > named.size) return undefined
-  const message = `-bootstrap-expect ${expect} must be more than half of the ${named.size} nodes that -join names, or two clusters could form`
+  if (expect * 2 > namedNodes) return undefined
+  const message = `-bootstrap-expect ${expect} must be more than half of the ${namedNodes} nodes that ${isDiscovered ? '-disco-mode finds' : '-join names'}, or two clusters could form`
   return fail({ code: 'bootstrap_expect_no_majority', message })
 }
 
@@ -78,14 +89,18 @@ async function formAlone(options: FormationOptions): Promise<Result<ClusterIdent
 }
 
 async function formTogether(options: FormationOptions): Promise<Result<ClusterIdentity, FormationFailure>> {
-  const { clock, adoption } = options
+  const { clock, adoption, expect } = options
   const startedAtMs = clock.monotonicMs()
   let detail = ''
   for (let round = 0; clock.monotonicMs() - startedAtMs < options.expectTimeoutMs; round += 1) {
     if (options.isClosed()) return fail({ code: 'closing', message: 'the program ends' })
     // What needs no answers is decided without asking.
     const isAlone = adoption.cluster !== undefined && decideNow(options, []).kind === 'go'
-    const decision = decideNow(options, isAlone ? [] : await gather(options))
+    const addresses = isAlone ? [] : await options.addresses()
+    const mayBeWrong = adoption.cluster === undefined && expect !== undefined
+    const wrong = mayBeWrong ? wrongExpectation(options, expect, addresses) : undefined
+    if (wrong !== undefined) return wrong
+    const decision = decideNow(options, isAlone ? [] : await gather(options, addresses))
     const settled = await act(options, decision)
     if (settled !== undefined) return settled
     const now = decision.kind === 'wait' ? `${decision.why}: ${decision.detail}` : decision.kind
@@ -150,11 +165,11 @@ function propose(options: FormationOptions, proposal: Proposal): Promise<Result<
 }
 
 /** The -join addresses, and once this node has adopted a cluster its members: a restart may come without -join. */
-async function gather(options: FormationOptions): Promise<readonly NotifyAnswer[]> {
+async function gather(options: FormationOptions, named: readonly JoinAddress[]): Promise<readonly NotifyAnswer[]> {
   const { dial, self, credentials, adoption } = options
   const members = adoption.cluster?.members.members ?? []
   const addresses: readonly JoinAddress[] = [
-    ...options.addresses,
+    ...named,
     ...members.map(({ raftAddress }) => ({ kind: 'raft', address: raftAddress }) as const),
   ]
   const heard = await Promise.all(

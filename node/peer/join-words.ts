@@ -13,14 +13,16 @@ export interface Credentials {
 }
 
 /**
- * Why a join was not done. Final: `join_denied` (no certificate and no credentials that may join), `member_of_another_incarnation` (that id belongs to a data directory
- * which is not this one), `address_taken`, `not_supported_yet`, `join_malformed`. To be tried again: the others.
+ * Why a join was not done. Final: `join_denied` (no credentials that may join), `member_of_another_incarnation` (that id belongs to a data directory which is not this
+ * one), `removed_member` (this data directory was a member's that has been removed), `suffrage_differs` (a voter asks to be read-only or the reverse), `address_taken`,
+ * `join_malformed`. To be tried again: the others.
  */
 export const joinProblemCodes = [
   'join_denied',
   'member_of_another_incarnation',
   'address_taken',
-  'not_supported_yet',
+  'removed_member',
+  'suffrage_differs',
   'join_malformed',
   'leader_unknown',
   'not_in_a_cluster',
@@ -28,6 +30,10 @@ export const joinProblemCodes = [
   'join_failed',
 ] as const
 export type JoinProblemCode = (typeof joinProblemCodes)[number]
+
+/** What a node wants to be: a voter (a learner first), or a read replica (`-raft-non-voter`), which never votes. */
+export const joinKinds = ['voter', 'read-only'] as const
+export type JoinKind = (typeof joinKinds)[number]
 
 const text = z.string().min(1).max(512)
 /** Shape only; ids and bounds are judged by parseMembership, as for every membership entry. */
@@ -51,7 +57,7 @@ const clusterId = z.string().min(1).max(128)
 
 export const joinQuestionSchema = z.strictObject({
   record: recordSchema,
-  as: z.enum(['voter', 'read-only']),
+  as: z.enum(joinKinds),
   credentials: credentialsSchema.optional(),
 })
 

@@ -4,13 +4,15 @@ import type { Clock } from '../replica/clock.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import { ask } from './conversation.ts'
 import { raftAddressOf, type ApiTrust, type JoinAddress } from './join-address.ts'
-import { joinAnswerSchema, type Credentials, type JoinProblemCode, type NodeRecord } from './join-words.ts'
+import { joinAnswerSchema, type Credentials, type JoinKind, type JoinProblemCode, type NodeRecord } from './join-words.ts'
 import { pause } from './pause.ts'
 import type { Dial } from './peer-dialer.ts'
 
 export interface JoinOptions {
   readonly self: NodeRecord
-  readonly addresses: readonly JoinAddress[]
+  readonly as: JoinKind
+  /** Asked anew in each round: names may lead elsewhere by then. */
+  readonly addresses: () => Promise<readonly JoinAddress[]>
   /** `-join-attempts`: rounds over all addresses; `-join-interval`: between them. */
   readonly attempts: number
   readonly intervalMs: number
@@ -33,7 +35,8 @@ const finalCodes: ReadonlySet<JoinProblemCode> = new Set<JoinProblemCode>([
   'join_denied',
   'member_of_another_incarnation',
   'address_taken',
-  'not_supported_yet',
+  'removed_member',
+  'suffrage_differs',
   'join_malformed',
 ])
 // As many as rqlite follows; a cluster needs one.
@@ -45,7 +48,7 @@ const answerMsMax = 15_000
 export async function join(options: JoinOptions): Promise<Result<ClusterIdentity, JoinFailure>> {
   let last = 'no address was tried'
   for (let attempt = 1; attempt <= options.attempts; attempt += 1) {
-    for (const address of options.addresses) {
+    for (const address of await options.addresses()) {
       const joined = await joinAt(options, address)
       if (joined.ok) return joined
       const { code, message } = joined.problem
@@ -67,7 +70,7 @@ async function joinAt(options: JoinOptions, joinAddress: JoinAddress): Promise<R
     const answer = await ask(
       options.dial,
       { address, purpose: 'join', member: undefined, timeoutMs: dialMsMax },
-      { question: { record: options.self, as: 'voter', credentials }, schema: joinAnswerSchema, answerTimeoutMs: answerMsMax },
+      { question: { record: options.self, as: options.as, credentials }, schema: joinAnswerSchema, answerTimeoutMs: answerMsMax },
     )
     if (!answer.ok) return fail({ code: 'join_exhausted', message: answer.problem.message })
     const said = answer.value

@@ -16,6 +16,7 @@ import { announceAddress } from './announce-address.ts'
 import type { ClusterIdentity, IdentityStore } from './cluster-identity.ts'
 import { serve, type Answerer } from './conversation.ts'
 import { isConfirmed } from './formation.ts'
+import { discover, systemResolver, type Discovery, type DnsResolver } from './discovery.ts'
 import { runFormation, type FormationFailure, type FormationOptions } from './formation-runner.ts'
 import { notifyAnswerer, proposeAnswerer } from './formation-server.ts'
 import { ForwardServer } from './forward-server.ts'
@@ -26,7 +27,8 @@ import type { JoinTarget } from '../../contract/node-configuration.ts'
 import { toJoinAddress, type ApiTrust, type JoinAddress } from './join-address.ts'
 import type { JoinAuthorizer } from './join-authorizer.ts'
 import { joinAnswerer } from './join-server.ts'
-import type { Credentials, NodeRecord } from './join-words.ts'
+import type { Credentials, JoinKind, NodeRecord } from './join-words.ts'
+import { leave, leaveAnswerer, type LeaveProblem } from './leave.ts'
 import type { LocalNode } from './local-node.ts'
 import { MemberDirectory } from './member-directory.ts'
 import { makeDial, type Dial } from './peer-dialer.ts'
@@ -58,6 +60,12 @@ export interface OpenPeersOptions {
   readonly formation: {
     /** `-join`. */
     readonly join: readonly JoinTarget[]
+    /** `-disco-mode`, instead of `-join`. */
+    readonly discovery?: Discovery | undefined
+    /** Absent: the system's. */
+    readonly resolver?: DnsResolver
+    /** `-raft-non-voter` is `read-only`; absent: a voter. */
+    readonly as?: JoinKind
     readonly attempts: number
     readonly intervalMs: number
     /** `-bootstrap-expect`; undefined: not given. */
@@ -97,6 +105,8 @@ export interface Peers {
   reach(member: Pick<Member, 'id'>, options: { readonly timeoutMs: number }): Promise<Reachability>
   /** Resolves when this node belongs to a cluster that may run; called once. `origin: 'formed'`: see first-entry.ts. */
   formation(): Promise<Result<ClusterIdentity, FormationFailure>>
+  /** This node asks the leader to remove it from the cluster (`-raft-cluster-remove-shutdown`); resolves when that is committed. */
+  leave(options: { readonly timeoutMs: number }): Promise<Result<void, LeaveProblem>>
   close(): Promise<void>
 }
 
@@ -108,7 +118,7 @@ export async function openPeers(options: OpenPeersOptions): Promise<Result<Peers
   const parts = assemble(options)
   const bound = await parts.listener.listen()
   if (!bound.ok) return fail(bound.problem)
-  return ok(new OpenPeers(options, parts, { bound: bound.value, addresses: options.formation.join.map(toJoinAddress) }))
+  return ok(new OpenPeers(options, parts, bound.value))
 }
 
 interface Parts {
@@ -125,7 +135,7 @@ interface Parts {
 }
 
 function assemble(options: OpenPeersOptions): Parts {
-  const { identity, tls, version, clock, random, onEvent } = options
+  const { identity, tls, version, replica, clock, random, onEvent } = options
   const { nodeId, incarnation } = identity
   const directory = new MemberDirectory(nodeId)
   const local: LocalNode = {
@@ -150,7 +160,18 @@ function assemble(options: OpenPeersOptions): Parts {
   const vouching = new Vouching({ directory, dial, clock, onEvent })
   const answerers = new Map<Purpose, Answerer>([
     ['vouch', vouchAnswerer(directory)],
-    ['join', joinAnswerer({ cluster: () => identity.cluster, replica: options.replica, authorizer: options.authorizer, clock, onEvent })],
+    [
+      'join',
+      joinAnswerer({
+        cluster: () => identity.cluster,
+        replica,
+        removed: (id) => directory.removed(id),
+        authorizer: options.authorizer,
+        clock,
+        onEvent,
+      }),
+    ],
+    ['remove', leaveAnswerer({ replica, clock, onEvent })],
   ])
   const admit = (admitted: Admitted): void => {
     const { purpose } = admitted.hello
@@ -206,17 +227,17 @@ class OpenPeers implements Peers {
   #isRunning: boolean
   #isClosed = false
 
-  constructor(options: OpenPeersOptions, parts: Parts, at: { readonly bound: HostPort; readonly addresses: readonly JoinAddress[] }) {
+  constructor(options: OpenPeersOptions, parts: Parts, bound: HostPort) {
     this.#options = options
     this.#parts = parts
-    this.address = at.bound
-    this.self = selfRecord(options, at.bound)
+    this.address = bound
+    this.self = selfRecord(options, bound)
     this.transport = parts.transport
     this.forwarder = parts.forwarding
     this.snapshotSource = parts.snapshotLinks
     this.#adoption = new Adoption(options.identity)
     this.#isRunning = options.formation.hasLog
-    this.#formationOptions = this.#makeFormationOptions(at.addresses)
+    this.#formationOptions = this.#makeFormationOptions()
     this.#answerFormation()
     this.#announce()
     const { cluster } = options.identity
@@ -232,6 +253,12 @@ class OpenPeers implements Peers {
     const formed = await runFormation(this.#formationOptions)
     if (formed.ok) this.#begin(formed.value)
     return formed
+  }
+
+  leave(asked: { readonly timeoutMs: number }): Promise<Result<void, LeaveProblem>> {
+    const { replica, clock, identity } = this.#options
+    const { directory, dial } = this.#parts
+    return leave({ self: identity.nodeId, directory, replica, dial, clock }, asked)
   }
 
   async close(): Promise<void> {
@@ -277,7 +304,17 @@ class OpenPeers implements Peers {
     })
   }
 
-  #makeFormationOptions(addresses: readonly JoinAddress[]): FormationOptions {
+  /** Where to ask now. */
+  async #addresses(): Promise<readonly JoinAddress[]> {
+    const { formation, clock, onEvent } = this.#options
+    const { discovery, resolver = systemResolver } = formation
+    if (discovery === undefined) return formation.join.map(toJoinAddress)
+    const found = await discover(discovery, { resolver, clock })
+    if (!found.ok) onEvent({ kind: 'formation', state: found.problem.code, detail: found.problem.message })
+    return found.ok ? found.value : []
+  }
+
+  #makeFormationOptions(): FormationOptions {
     const { formation, clock, random, onEvent } = this.#options
     // Credentials that stand in an address are for that address alone.
     const { attempts, intervalMs, expect, expectTimeoutMs, hasLog, apiTrust, credentials } = formation
@@ -286,7 +323,9 @@ class OpenPeers implements Peers {
       adoption: this.#adoption,
       dial: this.#parts.dial,
       isClosed: () => this.#isClosed,
-      addresses,
+      as: formation.as ?? 'voter',
+      addresses: () => this.#addresses(),
+      isDiscovered: formation.discovery !== undefined,
       attempts,
       intervalMs,
       expect,

@@ -45,5 +45,6 @@ export type PeerEvent =
   /** All nodes show the same certificate: then it proves less, see the room's README. */
   | { readonly kind: 'shared-certificate' }
   | { readonly kind: 'node-joined'; readonly id: NodeId; readonly remoteAddress: string }
+  | { readonly kind: 'node-left'; readonly id: NodeId; readonly remoteAddress: string }
   | { readonly kind: 'join-refused'; readonly id: NodeId; readonly code: JoinProblemCode; readonly remoteAddress: string }
   | { readonly kind: 'formation'; readonly state: string; readonly detail: string }

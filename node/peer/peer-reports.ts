@@ -19,6 +19,7 @@ const kinds = [
   'certificates-unusable',
   'shared-certificate',
   'node-joined',
+  'node-left',
   'join-refused',
   'formation',
 ] as const satisfies readonly PeerEvent['kind'][]
@@ -67,6 +68,7 @@ function write(log: Logger, event: PeerEvent): void {
     case 'vouched':
     case 'certificates-changed':
     case 'node-joined':
+    case 'node-left':
     case 'formation':
       return log.info(facts, messages[kind])
     case 'disconnected':
@@ -99,6 +101,7 @@ const messages = {
   'certificates-changed': 'certificates changed',
   'certificates-unusable': 'certificates cannot be used',
   'node-joined': 'node joined',
+  'node-left': 'node left the cluster, as it asked',
   'join-refused': 'join refused',
   formation: 'forming a cluster',
 } as const
