@@ -3,6 +3,8 @@
 import type Database from 'better-sqlite3'
 import { decodeMembership, encodeMembership } from '../raft/membership-codec.ts'
 import type { Membership } from '../raft/membership.ts'
+import type { Divergence } from '../replica/state-machine.ts'
+import { emptyHash, type StateHash } from './state-hash.ts'
 
 /** Every name of ours in the user's database begins with it; the gate reserves it. */
 export const bookkeepingTable = '_securesql_state'
@@ -14,18 +16,29 @@ export interface Progress {
   /** What one long-lived connection would answer: kept here so that restarts and the borders of groups do not matter. */
   readonly lastInsertId: bigint
   readonly rowsAffected: number
+  /** What this database has arrived at (state-hash.ts). Undefined: it was made by a program that kept none, and no state-hash entry has begun anew since. */
+  readonly hash: StateHash | undefined
   /** Statements of entry appliedIndex + 1 that are already in the data; only while an entry is applied in several transactions (see sqlite-state-machine.ts). */
   readonly statementsDone: number
 }
 
-const formatVersion = 1n
+/** 2 has added the hash and the divergence. */
+const formatVersion = 2n
 
-/** Creates the table when there is none. Throws on a format that this program does not know. */
+/** Creates the table when there is none and brings an older one up to date. Throws on a format that this program does not know. */
 export function openBookkeeping(database: Database.Database): Bookkeeping {
-  database.exec(`CREATE TABLE IF NOT EXISTS ${bookkeepingTable} (
-    id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL, applied_index INTEGER NOT NULL, applied_term INTEGER NOT NULL,
-    membership BLOB, last_insert_id INTEGER NOT NULL, rows_affected INTEGER NOT NULL, statements_done INTEGER NOT NULL) STRICT`)
-  database.exec(`INSERT OR IGNORE INTO ${bookkeepingTable} VALUES (1, ${formatVersion}, 0, 0, NULL, 0, 0, 0)`)
+  database.transaction(() => {
+    database.exec(`CREATE TABLE IF NOT EXISTS ${bookkeepingTable} (
+      id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL, applied_index INTEGER NOT NULL, applied_term INTEGER NOT NULL,
+      membership BLOB, last_insert_id INTEGER NOT NULL, rows_affected INTEGER NOT NULL, statements_done INTEGER NOT NULL) STRICT`)
+    const format: unknown = database.prepare(`SELECT format FROM ${bookkeepingTable}`).pluck().get()
+    if (format === undefined) database.exec(`INSERT INTO ${bookkeepingTable} VALUES (1, 1, 0, 0, NULL, 0, 0, 0)`)
+    if (format !== undefined && format !== 1) return
+    database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN state_hash INTEGER`)
+    database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN divergence TEXT`)
+    const hash = format === undefined ? String(toInteger(emptyHash)) : 'NULL'
+    database.exec(`UPDATE ${bookkeepingTable} SET format = ${formatVersion}, state_hash = ${hash}`)
+  })()
   // SQLite has no call to set last_insert_rowid(); an insert into a table that only this connection sees does it.
   database.exec('CREATE TEMP TABLE _securesql_rowid (id INTEGER PRIMARY KEY)')
   return new Bookkeeping(database)
@@ -35,15 +48,17 @@ export class Bookkeeping {
   readonly #select: Database.Statement
   readonly #update: Database.Statement
   readonly #updateMembership: Database.Statement
+  readonly #updateDivergence: Database.Statement
   readonly #forgetRowid: Database.Statement
   readonly #setRowid: Database.Statement
 
   constructor(database: Database.Database) {
     this.#select = database.prepare(`SELECT * FROM ${bookkeepingTable}`).safeIntegers(true)
     this.#update = database.prepare(
-      `UPDATE ${bookkeepingTable} SET applied_index = ?, applied_term = ?, last_insert_id = ?, rows_affected = ?, statements_done = ?`,
+      `UPDATE ${bookkeepingTable} SET applied_index = ?, applied_term = ?, last_insert_id = ?, rows_affected = ?, statements_done = ?, state_hash = ?`,
     )
     this.#updateMembership = database.prepare(`UPDATE ${bookkeepingTable} SET membership = ?`)
+    this.#updateDivergence = database.prepare(`UPDATE ${bookkeepingTable} SET divergence = ?`)
     this.#forgetRowid = database.prepare('DELETE FROM temp._securesql_rowid')
     this.#setRowid = database.prepare('INSERT INTO temp._securesql_rowid VALUES (?)')
   }
@@ -54,10 +69,21 @@ export class Bookkeeping {
 
   /** Inside the transaction of the data. */
   write(progress: Progress, before: Progress): void {
-    const { appliedIndex, appliedTerm, lastInsertId, rowsAffected, statementsDone } = progress
-    this.#update.run(BigInt(appliedIndex), BigInt(appliedTerm), lastInsertId, BigInt(rowsAffected), BigInt(statementsDone))
+    const { appliedIndex, appliedTerm, lastInsertId, rowsAffected, statementsDone, hash } = progress
+    const stateHash = hash === undefined ? null : toInteger(hash)
+    this.#update.run(BigInt(appliedIndex), BigInt(appliedTerm), lastInsertId, BigInt(rowsAffected), BigInt(statementsDone), stateHash)
     if (progress.membership === before.membership || progress.membership === undefined) return
     this.#updateMembership.run(encodeMembership(progress.membership))
+  }
+
+  /** For good: only another database in its place ends it. */
+  recordDivergence(divergence: Divergence): void {
+    this.#updateDivergence.run(JSON.stringify(divergence))
+  }
+
+  readDivergence(): Divergence | undefined {
+    const { divergence } = this.#select.get() as { readonly divergence: string | null } // one row of a STRICT table of ours
+    return divergence === null ? undefined : (JSON.parse(divergence) as Divergence) // written by recordDivergence
   }
 
   /** Makes the connection's last_insert_rowid() what it is given. */
@@ -69,7 +95,7 @@ export class Bookkeeping {
 
 function parseProgress(row: unknown): Progress {
   const fields = row as Record<string, bigint | Uint8Array | null> // one row of a STRICT table of ours
-  const { format, applied_index, applied_term, membership, last_insert_id, rows_affected, statements_done } = fields
+  const { format, applied_index, applied_term, membership, last_insert_id, rows_affected, statements_done, state_hash } = fields
   if (format !== formatVersion) throw new Error(`the database was written by another version of this program (format ${String(format)})`)
   return {
     appliedIndex: Number(applied_index),
@@ -78,7 +104,16 @@ function parseProgress(row: unknown): Progress {
     lastInsertId: last_insert_id as bigint,
     rowsAffected: Number(rows_affected),
     statementsDone: Number(statements_done),
+    hash: typeof state_hash === 'bigint' ? toHash(state_hash) : undefined,
   }
+}
+
+function toInteger({ high, low }: StateHash): bigint {
+  return BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low))
+}
+
+function toHash(integer: bigint): StateHash {
+  return { high: Number(BigInt.asUintN(32, integer >> 32n)), low: Number(BigInt.asUintN(32, integer)) }
 }
 
 function readMembership(payload: Uint8Array): Membership {

@@ -7,6 +7,7 @@ import { ResultBudget, fetchAll, rowsTooLarge } from './result-budget.ts'
 import { RowidGuard, rowidRefused } from './rowid-guard.ts'
 import { toBindings } from './sql-values.ts'
 import { answerOf, isFull } from './sqlite-failure.ts'
+import { hashRow, joinEffects, type Effect, type Trace } from './state-hash.ts'
 import { StatementCache, type PreparedPiece } from './statement-cache.ts'
 
 /** What the connection would report: changed by every statement that writes. */
@@ -24,7 +25,7 @@ export interface Extent {
 export const everything: Extent = { first: 0, until: undefined }
 
 export type CommandRun =
-  | { readonly kind: 'done'; readonly results: readonly StatementResult[] }
+  | { readonly kind: 'done'; readonly traces: readonly Trace[] }
   /** A statement has rolled back the whole transaction (OR ROLLBACK, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)): nothing of this run is in the data. */
   | {
       readonly kind: 'rolled-back'
@@ -33,20 +34,24 @@ export type CommandRun =
       /** SQLite says that there is no more room: in the table, or on the disk. The transaction may still be open. */
       readonly isFull: boolean
       readonly error: StatementResult
-      readonly results: readonly StatementResult[]
+      readonly traces: readonly Trace[]
     }
 
 type PieceEnd =
-  | { readonly kind: 'result'; readonly result: StatementResult }
+  | { readonly kind: 'result'; readonly result: StatementResult; readonly effect: Effect }
   | { readonly kind: 'failed'; readonly message: string }
   /** It has succeeded but may not stay. */
   | { readonly kind: 'unwanted'; readonly message: string }
   | { readonly kind: 'rolled-back'; readonly message: string; readonly isFull: boolean }
 
-type TextEnd =
-  | { readonly kind: 'result'; readonly result: StatementResult }
-  | { readonly kind: 'failed' | 'unwanted'; readonly result: StatementResult }
-  | { readonly kind: 'rolled-back'; readonly result: StatementResult; readonly piece: number; readonly isFull: boolean }
+type TextEnd = Trace &
+  ({ readonly kind: 'result' | 'failed' | 'unwanted' } | { readonly kind: 'rolled-back'; readonly piece: number; readonly isFull: boolean })
+
+/** Each costs some microseconds beside its instructions. */
+const statementsMax = 256
+/** Its program is judged as unbounded, because it changes the schema, but without rows to copy it is not. */
+const plainTable = /^\s*create\s+table\b(?![^]*\b(select|values|with)\b)/i
+const tableCost = 1_000
 
 /** The gate has refused these before they were proposed. Here they would break the group's transaction, so a log that holds one all the same gets an answer instead. */
 const neverRun: ReadonlySet<string> = new Set('begin commit end rollback savepoint release attach detach vacuum'.split(' '))
@@ -81,6 +86,29 @@ export class CommandRunner {
     this.#virtualTables = database.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%')").pluck(true)
   }
 
+  /** Roughly the instructions that it carries out; Infinity: it may run for any time (bounded-program.ts). Under the schema as it is now. */
+  costOf(command: Command): number {
+    if (command.statements.length > statementsMax) return Infinity
+    const pieces = command.statements.flatMap(({ sql }) => (sql === '' ? [] : (this.#cache.get(sql) ?? [])))
+    let cost = 0
+    for (const [position, piece] of pieces.entries()) {
+      if (neverRun.has(piece.keyword)) continue
+      // It may act when it is prepared.
+      if (piece.keyword === 'pragma') return Infinity
+      const isLast = position === pieces.length - 1
+      // What follows a change of the schema cannot be judged before it.
+      cost += isLast && plainTable.test(piece.sql) ? tableCost : piece.cost()
+      if (cost === Infinity) break
+    }
+    return cost
+  }
+
+  /** Another connection has written since this one did. */
+  followOthers(): void {
+    this.forgetStatements()
+    this.#guard.forget()
+  }
+
   /** After a transaction was rolled back: its changes of the schema are gone, and so must be the handles made under it. */
   forgetStatements(): void {
     this.#cache.clear()
@@ -112,25 +140,25 @@ export class CommandRunner {
 
   /** All or nothing: one savepoint, stop at the first error. */
   #runTogether(command: Command): CommandRun {
-    const results: StatementResult[] = []
+    const traces: Trace[] = []
     const before = this.counters.lastInsertId
     this.#enter()
     for (const [position, statement] of command.statements.entries()) {
       if (statement.sql === '') continue
       const end = this.#runText(statement, command.kind, undefined)
-      if (end.kind === 'rolled-back') return rolledBack(position, end, results)
-      results.push(end.result)
+      if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
+      traces.push(end)
       if (end.kind === 'result') continue
       this.#takeBack(end.kind === 'unwanted' ? before : this.counters.lastInsertId)
       break
     }
     this.#release.run()
-    return { kind: 'done', results }
+    return { kind: 'done', traces }
   }
 
   /** Each statement stands alone. SQLite itself takes back what a failed statement has changed (or keeps it, where the statement says OR FAIL). */
   #runEach(command: Command, extent: Extent): CommandRun {
-    const results: StatementResult[] = []
+    const traces: Trace[] = []
     for (let position = extent.first; position < command.statements.length; position += 1) {
       const statement = command.statements[position]
       if (statement === undefined || (extent.until !== undefined && position > extent.until.statement)) break
@@ -140,12 +168,12 @@ export class CommandRunner {
       const before = this.counters.lastInsertId
       this.#enter()
       const end = this.#runText(statement, command.kind, isLast ? extent.until?.piece : undefined)
-      if (end.kind === 'rolled-back') return rolledBack(position, end, results)
+      if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
       if (end.kind === 'unwanted') this.#takeBack(before)
       this.#release.run()
-      if (!isLast) results.push(end.result)
+      if (!isLast) traces.push(end)
     }
-    return { kind: 'done', results }
+    return { kind: 'done', traces }
   }
 
   /** To the savepoint, with the connection's last_insert_rowid() as given. */
@@ -163,19 +191,23 @@ export class CommandRunner {
     const startedAtMs = performance.now()
     const seconds = (): number => (performance.now() - startedAtMs) / 1000
     const pieces = this.#cache.get(statement.sql)
-    if (pieces === undefined) return { kind: 'failed', result: { kind: 'error', message: 'unrecognized token', seconds: seconds() } }
+    if (pieces === undefined)
+      return { kind: 'failed', result: { kind: 'error', message: 'unrecognized token', seconds: seconds() }, effect: 'failed' }
     let last: StatementResult = { kind: 'written', lastInsertId: 0n, rowsAffected: 0, seconds: 0 }
+    let effect: Effect = 'read'
     let skip = 0
     for (const [position, piece] of pieces.slice(0, until).entries()) {
       const end = this.#runPiece(piece, statement, kind, skip)
       if (end.kind !== 'result') {
         const result: StatementResult = { kind: 'error', message: end.message, seconds: seconds() }
-        return end.kind === 'rolled-back' ? { ...end, result, piece: position } : { kind: end.kind, result }
+        if (end.kind === 'rolled-back') return { ...end, result, effect: 'failed', piece: position }
+        return { kind: end.kind, result, effect: mayWrite(piece) ? 'failed' : 'read' }
       }
       last = end.result
+      if (typeof end.effect === 'number') effect = typeof effect === 'number' ? joinEffects(effect, end.effect) : end.effect
       skip += piece.plan?.count ?? 0
     }
-    return { kind: 'result', result: { ...last, seconds: seconds() } }
+    return { kind: 'result', result: { ...last, seconds: seconds() }, effect }
   }
 
   #runPiece(piece: PreparedPiece, statement: Statement, kind: Command['kind'], skip: number): PieceEnd {
@@ -189,36 +221,41 @@ export class CommandRunner {
       return { kind: 'failed', message: 'automerge of a full-text table cannot be changed yet' }
     try {
       if (changesData) this.#guard.prepare()
-      const result = this.#step(piece, toBindings(bound.value), kind)
+      const end = this.#step(piece, toBindings(bound.value), kind)
       if (!schemaKeeping.has(piece.keyword)) this.forgetStatements()
-      return changesData && this.#guard.isBroken() ? { kind: 'unwanted', message: rowidRefused } : { kind: 'result', result }
+      return changesData && this.#guard.isBroken() ? { kind: 'unwanted', message: rowidRefused } : end
     } catch (error) {
       if (isFull(error)) return { kind: 'rolled-back', message: error.message, isFull: true }
       const message = answerOf(error)
       // Its failure must not decide what else of the command runs: another node may not see it.
-      if (this.#database.inTransaction && piece.isUncertain()) return { kind: 'result', result: { kind: 'error', message, seconds: 0 } }
+      if (this.#database.inTransaction && piece.isUncertain())
+        return { kind: 'result', result: { kind: 'error', message, seconds: 0 }, effect: 'read' }
       return this.#database.inTransaction ? this.#failed(piece, message) : { kind: 'rolled-back', message, isFull: false }
     }
   }
 
-  #step(piece: PreparedPiece, values: readonly unknown[], kind: Command['kind']): StatementResult {
+  #step(piece: PreparedPiece, values: readonly unknown[], kind: Command['kind']): PieceEnd {
     const statement = piece.statement()
     if (!statement.reader) {
       const { changes } = statement.run(...values)
       this.#count(piece, changes)
-      return this.#written()
+      return { kind: 'result', result: this.#written(), effect: changes }
     }
     const changesData = dataChanging.has(piece.keyword) && !statement.readonly
     // A read among writes: run for its errors; like rqlite, execute answers with the counters.
     if (kind === 'execute' && !changesData) {
       statement.get(...values)
-      return this.#written()
+      return { kind: 'result', result: this.#written(), effect: 'read' }
     }
-    const { rows, count, isTooLarge } = fetchAll(statement, values, this.#budget)
+    let returned = 0
+    const see = changesData ? (row: readonly unknown[]) => (returned = (returned + hashRow(row)) >>> 0) : () => {}
+    const { rows, count, isTooLarge } = fetchAll(statement, values, this.#budget, see)
     if (changesData) this.#count(piece, count)
+    const effect = changesData ? joinEffects(count, returned) : 'read'
     // Told, not acted upon: what was changed stays, and the command goes on.
-    if (isTooLarge) return { kind: 'error', message: `${rowsTooLarge}; the statement was carried out`, seconds: 0 }
-    return { kind: 'rows', columns: piece.columns(), rows, seconds: 0 }
+    if (isTooLarge)
+      return { kind: 'result', result: { kind: 'error', message: `${rowsTooLarge}; the statement was carried out`, seconds: 0 }, effect }
+    return { kind: 'result', result: { kind: 'rows', columns: piece.columns(), rows, seconds: 0 }, effect }
   }
 
   #failed(piece: PreparedPiece, message: string): PieceEnd {
@@ -245,6 +282,10 @@ function holdsAutomerge({ anonymous, named }: Bound): boolean {
   )
 }
 
-function rolledBack(statement: number, end: Extract<TextEnd, { kind: 'rolled-back' }>, results: readonly StatementResult[]): CommandRun {
-  return { kind: 'rolled-back', statement, piece: end.piece, isFull: end.isFull, error: end.result, results }
+function mayWrite({ keyword }: PreparedPiece): boolean {
+  return dataChanging.has(keyword) || !schemaKeeping.has(keyword)
+}
+
+function rolledBack(statement: number, end: Extract<TextEnd, { kind: 'rolled-back' }>, traces: readonly Trace[]): CommandRun {
+  return { kind: 'rolled-back', statement, piece: end.piece, isFull: end.isFull, error: end.result, traces }
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { NodeId } from '../raft/membership.ts'
+import { eventually } from '../replica/eventually.ts'
 import { seededRandom } from '../raft/seeded-random.ts'
 import { startWriterThread } from './log-writer-worker.ts'
 import { openStore } from './open-store.ts'
@@ -51,6 +52,7 @@ test('killed at any moment, a store opens again, holds every entry that was dura
       assert(stateMachine.appliedIndex <= last)
       if (stateMachine.appliedIndex < last)
         stateMachine.apply(log.reader.read({ from: stateMachine.appliedIndex + 1, to: last, bytesMax: 1 << 30 }))
+      await eventually(() => stateMachine.appliedIndex === last, 'the log is applied')
       const read = await reader.query(
         [{ sql: 'SELECT count(*), max(id), count(DISTINCT n), max(n) FROM t', parameters: { kind: 'positional', values: [] } }],
         {

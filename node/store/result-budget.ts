@@ -46,13 +46,19 @@ export interface Fetched {
   readonly isTooLarge: boolean
 }
 
-/** To the end always: a statement that changes data must finish, and one that would fail at a later row must fail on every node. */
-export function fetchAll(statement: Database.Statement, values: readonly unknown[], budget: ResultBudget): Fetched {
+/** To the end always: a statement that changes data must finish, and one that would fail at a later row must fail on every node. `see` gets every row, kept or not. */
+export function fetchAll(
+  statement: Database.Statement,
+  values: readonly unknown[],
+  budget: ResultBudget,
+  see: (row: readonly unknown[]) => void,
+): Fetched {
   let rows: (readonly SqlValue[])[] = []
   let count = 0
   let isTooLarge = false
   for (const row of statement.iterate(...values) as Iterable<unknown[]>) {
     count += 1
+    see(row)
     isTooLarge ||= !budget.take(row)
     if (isTooLarge) rows = []
     else rows.push(toRow(row))

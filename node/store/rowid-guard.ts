@@ -15,6 +15,7 @@ export class RowidGuard {
   readonly #unguarded: Database.Statement
   readonly #kind: Database.Statement
   readonly #columns: Database.Statement
+  readonly #triggers: Database.Statement
   #shadows: readonly Database.Statement[] = []
   #isCurrent = false
   #made = 0
@@ -28,11 +29,21 @@ export class RowidGuard {
       )
       .pluck()
     this.#kind = database.prepare("SELECT type FROM pragma_table_list(?) WHERE schema = 'main' AND wr = 0").pluck()
+    this.#triggers = database.prepare("SELECT name FROM temp.sqlite_schema WHERE type = 'trigger'").pluck()
     this.#columns = database.prepare("SELECT name, pk FROM pragma_table_xinfo(?, 'main')").raw()
   }
 
   /** After the schema has changed, and after a rollback: it may have taken triggers with it. */
   schemaChanged(): void {
+    this.#isCurrent = false
+  }
+
+  /**
+   * Another connection may have changed the schema: SQLite then neither drops nor renames what is TEMP here, and a trigger for a table that was made anew in another shape
+   * would fail.
+   */
+  forget(): void {
+    for (const name of this.#triggers.all() as string[]) this.#database.exec(`DROP TRIGGER temp.${quoted(name)}`)
     this.#isCurrent = false
   }
 

@@ -1,9 +1,17 @@
 // Which of SQLite's errors are answers and which mean that the world under it is broken. An answer must be the same on every node, so it depends on the log alone;
 // an environment error depends on this machine and must never be recorded as a result.
 import Database from 'better-sqlite3'
+import type { FatalCode } from './fatal.ts'
 
 /** Thrown through the apply path and caught by the state machine only. */
-export class EnvironmentFailure extends Error {}
+export class EnvironmentFailure extends Error {
+  readonly code: FatalCode = 'database_failed'
+}
+
+/** The same for a command that this program is too old to read. */
+export class NewerCommand extends EnvironmentFailure {
+  override readonly code = 'command_version_unknown'
+}
 
 // By primary result code. SQLITE_LOCKED is not here: without a shared cache (this build has none) it only arises between statements of one connection, alike on every node.
 const environmentCodes =

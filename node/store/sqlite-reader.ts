@@ -18,27 +18,28 @@ import { StatementCache, type PreparedPiece } from './statement-cache.ts'
 /** Verdicts kept by text; the gate reads every character of a text, so a second look costs as much as the first. */
 const verdictsMax = 1_000
 
+/** What is made anew with the connection. */
+interface Connection {
+  readonly database: Database.Database
+  readonly cache: StatementCache
+  readonly begin: Database.Statement
+  readonly commit: Database.Statement
+  readonly appliedIndex: Database.Statement
+  readonly schemaVersion: Database.Statement
+  knownSchema: bigint
+}
+
 export class SqliteReader implements Reader {
-  readonly #database: Database.Database
+  readonly #path: string
   readonly #onFatal: OnFatal
-  readonly #cache: StatementCache
   readonly #verdicts = new Map<string, GateProblem | undefined>()
-  readonly #begin: Database.Statement
-  readonly #commit: Database.Statement
-  readonly #appliedIndex: Database.Statement
-  readonly #schemaVersion: Database.Statement
-  #knownSchema = -1n
+  #connection: Connection
 
   /** The database must exist and hold the bookkeeping. */
   constructor(path: string, options: { readonly onFatal: OnFatal }) {
-    this.#database = new Database(path, { readonly: true, fileMustExist: true })
-    this.#database.pragma('query_only = ON')
+    this.#path = path
     this.#onFatal = options.onFatal
-    this.#cache = new StatementCache(this.#database)
-    this.#begin = this.#database.prepare('BEGIN')
-    this.#commit = this.#database.prepare('COMMIT')
-    this.#appliedIndex = this.#database.prepare(`SELECT applied_index FROM ${bookkeepingTable}`).pluck(true)
-    this.#schemaVersion = this.#database.prepare('PRAGMA schema_version').pluck(true).safeIntegers(true)
+    this.#connection = connect(path)
   }
 
   query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, ReadProblem>> {
@@ -62,8 +63,18 @@ export class SqliteReader implements Reader {
     return statements.every(({ sql }) => this.#judge(sql) === undefined && this.#isReadonly(sql))
   }
 
+  /** Closes the connection, so that the database may be replaced by another file; nothing is read until `resume`. A read never lasts beyond its call. */
+  suspend(): void {
+    this.#connection.database.close()
+  }
+
+  /** Opens what now lies there; the bookkeeping must be in it. */
+  resume(): void {
+    this.#connection = connect(this.#path)
+  }
+
   close(): void {
-    this.#database.close()
+    this.#connection.database.close()
   }
 
   #judge(sql: string): GateProblem | undefined {
@@ -78,7 +89,7 @@ export class SqliteReader implements Reader {
   #isReadonly(sql: string): boolean {
     this.#followSchema()
     try {
-      return this.#cache.get(sql)?.every(onlyReads) ?? false
+      return this.#connection.cache.get(sql)?.every(onlyReads) ?? false
     } catch (error) {
       answerOfRead(error)
       return false
@@ -87,9 +98,9 @@ export class SqliteReader implements Reader {
 
   /** One snapshot for all statements: what the caller was promised about its age is checked inside of it. */
   #read(statements: readonly Statement[], options: ReadOptions): Read {
-    this.#begin.run()
+    this.#connection.begin.run()
     try {
-      const appliedIndex = this.#appliedIndex.get() as number // an INTEGER of our own STRICT table, far below 2^53
+      const appliedIndex = this.#connection.appliedIndex.get() as number // an INTEGER of our own STRICT table, far below 2^53
       assert(appliedIndex >= options.appliedIndexMin, 'a read waits until the index it needs is applied')
       this.#followSchema()
       const results: StatementResult[] = []
@@ -102,16 +113,17 @@ export class SqliteReader implements Reader {
       }
       return { results, appliedIndex }
     } finally {
-      this.#commit.run()
+      this.#connection.commit.run()
     }
   }
 
   /** Handles made under an older schema would answer with its columns. */
   #followSchema(): void {
-    const version = this.#schemaVersion.get() as bigint // one row, one integer, safe integers on
-    if (version === this.#knownSchema) return
-    this.#cache.clear()
-    this.#knownSchema = version
+    const connection = this.#connection
+    const version = connection.schemaVersion.get() as bigint // one row, one integer, safe integers on
+    if (version === connection.knownSchema) return
+    connection.cache.clear()
+    connection.knownSchema = version
   }
 
   #readText(statement: Statement, budget: ResultBudget): StatementResult {
@@ -123,7 +135,7 @@ export class SqliteReader implements Reader {
   #readPieces(statement: Statement, budget: ResultBudget): StatementResult {
     let last: StatementResult = { kind: 'rows', columns: [], rows: [], seconds: 0 }
     let skip = 0
-    for (const piece of this.#cache.get(statement.sql) ?? []) {
+    for (const piece of this.#connection.cache.get(statement.sql) ?? []) {
       if (piece.plan === undefined) return { kind: 'error', message: 'too many SQL variables', seconds: 0 }
       const bound = bindParameters(piece.plan, statement.parameters, skip)
       if (!bound.ok) return { kind: 'error', message: bound.problem, seconds: 0 }
@@ -136,6 +148,20 @@ export class SqliteReader implements Reader {
       }
     }
     return last
+  }
+}
+
+function connect(path: string): Connection {
+  const database = new Database(path, { readonly: true, fileMustExist: true })
+  database.pragma('query_only = ON')
+  return {
+    database,
+    cache: new StatementCache(database),
+    begin: database.prepare('BEGIN'),
+    commit: database.prepare('COMMIT'),
+    appliedIndex: database.prepare(`SELECT applied_index FROM ${bookkeepingTable}`).pluck(true),
+    schemaVersion: database.prepare('PRAGMA schema_version').pluck(true).safeIntegers(true),
+    knownSchema: -1n,
   }
 }
 

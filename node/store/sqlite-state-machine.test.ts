@@ -323,7 +323,8 @@ test('a disk that is full halts the machine: nothing of the group is applied, no
     database.pragma('max_page_count = 20') // the engine's own way to have no room
     const fatal: FatalProblem[] = []
     let told = 0
-    world.machine = new SqliteStateMachine(database, { onFatal: (problem) => fatal.push(problem), readFreeBytes: () => freeBytesMin - 1 })
+    const onFatal = (problem: FatalProblem) => fatal.push(problem)
+    world.machine = new SqliteStateMachine(database, { onFatal, readFreeBytes: () => freeBytesMin - 1, elsewhere: 'nowhere' })
     world.machine.onApplied(() => (told += 1))
     const small = command([['INSERT INTO t VALUES (?)', 1]])
     await world.apply(logOf([small, command([['INSERT INTO t VALUES (zeroblob(?))', 1_000_000]]), small], 2))

@@ -1,267 +1,213 @@
-// Applies committed entries to SQLite: many entries, one transaction, the applied index in it. The log is what makes an entry durable; the database may lose its last
-// transactions at a power failure (WAL, synchronous NORMAL) and is then a whole, older state that the log brings forward again.
-//
-// One trap decides the shape: a statement may roll back the *whole* transaction in spite of savepoints (OR ROLLBACK, ON CONFLICT ROLLBACK in a schema, RAISE(ROLLBACK)).
-// Then the group's entries before it are applied again and committed, the offender is applied alone, and the rest goes on: its neighbours never notice.
-// The same is done where constraints are checked at COMMIT only (deferred foreign keys): there each entry has its own transaction.
-// Alone, a command whose statements stand each for themselves may need several transactions; `statementsDone` in the bookkeeping says how far it has come.
+// The state machine in SQLite: decides when and where committed entries are applied; `entry-applier.ts` knows how. Entries wait in a queue; one of three has the right to
+// write: this thread, for what provably ends soon and only for some milliseconds a turn; the thread for long statements; or the WAL's thread while it empties the WAL.
+// Heartbeats and reads go on whoever has it.
 import assert from 'node:assert/strict'
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
-import { decodeCommand } from '../command/command-codec.ts'
-import type { Command, CommandOutcome, StatementResult } from '../command/command.ts'
 import type { Entry } from '../raft/entry.ts'
-import { decodeMembership } from '../raft/membership-codec.ts'
 import type { Membership } from '../raft/membership.ts'
-import type { Applied, StateMachine } from '../replica/state-machine.ts'
-import { openBookkeeping, type Bookkeeping, type Progress } from './bookkeeping.ts'
-import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
-import { Deferral } from './deferral.ts'
-import { freeBytesBeside, freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
+import type { Applied, Divergence, StateMachine } from '../replica/state-machine.ts'
+import { ApplyElsewhere, type ApplyReply } from './apply-elsewhere.ts'
+import { freeBytesBeside, type ReadFreeBytes } from './disk-space.ts'
+import { EntryApplier, noLimits, type Limits } from './entry-applier.ts'
 import type { FatalCode, OnFatal } from './fatal.ts'
-import { EnvironmentFailure, answerOf, isForeignKeyRefusal } from './sqlite-failure.ts'
+import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { WalKeeper } from './wal-keeper.ts'
+import { syncWal } from './wal-sync.ts'
+import { openWriteConnection } from './write-connection.ts'
 
-/**
- * The WAL is copied back into the database and emptied when it is longer than this, between two groups and on the same thread. A longer WAL makes that rarer but the
- * pause longer and reads slower.
- */
+/** In place: so long until the loop has its turn (a group may end a little later), and so many instructions (some milliseconds) for one command. */
+const inPlace: Limits = { budgetMs: 10, costMax: 30_000 }
+/** Without threads the WAL is emptied in place when it is longer than this. */
 const walBytesMax = 8 * 1024 * 1024
 
-type GroupRun =
-  | { readonly kind: 'committed'; readonly applied: readonly Applied[] }
-  | { readonly kind: 'rolled-back'; readonly position: number }
+export interface StateMachineOptions {
+  readonly onFatal: OnFatal
+  readonly readFreeBytes?: ReadFreeBytes
+  /**
+   * `nowhere`: everything happens in the calls themselves, whatever it takes, which suits tests and simulation. By default what may take long, and the disk's part of
+   * checkpoints, go to threads of their own.
+   */
+  readonly elsewhere?: 'threads' | 'nowhere'
+}
+
+interface Threads {
+  readonly apply: ApplyElsewhere
+  readonly wal: WalKeeper
+}
 
 export class SqliteStateMachine implements StateMachine {
-  readonly #database: Database.Database
-  readonly #walPath: string
+  readonly #path: string
+  readonly #foreignKeys: boolean
   readonly #onFatal: OnFatal
   readonly #readFreeBytes: ReadFreeBytes
-  readonly #bookkeeping: Bookkeeping
-  readonly #runner: CommandRunner
-  readonly #begin: Database.Statement
-  readonly #commit: Database.Statement
-  readonly #rollback: Database.Statement
-  readonly #deferral: Deferral
-  #progress: Progress
+  readonly #threads: Threads | undefined
+  #database: Database.Database
+  #applier: EntryApplier
+  #waiting: readonly Entry[] = []
+  #lastIndex: number
+  #writer: 'none' | 'this-thread-soon' | 'apply-thread' | 'wal-thread' = 'none'
+  #state: 'open' | 'diverged' | 'halted' | 'suspended' | 'closed'
   #listener: (applied: readonly Applied[]) => void = () => {}
-  #state: 'open' | 'halted' | 'closed' = 'open'
+  #divergenceListener: (divergence: Divergence) => void = () => {}
 
   /** Takes over the write connection; throws what SQLite throws when the file cannot be used. */
-  constructor(database: Database.Database, options: { readonly onFatal: OnFatal; readonly readFreeBytes?: ReadFreeBytes }) {
-    this.#database = database
-    this.#walPath = `${database.name}-wal`
+  constructor(database: Database.Database, options: StateMachineOptions) {
+    this.#path = database.name
+    this.#foreignKeys = database.pragma('foreign_keys', { simple: true }) === 1
     this.#onFatal = options.onFatal
     this.#readFreeBytes = options.readFreeBytes ?? freeBytesBeside(database.name)
-    this.#bookkeeping = openBookkeeping(database)
-    this.#progress = this.#bookkeeping.read()
-    this.#runner = new CommandRunner(database, (value) => this.#bookkeeping.setLastInsertRowid(value))
-    this.#begin = database.prepare('BEGIN IMMEDIATE')
-    this.#commit = database.prepare('COMMIT')
-    this.#rollback = database.prepare('ROLLBACK')
-    this.#deferral = new Deferral(database)
-    this.#restore()
+    this.#threads = options.elsewhere === 'nowhere' ? undefined : this.#makeThreads()
+    this.#database = database
+    this.#applier = new EntryApplier(database, this.#readFreeBytes)
+    this.#lastIndex = this.#applier.progress.appliedIndex
+    this.#state = this.#applier.divergence === undefined ? 'open' : 'diverged'
   }
 
   get appliedIndex(): number {
-    return this.#progress.appliedIndex
+    return this.#applier.progress.appliedIndex
   }
 
   get appliedTerm(): number {
-    return this.#progress.appliedTerm
+    return this.#applier.progress.appliedTerm
   }
 
   get membership(): Membership | undefined {
-    return this.#progress.membership
+    return this.#applier.progress.membership
   }
 
-  /** In place, on the calling thread; the listener hears of it right after the caller's turn. */
+  /** What can be done in place is done before it returns; the listener hears of it right after the caller's turn. */
   apply(entries: readonly Entry[]): void {
-    assert(this.#state !== 'closed', 'apply after close')
-    if (this.#state === 'halted') return
-    let index = this.#progress.appliedIndex
+    assert(this.#state !== 'closed' && this.#state !== 'suspended', 'apply while closed')
+    if (this.#state !== 'open') return
+    let index = this.#lastIndex
     for (const entry of entries) assert(entry.index === (index += 1), 'entries are applied without a gap, each once')
-    this.#runner.beginGroup()
-    try {
-      const applied = this.#applyAll(entries)
-      queueMicrotask(() => this.#listener(applied))
-      this.#boundWal()
-    } catch (error) {
-      this.#halt(error)
-    }
+    this.#lastIndex = index
+    this.#waiting = this.#waiting.length === 0 ? entries : [...this.#waiting, ...entries]
+    this.#work()
   }
 
   onApplied(listener: (applied: readonly Applied[]) => void): void {
     this.#listener = listener
   }
 
-  makeDurable(): Promise<number> {
-    return Promise.resolve(0)
+  /** One sync of the WAL (wal-sync.ts), on the WAL's thread: neither this thread nor writes wait for it. */
+  async makeDurable(): Promise<number> {
+    const { appliedIndex } = this
+    try {
+      if (this.#threads === undefined) syncWal(this.#path)
+      else await this.#threads.wal.sync()
+    } catch (error) {
+      this.#halt(error)
+      throw error
+    }
+    return appliedIndex
   }
 
-  stateHash(): undefined {}
+  stateHash(): Uint8Array | undefined {
+    return this.#applier.statePayload()
+  }
 
-  onDiverged(): void {}
+  /** A divergence that was found before a restart is told again: it is kept in the database. */
+  onDiverged(listener: (divergence: Divergence) => void): void {
+    this.#divergenceListener = listener
+    if (this.#state === 'diverged') this.#tellDivergence()
+  }
 
-  close(): Promise<void> {
-    this.#state = 'closed'
+  /**
+   * Closes every connection, so that another file may take the database's place before `resume`; nothing of the old one's WAL is left. Blocks, and only while nothing is
+   * being applied. Connections of others, like the reader's, are to be closed before.
+   */
+  suspend(): void {
+    assert(this.#state !== 'closed' && this.#state !== 'suspended', 'suspended while open')
+    assert(this.#writer !== 'apply-thread' && this.#waiting.length === 0, 'suspended only while nothing is being applied')
+    this.#threads?.apply.release()
+    this.#threads?.wal.release()
     this.#database.close()
-    return Promise.resolve()
+    this.#state = 'suspended'
+    if (existsSync(`${this.#path}-wal`))
+      throw new EnvironmentFailure('the database cannot be replaced: another program, or a reader of this one, has it open')
   }
 
-  #applyAll(entries: readonly Entry[]): readonly Applied[] {
-    const applied: Applied[] = []
-    let rest = entries
-    while (rest[0] !== undefined) {
-      const mayDefer = this.#deferral.isPossible(rest)
-      if (mayDefer || this.#progress.statementsDone > 0) {
-        applied.push(this.#applyAlone(rest[0], mayDefer))
-        rest = rest.slice(1)
-        continue
-      }
-      const group = this.#applyGroup(rest)
-      if (group.kind === 'committed') return [...applied, ...group.applied]
-      const before = this.#applyGroup(rest.slice(0, group.position))
-      assert(before.kind === 'committed', 'entries that ran before the one that rolled back run again as they did')
-      applied.push(...before.applied)
-      const offender = rest[group.position]
-      assert(offender !== undefined, 'the entry that rolled back is one of the group')
-      applied.push(this.#applyAlone(offender, false))
-      rest = rest.slice(group.position + 1)
-    }
-    return applied
+  /** Opens the database that now lies there and goes on from what it says it has applied. Throws what the constructor throws. */
+  resume(): void {
+    assert(this.#state === 'suspended', 'resumed after it was suspended')
+    this.#database = openWriteConnection(this.#path, { foreignKeys: this.#foreignKeys })
+    this.#applier = new EntryApplier(this.#database, this.#readFreeBytes)
+    this.#lastIndex = this.#applier.progress.appliedIndex
+    this.#state = this.#applier.divergence === undefined ? 'open' : 'diverged'
+    if (this.#state === 'diverged') this.#tellDivergence()
   }
 
-  /** One transaction for all of them, or none of them when one rolls back. */
-  #applyGroup(entries: readonly Entry[]): GroupRun {
-    if (entries.length === 0) return { kind: 'committed', applied: [] }
-    const applied: Applied[] = []
-    let progress = this.#progress
-    this.#run(this.#begin)
-    for (const [position, entry] of entries.entries()) {
-      let outcome: CommandOutcome | undefined
-      if (entry.kind === 'membership') progress = { ...progress, membership: readMembership(entry) }
-      if (entry.kind === 'command') {
-        this.#runner.beginEntry()
-        const command = readCommand(entry)
-        const run = command === undefined ? undecodable : this.#runner.run(command, everything)
-        if (run.kind === 'rolled-back') {
-          if (run.isFull) this.#takeBackFull(run.error)
-          this.#restore()
-          return { kind: 'rolled-back', position }
-        }
-        outcome = { results: run.results }
-      }
-      applied.push({ index: entry.index, term: entry.term, outcome })
-      progress = { ...progress, appliedIndex: entry.index, appliedTerm: entry.term }
-    }
-    const refusal = this.#commitWith({ ...progress, ...this.#runner.counters })
-    assert(refusal === undefined, 'constraints that are checked at the end are only met in transactions of one entry')
-    return { kind: 'committed', applied }
+  /** What waits is not applied any more (the log has it); what is being applied elsewhere is waited for. */
+  async close(): Promise<void> {
+    this.#state = 'closed'
+    await this.#threads?.apply.close()
+    await this.#threads?.wal.close()
+    this.#database.close()
   }
 
-  /** An entry with transactions of its own. What came before a failure in the same command is kept or not as the command says; each statement runs at most twice. */
-  #applyAlone(entry: Entry, mayDefer: boolean): Applied {
-    const { index, term } = entry
-    const command = entry.kind === 'command' ? readCommand(entry) : undefined
-    if (command === undefined) {
-      const alone = this.#applyGroup([entry])
-      assert(alone.kind === 'committed' && alone.applied[0] !== undefined, 'only a command can roll back')
-      return alone.applied[0]
-    }
-    this.#runner.beginEntry()
-    const results: StatementResult[] = []
-    let isDone = false
-    let full: string | undefined
-    while (!isDone) {
-      const first = this.#progress.statementsDone
-      const until = mayDefer && !command.transaction ? { statement: first + 1, piece: 0 } : undefined
-      this.#run(this.#begin)
-      const run = this.#runner.run(command, { first, until })
-      if (run.kind === 'rolled-back' && run.isFull) {
-        this.#takeBackFull(run.error)
-        const at = `${first} ${run.statement} ${run.piece}`
-        // Once more: for a moment another program may have taken the room.
-        if (full !== at) {
-          full = at
-          this.#restore()
-          continue
-        }
-      }
-      const end = run.kind === 'done' ? run.results : this.#applyUpTo(command, first, run)
-      const next = run.kind === 'rolled-back' ? run.statement + 1 : first + 1
-      isDone = command.transaction || (run.kind === 'done' && until === undefined) || next >= command.statements.length
-      const step = isDone ? { appliedIndex: index, appliedTerm: term, statementsDone: 0 } : { statementsDone: next }
-      results.push(...this.#commitOrTakeBack(step, command, end))
-    }
-    return { index, term, outcome: { results } satisfies CommandOutcome }
-  }
-
-  /** Only when the disk has room is it the statement's own answer. SQLite may have ended the transaction already. */
-  #takeBackFull(error: StatementResult): void {
-    const message = error.kind === 'error' ? error.message : ''
-    if (this.#readFreeBytes() < freeBytesMin) throw new EnvironmentFailure(`SQLITE_FULL: ${message}`)
-    if (this.#database.inTransaction) this.#run(this.#rollback)
-  }
-
-  /** A statement has rolled back: the ones before it once more, where they stand for themselves. Leaves a transaction open. */
-  #applyUpTo(command: Command, first: number, run: Extract<CommandRun, { kind: 'rolled-back' }>): readonly StatementResult[] {
-    this.#restore()
-    this.#run(this.#begin)
-    if (!command.transaction) {
-      const again = this.#runner.run(command, { first, until: run })
-      assert(again.kind === 'done', 'statements that ran before the one that rolled back run again as they did')
-    }
-    this.#runner.counters.rowsAffected = 0 // as after any statement that failed
-    return [...run.results, run.error]
-  }
-
-  /** A deferred foreign key may still refuse: then nothing of what was run stays, and the last result says so. */
-  #commitOrTakeBack(step: Partial<Progress>, command: Command, results: readonly StatementResult[]): readonly StatementResult[] {
-    const refusal = this.#commitWith({ ...this.#progress, ...this.#runner.counters, ...step })
-    if (refusal === undefined) return results
-    this.#run(this.#rollback)
-    this.#restore()
-    this.#runner.counters.rowsAffected = 0
-    this.#run(this.#begin)
-    const again = this.#commitWith({ ...this.#progress, ...this.#runner.counters, ...step })
-    assert(again === undefined, 'a transaction without data is committed')
-    const error: StatementResult = { kind: 'error', message: refusal, seconds: 0 }
-    return command.transaction ? [...results, error] : [...results.slice(0, -1), error]
-  }
-
-  /** A message instead: a deferred constraint does not hold, and the transaction is still open. */
-  #commitWith(progress: Progress): string | undefined {
+  #work(): void {
+    if (this.#state !== 'open' || this.#writer !== 'none') return
+    if (this.#threads?.wal.isReady === true) return this.#emptyWal(this.#threads.wal)
+    if (this.#waiting.length === 0) return
     try {
-      this.#bookkeeping.write(progress, this.#progress)
-      this.#commit.run()
+      const { applied, stop } = this.#applier.apply(this.#waiting, this.#threads === undefined ? noLimits : inPlace)
+      this.#waiting = this.#waiting.slice(applied.length)
+      this.#tell(applied)
+      this.#boundWal()
+      switch (stop) {
+        case 'end':
+          return
+        case 'time':
+          this.#writer = 'this-thread-soon'
+          setImmediate(() => this.#goOn())
+          return
+        case 'long':
+          return this.#applyElsewhere()
+        case 'diverged':
+          this.#state = 'diverged'
+          this.#waiting = []
+          this.#tellDivergence()
+      }
     } catch (error) {
-      const message = answerOf(error)
-      if (isForeignKeyRefusal(error)) return message
-      throw new EnvironmentFailure(message, { cause: error })
+      this.#halt(error)
     }
-    this.#progress = progress
-    return undefined
   }
 
-  /** Our own statements have no reason to fail but the machine's. */
-  #run(statement: Database.Statement): void {
+  #goOn(): void {
+    this.#writer = 'none'
+    this.#work()
+  }
+
+  #applyElsewhere(): void {
+    assert(this.#threads !== undefined, 'without threads nothing is too long')
+    this.#writer = 'apply-thread'
+    this.#waiting = this.#waiting.slice(this.#threads.apply.apply(this.#waiting))
+  }
+
+  #appliedElsewhere({ applied, hashes, isLast }: ApplyReply): void {
+    if (this.#state !== 'open') return
     try {
-      statement.run()
+      for (const [at, { index }] of applied.entries()) this.#applier.hashes.set(index, hashes[at])
+      if (isLast) this.#applier.followOthers()
+      else this.#applier.readProgress()
+      this.#tell(applied)
+      this.#boundWal()
     } catch (error) {
-      throw new EnvironmentFailure(answerOf(error), { cause: error })
+      return this.#halt(error)
     }
+    if (isLast) this.#goOn()
   }
 
-  /** After a rollback, and at start: counters, connection and handles as they were when the last transaction was committed. */
-  #restore(): void {
-    this.#runner.forgetStatements()
-    this.#bookkeeping.setLastInsertRowid(this.#progress.lastInsertId)
-    this.#runner.counters.lastInsertId = this.#progress.lastInsertId
-    this.#runner.counters.rowsAffected = this.#progress.rowsAffected
+  #emptyWal(wal: WalKeeper): void {
+    this.#writer = 'wal-thread'
+    wal.empty(() => this.#goOn())
   }
 
   #boundWal(): void {
-    if ((statSync(this.#walPath, { throwIfNoEntry: false })?.size ?? 0) < walBytesMax) return
+    if (this.#threads !== undefined) return this.#threads.wal.look()
+    if ((statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0) < walBytesMax) return
     // A reader of another process may hold it back (the row then says busy): the next group tries again.
     try {
       this.#database.pragma('wal_checkpoint(TRUNCATE)')
@@ -270,33 +216,34 @@ export class SqliteStateMachine implements StateMachine {
     }
   }
 
-  #halt(error: unknown): void {
-    if (!(error instanceof EnvironmentFailure) && !(error instanceof NewerCommand)) throw error
-    this.#state = 'halted'
-    const code: FatalCode = error instanceof NewerCommand ? 'command_version_unknown' : 'database_failed'
-    this.#onFatal({ code, message: `after entry ${this.#progress.appliedIndex}: ${error.message}`, cause: error })
+  #makeThreads(): Threads {
+    const path = this.#path
+    const onFailed = ({ code, message }: { readonly code: FatalCode; readonly message: string }, cause: unknown): void =>
+      this.#fail({ code, message }, cause)
+    return {
+      apply: new ApplyElsewhere({ path, foreignKeys: this.#foreignKeys, onApplied: (reply) => this.#appliedElsewhere(reply), onFailed }),
+      wal: new WalKeeper({ path, onReady: () => this.#work(), onFailed }),
+    }
   }
-}
 
-/** Thrown through the apply path and caught by the state machine only. */
-class NewerCommand extends Error {}
+  #tell(applied: readonly Applied[]): void {
+    if (applied.length > 0) queueMicrotask(() => this.#listener(applied))
+  }
 
-const undecodable = {
-  kind: 'done',
-  results: [{ kind: 'error', message: 'the entry holds no command that can be read', seconds: 0 }],
-} as const
+  #tellDivergence(): void {
+    const { divergence } = this.#applier
+    if (divergence !== undefined) queueMicrotask(() => this.#divergenceListener(divergence))
+  }
 
-/** Undefined: no command of any version; every node sees the same bytes and answers the same. */
-function readCommand(entry: Entry): Command | undefined {
-  const command = decodeCommand(entry.payload)
-  if (command.ok) return command.value
-  if (command.problem === 'command_version')
-    throw new NewerCommand('a newer program wrote the next entry; this one must be brought up to date')
-  return undefined
-}
+  #halt(error: unknown): void {
+    if (!(error instanceof EnvironmentFailure)) throw error
+    this.#fail({ code: error.code, message: error.message }, error)
+  }
 
-function readMembership(entry: Entry): Membership {
-  const membership = decodeMembership(entry.payload)
-  assert(membership.ok, 'a committed membership entry can always be read')
-  return membership.value
+  #fail({ code, message }: { readonly code: FatalCode; readonly message: string }, cause: unknown): void {
+    if (this.#state === 'halted' || this.#state === 'closed') return
+    this.#state = 'halted'
+    this.#waiting = []
+    this.#onFatal({ code, message: `after entry ${this.appliedIndex}: ${message}`, cause })
+  }
 }

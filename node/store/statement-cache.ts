@@ -6,6 +6,7 @@ import type { Column } from '../command/command.ts'
 import { findNondeterminism } from '../command/determinism.ts'
 import { splitStatements, wordOf, type Piece } from '../command/split.ts'
 import { findWriteTargets } from '../command/target-tables.ts'
+import { costOfStatement } from './bounded-program.ts'
 import { prepareWithDoubleQuotes } from './double-quoted-strings.ts'
 
 /** Texts kept; a client with more different texts than this should use parameters. */
@@ -25,6 +26,8 @@ export interface PreparedPiece {
   readonly isUncertain: () => boolean
   /** Whether it inserts into a column that is called as its table: the way to give commands to a full-text table. */
   readonly isCommanding: () => boolean
+  /** Roughly the instructions that it carries out; Infinity: not bounded. Zero where SQLite refuses the text: it will not run. */
+  readonly cost: () => number
   /** Of a statement that returns rows. */
   readonly columns: () => readonly Column[]
 }
@@ -68,6 +71,7 @@ export class StatementCache {
 function preparePiece(database: Database.Database, piece: Piece): PreparedPiece {
   let statement: Database.Statement | undefined
   let columns: readonly Column[] | undefined
+  let cost: number | undefined
   const keyword = wordOf(piece.sql, piece.tokens[0])
   const prepared = (): Database.Statement => (statement ??= prepare(database, piece, keyword))
   return {
@@ -77,6 +81,7 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
     statement: prepared,
     isUncertain: () => findNondeterminism(piece) !== undefined,
     isCommanding: () => findWriteTargets(piece).some(({ table, columns: names }) => names?.includes(table) === true),
+    cost: () => (cost ??= costOfStatement(database, prepared)),
     columns: () =>
       (columns ??= prepared()
         .columns()

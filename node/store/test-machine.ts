@@ -6,6 +6,8 @@ import Database from 'better-sqlite3'
 import { encodeCommand } from '../command/command-codec.ts'
 import type { Command, CommandOutcome, SqlValue, StatementResult } from '../command/command.ts'
 import { makeEntry, type Entry } from '../raft/entry.ts'
+import { eventually } from '../replica/eventually.ts'
+import type { Divergence } from '../replica/state-machine.ts'
 import type { ReadFreeBytes } from './disk-space.ts'
 import type { FatalProblem } from './fatal.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
@@ -35,19 +37,29 @@ export function logOf(commands: readonly Command[], from = 1): readonly Entry[] 
   return commands.map((one, at) => makeEntry({ index: from + at, term: 1, kind: 'command', payload: encodeCommand(one) }))
 }
 
+export interface TestMachineOptions {
+  readonly foreignKeys?: boolean
+  readonly readFreeBytes?: ReadFreeBytes
+  readonly elsewhere?: 'threads' | 'nowhere'
+}
+
 export class TestMachine {
   readonly path: string
   readonly fatal: FatalProblem[] = []
   readonly #directory: string
   readonly #foreignKeys: boolean
   readonly #readFreeBytes: ReadFreeBytes
+  readonly #elsewhere: 'threads' | 'nowhere'
+  readonly divergences: Divergence[] = []
+  #toldIndex = 0
   machine: SqliteStateMachine
   #outcomes = new Map<number, CommandOutcome>()
 
-  constructor(options: { readonly foreignKeys: boolean; readonly readFreeBytes?: ReadFreeBytes } = { foreignKeys: false }) {
+  constructor(options: TestMachineOptions = {}) {
+    this.#elsewhere = options.elsewhere ?? 'nowhere'
     this.#readFreeBytes = options.readFreeBytes ?? (() => Number.MAX_SAFE_INTEGER)
     this.#directory = mkdtempSync(join(tmpdir(), 'state-machine-'))
-    this.#foreignKeys = options.foreignKeys
+    this.#foreignKeys = options.foreignKeys ?? false
     this.path = join(this.#directory, 'db.sqlite')
     writeFileSync(this.path, '')
     this.machine = this.#open()
@@ -58,8 +70,11 @@ export class TestMachine {
     const machine = new SqliteStateMachine(database, {
       onFatal: (problem) => this.fatal.push(problem),
       readFreeBytes: this.#readFreeBytes,
+      elsewhere: this.#elsewhere,
     })
+    machine.onDiverged((divergence) => this.divergences.push(divergence))
     machine.onApplied((applied) => {
+      this.#toldIndex = applied.at(-1)?.index ?? this.#toldIndex
       for (const { index, outcome } of applied) if (outcome !== undefined) this.#outcomes.set(index, outcome as CommandOutcome)
     })
     return machine
@@ -73,12 +88,18 @@ export class TestMachine {
   /** Applies the entries in groups of the given sizes, the last of them over and over. */
   async apply(entries: readonly Entry[], sizes: readonly number[] = [entries.length]): Promise<void> {
     let at = 0
+    this.#toldIndex = this.machine.appliedIndex
     for (let turn = 0; at < entries.length; turn += 1) {
       const size = sizes[Math.min(turn, sizes.length - 1)] ?? 1
       this.machine.apply(entries.slice(at, at + size))
       await Promise.resolve() // the listener hears of it after the turn
       at += size
     }
+    if (this.#elsewhere === 'threads') await this.#told(entries.at(-1)?.index ?? 0)
+  }
+
+  async #told(index: number): Promise<void> {
+    await eventually(() => this.#toldIndex >= index || this.fatal.length > 0 || this.divergences.length > 0, `entry ${index} is applied`)
   }
 
   /** Applies one command and gives its results without the times. */

@@ -1,0 +1,40 @@
+// The thread that applies what may take long, with a write connection of its own. Only one of the two writes at a time: the main thread waits with its entries, not with
+// its heartbeats. Every transaction is told as it is committed.
+import type Database from 'better-sqlite3'
+import { entriesOf, type ApplyReply, type ApplyRequest } from './apply-elsewhere.ts'
+import { serveDatabaseThread } from './database-thread.ts'
+import { freeBytesBeside } from './disk-space.ts'
+import { EntryApplier } from './entry-applier.ts'
+import { openWriteConnection } from './write-connection.ts'
+
+/** Answers wait no longer than this for the entries behind theirs. */
+const budgetMs = 20
+
+serveDatabaseThread<ApplyRequest, ApplyReply>((setting, reply) => {
+  let open: { readonly connection: Database.Database; readonly applier: EntryApplier } | undefined
+  const applierFor = (): EntryApplier => {
+    if (open !== undefined) {
+      open.applier.followOthers()
+      return open.applier
+    }
+    const connection = openWriteConnection(setting.path, { foreignKeys: setting.foreignKeys })
+    open = { connection, applier: new EntryApplier(connection, freeBytesBeside(setting.path)) }
+    return open.applier
+  }
+  return {
+    handle: (request) => {
+      const applier = applierFor()
+      let rest = entriesOf(request)
+      while (rest.length > 0) {
+        const { applied } = applier.apply(rest, { budgetMs, costMax: Infinity })
+        rest = rest.slice(applied.length)
+        const hashes = applied.map(({ index }) => applier.hashes.get(index))
+        reply({ kind: 'applied', applied, hashes, isLast: rest.length === 0 })
+      }
+    },
+    release: () => {
+      open?.connection.close()
+      open = undefined
+    },
+  }
+})

@@ -1,0 +1,137 @@
+// A thread with a connection of its own to the database: both ends of the conversation. It starts when it is first asked something, and closes its connection whenever it is
+// told to: a database file may only be replaced when nobody has it open.
+import { Worker, parentPort, workerData } from 'node:worker_threads'
+import type { FatalCode } from './fatal.ts'
+import { EnvironmentFailure } from './sqlite-failure.ts'
+
+/** Only an idle store is suspended, so what is waited for is the rest of one checkpoint at most. */
+const releaseMsMax = 30_000
+
+export interface ThreadSetting {
+  readonly path: string
+  readonly foreignKeys: boolean
+  /** Set and notified when the connection is closed. */
+  readonly released: Int32Array<SharedArrayBuffer>
+}
+
+export interface ThreadFailure {
+  readonly kind: 'failed'
+  readonly code: FatalCode
+  readonly message: string
+}
+
+interface Release {
+  readonly kind: 'release'
+}
+
+interface End {
+  readonly kind: 'end'
+}
+
+interface Kind {
+  readonly kind: string
+}
+
+export interface ThreadOptions<Reply> {
+  readonly file: 'wal-thread.ts' | 'apply-thread.ts'
+  readonly path: string
+  readonly foreignKeys: boolean
+  readonly onReply: (reply: Reply) => void
+  /** The thread has ended, and with it what it was asked. */
+  readonly onFailed: (failure: ThreadFailure, cause: unknown) => void
+}
+
+export class DatabaseThread<Request extends Kind, Reply extends Kind> {
+  readonly #options: ThreadOptions<Reply>
+  readonly #released = new Int32Array(new SharedArrayBuffer(4))
+  #running: { readonly worker: Worker; readonly ended: Promise<void> } | undefined
+  #isClosing = false
+
+  constructor(options: ThreadOptions<Reply>) {
+    this.#options = options
+  }
+
+  ask(request: Request, transfer: readonly ArrayBuffer[] = []): void {
+    this.#running ??= this.#start()
+    this.#running.worker.postMessage(request, transfer)
+  }
+
+  /** Returns when the thread has closed its connection; it opens another one when it is asked again. Blocks: there is no turn of the loop between closing and replacing. */
+  release(): void {
+    if (this.#running === undefined) return
+    Atomics.store(this.#released, 0, 0)
+    this.#running.worker.postMessage({ kind: 'release' } satisfies Release)
+    if (Atomics.wait(this.#released, 0, 0, releaseMsMax) === 'timed-out')
+      throw new EnvironmentFailure(`a thread did not give the database free within ${releaseMsMax} ms`)
+  }
+
+  /** After what was asked before. */
+  async close(): Promise<void> {
+    this.#isClosing = true
+    this.#running?.worker.postMessage({ kind: 'end' } satisfies End)
+    await this.#running?.ended
+  }
+
+  #start(): { readonly worker: Worker; readonly ended: Promise<void> } {
+    const { file, path, foreignKeys, onReply, onFailed } = this.#options
+    const worker = new Worker(new URL(file, import.meta.url), {
+      workerData: { path, foreignKeys, released: this.#released } satisfies ThreadSetting,
+      name: file.replace('.ts', ''),
+      // Options of the main program (an --input-type, say) are none of its business.
+      execArgv: [],
+    })
+    worker.on('message', (reply: Reply | ThreadFailure) => {
+      if (isFailure(reply)) onFailed(reply, undefined)
+      else onReply(reply)
+    })
+    worker.on('error', (error) => onFailed({ kind: 'failed', code: 'database_failed', message: `${file} has crashed` }, error))
+    const ended = new Promise<void>((resolve) => {
+      worker.on('exit', () => {
+        if (!this.#isClosing) onFailed({ kind: 'failed', code: 'database_failed', message: `${file} has ended` }, undefined)
+        resolve()
+      })
+    })
+    return { worker, ended }
+  }
+}
+
+function isFailure(reply: Kind): reply is ThreadFailure {
+  return reply.kind === 'failed'
+}
+
+/** The thread's end. `release` closes its connection, `handle` opens one when there is none. A failure of the environment is told and ends the thread. */
+export function serveDatabaseThread<Request extends Kind, Reply extends Kind>(
+  make: (
+    setting: ThreadSetting,
+    reply: (reply: Reply) => void,
+  ) => { readonly handle: (request: Request) => void; readonly release: () => void },
+): void {
+  const port = parentPort
+  if (port === null) throw new Error('this file runs as a thread only')
+  const setting = workerData as ThreadSetting // handed over by DatabaseThread
+  const service = make(setting, (reply) => port.postMessage(reply))
+  port.on('message', (request: Request | Release | End) => {
+    try {
+      if (isRelease(request)) {
+        service.release()
+        Atomics.store(setting.released, 0, 1)
+        Atomics.notify(setting.released, 0)
+      } else if (isEnd(request)) {
+        service.release()
+        port.close()
+      } else service.handle(request)
+    } catch (error) {
+      if (!(error instanceof EnvironmentFailure)) throw error
+      port.postMessage({ kind: 'failed', code: error.code, message: error.message } satisfies ThreadFailure)
+      port.close()
+    }
+  })
+}
+
+function isRelease(request: Kind): request is Release {
+  return request.kind === 'release'
+}
+
+function isEnd(request: Kind): request is End {
+  return request.kind === 'end'
+}

@@ -1,0 +1,355 @@
+// Applies committed entries on one connection: many entries, one transaction, the applied index in it. The log is what makes an entry durable; the database may lose its
+// last transactions at a power failure (WAL, synchronous NORMAL) and is then a whole, older state that the log brings forward again. The same code runs on the main thread
+// and on the thread for long statements; whatever it answers depends on the entries and the data alone.
+//
+// One trap decides the shape: a statement may roll back the *whole* transaction in spite of savepoints (OR ROLLBACK, ON CONFLICT ROLLBACK in a schema, RAISE(ROLLBACK)).
+// Then the group's entries before it are applied again and committed, the offender is applied alone, and the rest goes on: its neighbours never notice.
+// The same is done where constraints are checked at COMMIT only (deferred foreign keys): there each entry has its own transaction.
+// Alone, a command whose statements stand each for themselves may need several transactions; `statementsDone` in the bookkeeping says how far it has come.
+import assert from 'node:assert/strict'
+import type Database from 'better-sqlite3'
+import { decodeCommand } from '../command/command-codec.ts'
+import type { Command, CommandOutcome, StatementResult } from '../command/command.ts'
+import type { Entry } from '../raft/entry.ts'
+import { decodeMembership } from '../raft/membership-codec.ts'
+import type { Membership } from '../raft/membership.ts'
+import type { Applied, Divergence } from '../replica/state-machine.ts'
+import { openBookkeeping, type Bookkeeping, type Progress } from './bookkeeping.ts'
+import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
+import { Deferral } from './deferral.ts'
+import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
+import { EnvironmentFailure, NewerCommand, answerOf, isForeignKeyRefusal } from './sqlite-failure.ts'
+import { HashFold, RecentHashes, decodeHashPayload, encodeHashPayload, hashText, type Trace } from './state-hash.ts'
+
+/** Where the entries run. In place, the calling thread has more to do: it stops before a command that may take long. */
+export interface Limits {
+  /** Entries that would begin later than this are left for the next stretch. */
+  readonly budgetMs: number
+  /** A command of more instructions than this is long. */
+  readonly costMax: number
+}
+
+export const noLimits: Limits = { budgetMs: Infinity, costMax: Infinity }
+
+/** An entry of more bytes is long whatever it does. */
+const payloadBytesMax = 1024 * 1024
+
+export interface Stretch {
+  readonly applied: readonly Applied[]
+  /** Why the entries behind `applied` were not applied. `diverged` is for good. */
+  readonly stop: 'end' | 'time' | 'long' | 'diverged'
+}
+
+type GroupRun = ({ readonly kind: 'committed' } & Stretch) | { readonly kind: 'rolled-back'; readonly position: number }
+
+export class EntryApplier {
+  readonly #database: Database.Database
+  readonly #readFreeBytes: ReadFreeBytes
+  readonly #bookkeeping: Bookkeeping
+  readonly #runner: CommandRunner
+  readonly #begin: Database.Statement
+  readonly #commit: Database.Statement
+  readonly #rollback: Database.Statement
+  readonly #deferral: Deferral
+  readonly #hashes = new RecentHashes()
+  #progress: Progress
+  #divergence: Divergence | undefined
+  #comparedIndex = 0
+
+  /** Throws what SQLite throws when the file cannot be used. */
+  constructor(database: Database.Database, readFreeBytes: ReadFreeBytes) {
+    this.#database = database
+    this.#readFreeBytes = readFreeBytes
+    this.#bookkeeping = openBookkeeping(database)
+    this.#progress = this.#bookkeeping.read()
+    this.#divergence = this.#bookkeeping.readDivergence()
+    this.#runner = new CommandRunner(database, (value) => this.#bookkeeping.setLastInsertRowid(value))
+    this.#begin = database.prepare('BEGIN IMMEDIATE')
+    this.#commit = database.prepare('COMMIT')
+    this.#rollback = database.prepare('ROLLBACK')
+    this.#deferral = new Deferral(database)
+    this.#hashes.set(this.#progress.appliedIndex, this.#progress.hash)
+    this.#restore()
+  }
+
+  get progress(): Progress {
+    return this.#progress
+  }
+
+  /** Undefined: none was found. */
+  get divergence(): Divergence | undefined {
+    return this.#divergence
+  }
+
+  /** The hashes behind the last commands. */
+  get hashes(): RecentHashes {
+    return this.#hashes
+  }
+
+  /** What a `state-hash` entry should say now; undefined: nothing has changed since the last one. */
+  statePayload(): Uint8Array | undefined {
+    if (this.#progress.hash === undefined) return encodeHashPayload({ kind: 'begin' })
+    const index = this.#hashes.newest
+    const hash = this.#hashes.get(index)
+    return hash === undefined || index <= this.#comparedIndex ? undefined : encodeHashPayload({ kind: 'compare', index, hash })
+  }
+
+  /** Another connection is applying entries. */
+  readProgress(): void {
+    try {
+      this.#progress = this.#bookkeeping.read()
+    } catch (error) {
+      throw new EnvironmentFailure(answerOf(error), { cause: error })
+    }
+  }
+
+  /** Another connection has applied entries and has ended: everything that is remembered of the database is read again. */
+  followOthers(): void {
+    this.readProgress()
+    this.#runner.followOthers()
+    this.#restore()
+  }
+
+  /** Applies from the front as many of them as the limits allow. */
+  apply(entries: readonly Entry[], limits: Limits): Stretch {
+    const untilMs = performance.now() + limits.budgetMs
+    this.#runner.beginGroup()
+    const applied: Applied[] = []
+    let rest = entries
+    while (rest[0] !== undefined) {
+      if (applied.length > 0 && performance.now() > untilMs) return { applied, stop: 'time' }
+      const mayDefer = this.#deferral.isPossible(rest)
+      if (mayDefer || this.#progress.statementsDone > 0) {
+        if (this.#isLong(rest[0], commandOf(rest[0]), limits)) return { applied, stop: 'long' }
+        const alone = this.#applyAlone(rest[0], mayDefer)
+        if (alone === undefined) return { applied, stop: 'diverged' }
+        applied.push(alone)
+        rest = rest.slice(1)
+        continue
+      }
+      const group = this.#applyGroup(rest, { untilMs, ...limits })
+      if (group.kind === 'committed') {
+        applied.push(...group.applied)
+        return { applied, stop: group.stop }
+      }
+      const before = this.#applyGroup(rest.slice(0, group.position), { untilMs: Infinity, ...noLimits })
+      assert(before.kind === 'committed' && before.stop === 'end', 'entries that ran before the one that rolled back run again as they did')
+      applied.push(...before.applied)
+      const offender = rest[group.position]
+      assert(offender !== undefined, 'the entry that rolled back is one of the group')
+      const alone = this.#applyAlone(offender, false)
+      assert(alone !== undefined, 'only a command can roll back')
+      applied.push(alone)
+      rest = rest.slice(group.position + 1)
+    }
+    return { applied, stop: 'end' }
+  }
+
+  /** One transaction for all of them, as far as the limits allow, or none of them when one rolls back. */
+  #applyGroup(entries: readonly Entry[], limits: Limits & { readonly untilMs: number }): GroupRun {
+    const applied: Applied[] = []
+    const fold = new HashFold(this.#progress.hash)
+    let { appliedIndex, appliedTerm, membership } = this.#progress
+    let stop: Stretch['stop'] = 'end'
+    for (const [position, entry] of entries.entries()) {
+      const command = commandOf(entry)
+      if (position > 0 && performance.now() > limits.untilMs) stop = 'time'
+      else if (this.#isLong(entry, command, limits)) stop = 'long'
+      else if (entry.kind === 'state-hash' && this.#differs(entry, fold)) stop = 'diverged'
+      if (stop !== 'end') break
+      if (position === 0) this.#run(this.#begin)
+      let outcome: CommandOutcome | undefined
+      if (entry.kind === 'membership') membership = membershipAfter(entry, membership)
+      if (entry.kind === 'command') {
+        this.#runner.beginEntry()
+        const run = command === undefined ? undecodable : this.#runner.run(command, everything)
+        if (run.kind === 'rolled-back') {
+          if (run.isFull) this.#takeBackFull(run.error)
+          this.#restore()
+          return { kind: 'rolled-back', position }
+        }
+        outcome = { results: run.traces.map(({ result }) => result) }
+        fold.entry(entry)
+        for (const trace of run.traces) fold.statement(trace)
+        this.#hashes.set(entry.index, fold.value)
+      }
+      applied.push({ index: entry.index, term: entry.term, outcome })
+      appliedIndex = entry.index
+      appliedTerm = entry.term
+    }
+    if (applied.length > 0) {
+      const refusal = this.#commitWith({
+        ...this.#progress,
+        appliedIndex,
+        appliedTerm,
+        membership,
+        hash: fold.value,
+        ...this.#runner.counters,
+      })
+      assert(refusal === undefined, 'constraints that are checked at the end are only met in transactions of one entry')
+    }
+    if (stop === 'diverged') this.#recordDivergence()
+    return { kind: 'committed', applied, stop }
+  }
+
+  /** An entry with transactions of its own; undefined: it says that this node differs. What came before a failure in the same command is kept or not as the command says; each statement runs at most twice. */
+  #applyAlone(entry: Entry, mayDefer: boolean): Applied | undefined {
+    const { index, term } = entry
+    const command = commandOf(entry)
+    if (command === undefined) {
+      const alone = this.#applyGroup([entry], { untilMs: Infinity, ...noLimits })
+      assert(alone.kind === 'committed', 'only a command can roll back')
+      return alone.applied[0]
+    }
+    this.#runner.beginEntry()
+    const results: StatementResult[] = []
+    let isDone = false
+    let full: string | undefined
+    while (!isDone) {
+      const first = this.#progress.statementsDone
+      const until = mayDefer && !command.transaction ? { statement: first + 1, piece: 0 } : undefined
+      this.#run(this.#begin)
+      const run = this.#runner.run(command, { first, until })
+      if (run.kind === 'rolled-back' && run.isFull) {
+        this.#takeBackFull(run.error)
+        const at = `${first} ${run.statement} ${run.piece}`
+        // Once more: for a moment another program may have taken the room.
+        if (full !== at) {
+          full = at
+          this.#restore()
+          continue
+        }
+      }
+      const end = run.kind === 'done' ? run.traces : this.#applyUpTo(command, first, run)
+      const next = run.kind === 'rolled-back' ? run.statement + 1 : first + 1
+      isDone = command.transaction || (run.kind === 'done' && until === undefined) || next >= command.statements.length
+      const step = isDone ? { appliedIndex: index, appliedTerm: term, statementsDone: 0 } : { statementsDone: next }
+      results.push(...this.#commitOrTakeBack(step, { entry, command }, end))
+    }
+    this.#hashes.set(index, this.#progress.hash)
+    return { index, term, outcome: { results } satisfies CommandOutcome }
+  }
+
+  /** Only when the disk has room is it the statement's own answer. SQLite may have ended the transaction already. */
+  #takeBackFull(error: StatementResult): void {
+    const message = error.kind === 'error' ? error.message : ''
+    if (this.#readFreeBytes() < freeBytesMin) throw new EnvironmentFailure(`SQLITE_FULL: ${message}`)
+    if (this.#database.inTransaction) this.#run(this.#rollback)
+  }
+
+  /** A statement has rolled back: the ones before it once more, where they stand for themselves. Leaves a transaction open. */
+  #applyUpTo(command: Command, first: number, run: Extract<CommandRun, { kind: 'rolled-back' }>): readonly Trace[] {
+    this.#restore()
+    this.#run(this.#begin)
+    if (!command.transaction) {
+      const again = this.#runner.run(command, { first, until: run })
+      assert(again.kind === 'done', 'statements that ran before the one that rolled back run again as they did')
+    }
+    this.#runner.counters.rowsAffected = 0 // as after any statement that failed
+    return [...run.traces, { result: run.error, effect: 'failed' }]
+  }
+
+  /** A deferred foreign key may still refuse: then nothing of what was run stays, and the last result says so. */
+  #commitOrTakeBack(
+    step: Partial<Progress>,
+    { entry, command }: { readonly entry: Entry; readonly command: Command },
+    traces: readonly Trace[],
+  ): readonly StatementResult[] {
+    const commit = (ends: readonly Trace[]): string | undefined => {
+      const fold = new HashFold(this.#progress.hash)
+      if (this.#progress.statementsDone === 0) fold.entry(entry)
+      for (const trace of ends) fold.statement(trace)
+      return this.#commitWith({ ...this.#progress, ...this.#runner.counters, ...step, hash: fold.value })
+    }
+    const refusal = commit(traces)
+    if (refusal === undefined) return traces.map(({ result }) => result)
+    this.#run(this.#rollback)
+    this.#restore()
+    this.#runner.counters.rowsAffected = 0
+    this.#run(this.#begin)
+    const error: Trace = { result: { kind: 'error', message: refusal, seconds: 0 }, effect: 'failed' }
+    const ends = command.transaction ? [...traces, error] : [...traces.slice(0, -1), error]
+    const again = commit(ends)
+    assert(again === undefined, 'a transaction without data is committed')
+    return ends.map(({ result }) => result)
+  }
+
+  #isLong(entry: Entry, command: Command | undefined, { costMax }: Limits): boolean {
+    if (command === undefined || costMax === Infinity) return false
+    return entry.payload.length > payloadBytesMax || this.#runner.costOf(command) > costMax
+  }
+
+  /** What is too old to be known here, or from before all began anew, is compared with nothing: the hash of a later entry holds it too. */
+  #differs(entry: Entry, fold: HashFold): boolean {
+    const payload = decodeHashPayload(entry.payload)
+    if (payload?.kind === 'begin') fold.begin()
+    if (payload?.kind !== 'compare') return false
+    this.#comparedIndex = Math.max(this.#comparedIndex, payload.index)
+    const own = this.#hashes.get(payload.index)
+    if (own === undefined || (own.high === payload.hash.high && own.low === payload.hash.low)) return false
+    this.#divergence = { index: payload.index, own: hashText(own), expected: hashText(payload.hash) }
+    return true
+  }
+
+  #recordDivergence(): void {
+    assert(this.#divergence !== undefined, 'a divergence was found')
+    try {
+      this.#bookkeeping.recordDivergence(this.#divergence)
+    } catch (error) {
+      throw new EnvironmentFailure(answerOf(error), { cause: error })
+    }
+  }
+
+  /** A message instead: a deferred constraint does not hold, and the transaction is still open. */
+  #commitWith(progress: Progress): string | undefined {
+    try {
+      this.#bookkeeping.write(progress, this.#progress)
+      this.#commit.run()
+    } catch (error) {
+      const message = answerOf(error)
+      if (isForeignKeyRefusal(error)) return message
+      throw new EnvironmentFailure(message, { cause: error })
+    }
+    this.#progress = progress
+    return undefined
+  }
+
+  /** Our own statements have no reason to fail but the machine's. */
+  #run(statement: Database.Statement): void {
+    try {
+      statement.run()
+    } catch (error) {
+      throw new EnvironmentFailure(answerOf(error), { cause: error })
+    }
+  }
+
+  /** After a rollback, and at start: counters, connection and handles as they were when the last transaction was committed. */
+  #restore(): void {
+    this.#runner.forgetStatements()
+    this.#bookkeeping.setLastInsertRowid(this.#progress.lastInsertId)
+    this.#runner.counters.lastInsertId = this.#progress.lastInsertId
+    this.#runner.counters.rowsAffected = this.#progress.rowsAffected
+  }
+}
+
+const undecodable = {
+  kind: 'done',
+  traces: [{ result: { kind: 'error', message: 'the entry holds no command that can be read', seconds: 0 }, effect: 'failed' }],
+} as const
+
+/** Undefined: the entry is none, or holds none of any version; every node sees the same bytes and answers the same. */
+function commandOf(entry: Entry): Command | undefined {
+  if (entry.kind !== 'command') return undefined
+  const command = decodeCommand(entry.payload)
+  if (command.ok) return command.value
+  if (command.problem === 'command_version')
+    throw new NewerCommand('a newer program wrote the next entry; this one must be brought up to date')
+  return undefined
+}
+
+/** A cluster that was begun anew by hand (peers.json) has a newer epoch: what an older one had still agreed on no longer counts. */
+function membershipAfter(entry: Entry, before: Membership | undefined): Membership {
+  const membership = decodeMembership(entry.payload)
+  assert(membership.ok, 'a committed membership entry can always be read')
+  return before !== undefined && (membership.value.epoch ?? 0) < (before.epoch ?? 0) ? before : membership.value
+}

@@ -1,0 +1,127 @@
+// Keeps the WAL short while writes and reads go on, and makes it durable when asked. Two phases: a thread copies the WAL's frames back into the database beside the running
+// writes (PASSIVE, which waits for nobody but can never start the WAL anew while a writer goes on); when little is left, the writer holds still for the moment in which the
+// thread copies the rest and empties the file (TRUNCATE). Nothing of it runs on the main thread: the pause is one of the writes, not of heartbeats and reads.
+import { statSync } from 'node:fs'
+import { DatabaseThread, type ThreadFailure } from './database-thread.ts'
+
+export type WalRequest =
+  | { readonly kind: 'sync'; readonly id: number }
+  | { readonly kind: 'copy' }
+  | { readonly kind: 'empty'; readonly patienceMs: number }
+
+export type WalReply =
+  | { readonly kind: 'synced'; readonly id: number }
+  | { readonly kind: 'copied'; readonly isBusy: boolean; readonly frames: number; readonly framesCopied: number }
+  | { readonly kind: 'emptied'; readonly isEmpty: boolean }
+
+/** A WAL shorter than this is left alone. */
+const walBytesMin = 4 * 1024 * 1024
+/** So much may be left for the moment in which writes wait. */
+const restBytesMax = 1024 * 1024
+/** A writer may be faster than the disk: after so many passes the rest is taken as it is. */
+const passesMax = 3
+/** Readers that began before the writer held still are waited for so long; longer when the WAL has grown beyond what is good for reads. */
+const patienceMs = { usual: 10, long: 80 }
+const walBytesLong = 64 * 1024 * 1024
+/** After readers have not ended in time. Without it every group of entries would wait for the same long read again. */
+const retryAfterMs = 1_000
+/** A frame is a page and its header. */
+const frameBytes = 4_096 + 24
+
+export class WalKeeper {
+  readonly #walPath: string
+  readonly #thread: DatabaseThread<WalRequest, WalReply>
+  readonly #syncs = new Map<number, () => void>()
+  #lastSync = 0
+  #phase: 'idle' | 'copying' | 'ready' | 'emptying' = 'idle'
+  #passes = 0
+  #notBeforeMs = 0
+  readonly #onReady: () => void
+  #onEmptied: () => void = () => {}
+
+  /** `onReady`: little is left; the writer, when it is between two groups, asks `mayEmpty` and holds still. */
+  constructor(options: {
+    readonly path: string
+    readonly onReady: () => void
+    readonly onFailed: (failure: ThreadFailure, cause: unknown) => void
+  }) {
+    this.#walPath = `${options.path}-wal`
+    this.#onReady = options.onReady
+    this.#thread = new DatabaseThread({
+      file: 'wal-thread.ts',
+      path: options.path,
+      foreignKeys: false,
+      onReply: (reply) => this.#replied(reply),
+      onFailed: options.onFailed,
+    })
+  }
+
+  /** Resolves when everything that is committed now is durable. */
+  sync(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#lastSync += 1
+      this.#syncs.set(this.#lastSync, resolve)
+      this.#thread.ask({ kind: 'sync', id: this.#lastSync })
+    })
+  }
+
+  /** Behind each group of entries. */
+  look(): void {
+    if (this.#phase !== 'idle' || this.#bytes() < walBytesMin || performance.now() < this.#notBeforeMs) return
+    this.#passes = 0
+    this.#copy()
+  }
+
+  get isReady(): boolean {
+    return this.#phase === 'ready'
+  }
+
+  /** When it is ready and the writer holds still until `then`. */
+  empty(then: () => void): void {
+    this.#phase = 'emptying'
+    this.#onEmptied = then
+    this.#thread.ask({ kind: 'empty', patienceMs: this.#bytes() < walBytesLong ? patienceMs.usual : patienceMs.long })
+  }
+
+  /** While nothing is written: closes the thread's connection before it returns. */
+  release(): void {
+    this.#thread.release()
+  }
+
+  close(): Promise<void> {
+    return this.#thread.close()
+  }
+
+  #copy(): void {
+    this.#phase = 'copying'
+    this.#passes += 1
+    this.#thread.ask({ kind: 'copy' })
+  }
+
+  #replied(reply: WalReply): void {
+    switch (reply.kind) {
+      case 'synced': {
+        const resolve = this.#syncs.get(reply.id)
+        this.#syncs.delete(reply.id)
+        resolve?.()
+        return
+      }
+      case 'copied': {
+        if (this.#passes < passesMax && this.#bytes() - reply.framesCopied * frameBytes > restBytesMax) return this.#copy()
+        this.#phase = 'ready'
+        return this.#onReady()
+      }
+      case 'emptied': {
+        this.#phase = 'idle'
+        if (!reply.isEmpty) this.#notBeforeMs = performance.now() + retryAfterMs
+        const then = this.#onEmptied
+        this.#onEmptied = () => {}
+        return then()
+      }
+    }
+  }
+
+  #bytes(): number {
+    return statSync(this.#walPath, { throwIfNoEntry: false })?.size ?? 0
+  }
+}
