@@ -30,7 +30,7 @@ export class MemoryLogStore implements LogStore {
   // In the order in which they reach the disk.
   #pending: Change[] = []
   #listener: (sequence: number) => void = () => {}
-  #isClosed = false
+  #state: 'open' | 'closed' | 'dead' = 'open'
 
   constructor(disk: MemoryDisk, clock: Clock) {
     this.#disk = disk
@@ -45,7 +45,8 @@ export class MemoryLogStore implements LogStore {
   }
 
   append(persist: Persist): void {
-    assert(!this.#isClosed, 'an append after close')
+    if (this.#state === 'dead') return
+    assert(this.#state === 'open', 'an append after close')
     assert(persist.sequence > this.#sequence, 'appends come in order of sequence')
     write(this.#written, persist)
     this.#sequence = persist.sequence
@@ -54,7 +55,8 @@ export class MemoryLogStore implements LogStore {
   }
 
   compact(to: LogBase): void {
-    assert(!this.#isClosed, 'a compaction after close')
+    if (this.#state === 'dead') return
+    assert(this.#state === 'open', 'a compaction after close')
     if (to.index <= this.#written.base.index) return
     assert(this.reader.termAt(to.index) === to.term, 'the log is given up to an entry that it holds')
     forget(this.#written, to)
@@ -71,14 +73,14 @@ export class MemoryLogStore implements LogStore {
 
   close(): Promise<void> {
     this.#sync()
-    this.#isClosed = true
+    this.#state = 'closed'
     return Promise.resolve()
   }
 
-  /** The power goes: what is not on the disk is lost, and nobody hears of it. */
+  /** The power goes: what is not on the disk is lost, and nobody hears of it. What the rest of the process still asks for does not happen. */
   crash(): void {
     this.#pending = []
-    this.#isClosed = true
+    this.#state = 'dead'
   }
 
   #enqueue(change: Change): void {
@@ -87,7 +89,7 @@ export class MemoryLogStore implements LogStore {
   }
 
   #sync(): void {
-    if (this.#isClosed || this.#pending.length === 0) return
+    if (this.#state !== 'open' || this.#pending.length === 0) return
     const changes = this.#pending
     this.#pending = []
     let told: number | undefined

@@ -70,7 +70,7 @@ export class MemoryStateMachine implements StateMachine {
   #queue: (readonly Entry[])[] = []
   #listener: (applied: readonly Applied[]) => void = () => {}
   #divergenceListener: (divergence: Divergence) => void = () => {}
-  #state: 'applying' | 'diverged' | 'closed' = 'applying'
+  #state: 'applying' | 'diverged' | 'closed' | 'dead' = 'applying'
 
   constructor(database: MemoryDatabase, clock: Clock) {
     this.#database = database
@@ -95,7 +95,7 @@ export class MemoryStateMachine implements StateMachine {
 
   apply(entries: readonly Entry[]): void {
     assert(this.#state !== 'closed', 'apply after close')
-    if (this.#state === 'diverged') return
+    if (this.#state === 'diverged' || this.#state === 'dead') return
     let index = this.#queue.at(-1)?.at(-1)?.index ?? this.#database.appliedIndex
     for (const entry of entries) assert(entry.index === (index += 1), 'entries are applied without a gap, each once')
     this.#queue.push(entries)
@@ -123,6 +123,7 @@ export class MemoryStateMachine implements StateMachine {
 
   /** A snapshot takes the place of everything; given only while nothing is being applied. */
   replace(image: MemoryImage): void {
+    if (this.#state === 'dead') return
     assert(this.#state !== 'closed' && this.#queue.length === 0, 'a snapshot is installed while nothing is being applied')
     this.#database.replace(image)
     this.#hashAt.clear()
@@ -136,9 +137,10 @@ export class MemoryStateMachine implements StateMachine {
     return Promise.resolve()
   }
 
+  /** The process dies: what was not applied is not, and what the rest of it still asks for does not happen. */
   crash(): void {
     this.#queue = []
-    this.#state = 'closed'
+    this.#state = 'dead'
   }
 
   #applyNext(): void {

@@ -15,7 +15,8 @@ export class MemoryNetwork {
   }
 
   join(id: NodeId): MemoryTransport {
-    const transport = new MemoryTransport(id, (parcel) => this.#carry(id, parcel))
+    // One that has left is a dead process, whatever it still sends.
+    const transport: MemoryTransport = new MemoryTransport(id, (parcel) => this.#nodes.get(id) === transport && this.#carry(id, parcel))
     this.#nodes.set(id, transport)
     return transport
   }
@@ -52,11 +53,11 @@ export class MemoryNetwork {
 
 class MemoryTransport implements Transport {
   readonly #id: NodeId
-  readonly #carry: (parcel: Parcel) => void
+  readonly #carry: (parcel: Parcel) => unknown
   #members: ReadonlySet<NodeId> = new Set()
   #listener: TransportListener | undefined
 
-  constructor(id: NodeId, carry: (parcel: Parcel) => void) {
+  constructor(id: NodeId, carry: (parcel: Parcel) => unknown) {
     this.#id = id
     this.#carry = carry
   }

@@ -1,5 +1,7 @@
 // For tests: replicas over the ports' twins, on a clock of the test's own. A node's "machine room" (disk, database, staging place, trust) outlives its process.
 import assert from 'node:assert/strict'
+import { makeEntry } from '../raft/entry.ts'
+import { encodeMembership } from '../raft/membership-codec.ts'
 import type { Membership, NodeId } from '../raft/membership.ts'
 import type { LoopEvent } from './loop-event.ts'
 import { ManualClock } from './manual-clock.ts'
@@ -66,17 +68,11 @@ export class World {
     const voters = options.voters ?? ids
     this.#options = options
     this.#bootstrap = { members: voters.map((id) => ({ ...record(id), suffrage: 'voter' })) }
-    for (const id of voters) this.start(id)
+    for (const id of voters) this.start(id, {}, newRoom(this.#bootstrap))
   }
 
-  start(id: NodeId, changes: StartChanges = {}): ReplicaLoop {
+  start(id: NodeId, changes: StartChanges = {}, room: MachineRoom = this.nodes.get(id) ?? newRoom()): ReplicaLoop {
     const { clock, network } = this
-    const room: MachineRoom = this.nodes.get(id) ?? {
-      disk: new MemoryDisk(),
-      database: new MemoryDatabase(),
-      staging: new MemoryStaging(),
-      trust: new MemoryTrustStore(),
-    }
     const { disk, database, staging, trust } = room
     mendInstall(staging, disk)
     const log = new MemoryLogStore(disk, clock)
@@ -188,6 +184,16 @@ export class World {
     const [leader] = leaders
     return leaders.length === 1 && among.every((id) => this.at(id).status().leader === leader) ? leader : undefined
   }
+}
+
+/** A founder's log begins with the membership that was agreed on. */
+function newRoom(founders?: Membership): MachineRoom {
+  const disk = new MemoryDisk()
+  if (founders !== undefined) {
+    disk.entries.push(makeEntry({ index: 1, term: 1, kind: 'membership', payload: encodeMembership(founders) }))
+    disk.hardState = { term: 1, votedFor: undefined }
+  }
+  return { disk, database: new MemoryDatabase(), staging: new MemoryStaging(), trust: new MemoryTrustStore() }
 }
 
 /** A member but for its suffrage. */

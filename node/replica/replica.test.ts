@@ -266,7 +266,7 @@ test('what a replica tells its listeners is what the core has decided', () => {
   const kinds: string[] = []
   world.at('n1' as NodeId).onEvent((event) => kinds.push(event.kind))
   world.leader(['n1' as NodeId])
-  assert.deepEqual(kinds, ['became-pre-candidate', 'became-candidate', 'became-leader'])
+  assert.deepEqual(kinds, ['became-pre-candidate', 'became-candidate', 'became-leader', 'membership-changed'])
 })
 
 test('a command that fits into no entry is the caller’s mistake and reaches no log', () => {
