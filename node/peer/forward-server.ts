@@ -4,6 +4,7 @@ import { decodeRequest, encodeReply, forwardFrameBytesMax } from './forward-code
 import type { FramedSocket } from './framed-socket.ts'
 import { frameTypes, type Frame } from './frame.ts'
 import { IncomingMembers } from './incoming-members.ts'
+import type { Clock } from '../replica/clock.ts'
 import { answerPing, silenceMsMax } from './life-signs.ts'
 import type { MemberDirectory } from './member-directory.ts'
 import type { PeerEvent } from './peer-event.ts'
@@ -15,10 +16,12 @@ export interface ForwardServerOptions {
   readonly directory: MemberDirectory
   /** Undefined while the API is not ready: requests are sent back untouched. */
   readonly handler: () => ForwardedRequestHandler | undefined
+  readonly clock: Clock
   readonly onEvent: (event: PeerEvent) => void
 }
 
 /** Of all members together; the API has limits of its own beneath. */
+const farewellMsMax = 1_000
 export const handlingMax = 1_024
 export const handlingBytesMax = 256 * 1024 * 1024
 /** Replies that a member does not read; then it is cut off rather than stored for. */
@@ -29,6 +32,8 @@ export class ForwardServer {
   readonly #incoming: IncomingMembers
   #handling = 0
   #handlingBytes = 0
+  #isTaking = true
+  #onIdle: () => void = () => {}
 
   constructor(options: ForwardServerOptions) {
     this.#options = options
@@ -51,8 +56,21 @@ export class ForwardServer {
     this.#options.onEvent({ kind: 'connected', id, purpose: 'forward', direction: 'incoming' })
   }
 
-  close(): void {
-    this.#incoming.close()
+  /** From now on requests are sent back untouched, so that their senders try another node; what is under way goes on. */
+  stopTaking(): void {
+    this.#isTaking = false
+  }
+
+  /** Lets what is under way be answered, for a while: a reply that is lost now would be an unknown outcome for its client. */
+  async close(): Promise<void> {
+    this.stopTaking()
+    if (this.#handling > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#options.clock.after(farewellMsMax, resolve)
+        this.#onIdle = () => (cancel(), resolve())
+      })
+    }
+    this.#incoming.end()
   }
 
   #hear(framed: FramedSocket, from: NodeId, frame: Frame): void {
@@ -64,7 +82,7 @@ export class ForwardServer {
     }
     const handler = this.#options.handler()
     const bytes = frame.body.length
-    if (handler === undefined || this.#handling >= handlingMax || this.#handlingBytes + bytes > handlingBytesMax)
+    if (handler === undefined || !this.#isTaking || this.#handling >= handlingMax || this.#handlingBytes + bytes > handlingBytesMax)
       return framed.write(frameTypes.forwardNotTaken, [new WireWriter().u32(decoded.id).concat()])
     this.#handling += 1
     this.#handlingBytes += bytes
@@ -73,6 +91,7 @@ export class ForwardServer {
       this.#handling -= 1
       this.#handlingBytes -= bytes
       this.#reply(framed, decoded.id, reply)
+      if (this.#handling === 0) this.#onIdle()
     })
     return undefined
   }

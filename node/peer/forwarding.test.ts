@@ -234,3 +234,21 @@ test('a member is reached with its version and a round trip; one that is gone is
   assert.match(gone.error ?? '', /127\.0\.0\.1/)
   assert.equal((await a.peers.reach({ id: 'c' as NodeId }, { timeoutMs: 100 })).reachable, false)
 })
+
+test('a node that stops answers what it has taken, and sends back untouched what comes after', async (t) => {
+  const seen: ForwardedRequest[] = []
+  const answer = Promise.withResolvers<ForwardedReply>()
+  const handler: ForwardedRequestHandler = { handle: (given) => (seen.push(given), answer.promise) }
+  const { a, b } = await pair(t, handler)
+  const taken = a.peers.forwarder.forward(toB, request)
+  await eventually(() => seen.length === 1, 'it is taken')
+  b.peers.stopTaking()
+  const late = await a.peers.forwarder.forward(toB, request)
+  assert.equal(late.ok ? 'answered' : late.problem.code, 'forward_not_sent')
+  const closed = b.close()
+  answer.resolve({ status: 200, headers: {}, body: Buffer.from('done') })
+  const reply = await taken
+  assert(reply.ok && Buffer.from(reply.value.body).toString() === 'done')
+  await closed
+  assert.equal(seen.length, 1)
+})

@@ -10,6 +10,8 @@ export const frameTypes = {
   refusal: 3,
   ping: 4,
   pong: 5,
+  /** Before an end that says nothing of the health of who ends it: certificates or addresses have changed, and it is dialled anew at once. */
+  goodbye: 6,
   message: 16,
   forwardRequest: 32,
   forwardReply: 33,

@@ -21,6 +21,7 @@ export class FramedSocket {
   #options: FramedSocketOptions
   #isCorked = false
   #isClosed = false
+  #isEnding = false
   #why: string | undefined
 
   constructor(socket: Socket, options: FramedSocketOptions) {
@@ -57,7 +58,7 @@ export class FramedSocket {
   }
 
   write(type: number, parts: readonly Uint8Array[]): void {
-    if (this.#isClosed || this.socket.destroyed) return
+    if (this.#isClosed || this.#isEnding || this.socket.destroyed) return
     this.#cork()
     const bytes = parts.reduce((sum, part) => sum + part.length, 0)
     const header = frameHeader(type, bytes)
@@ -69,10 +70,11 @@ export class FramedSocket {
     for (const part of parts) if (part.length > 0) this.socket.write(part)
   }
 
-  /** Lets what was written leave, then closes. */
+  /** Lets what was written leave, then closes. What still comes in is not looked at. */
   end(why: string): void {
     this.#why ??= why
-    if (this.#isClosed || this.socket.destroyed) return
+    if (this.#isClosed || this.#isEnding || this.socket.destroyed) return
+    this.#isEnding = true
     this.socket.end()
     const timer = setTimeout(() => this.socket.destroy(), farewellMs)
     this.socket.once('close', () => clearTimeout(timer))
@@ -94,12 +96,13 @@ export class FramedSocket {
   }
 
   #take(chunk: Uint8Array): void {
+    if (this.#isEnding) return
     this.#reader.push(chunk)
     this.#handOut()
   }
 
   #handOut(): void {
-    while (!this.socket.destroyed) {
+    while (!this.socket.destroyed && !this.#isEnding) {
       const frame = this.#reader.next()
       if (frame === undefined) return
       if (typeof frame === 'string') return this.close(frame)

@@ -28,4 +28,9 @@ export class IncomingMembers {
   close(): void {
     for (const framed of this.#connections.keys()) framed.close('closing')
   }
+
+  /** What was written still leaves. */
+  end(): void {
+    for (const framed of this.#connections.keys()) framed.end('closing')
+  }
 }

@@ -40,6 +40,14 @@ class FakeConnection {
     this.#options?.onClose(why)
   }
 
+  end(why: string): void {
+    this.close(why)
+  }
+
+  goodbye(): void {
+    this.#options?.onFrame({ type: frameTypes.goodbye, body: new Uint8Array() })
+  }
+
   pong(): void {
     const ping = this.written.findLast(({ type }) => type === frameTypes.ping)
     this.#options?.onFrame({ type: frameTypes.pong, body: Buffer.concat(ping?.parts ?? []) })
@@ -158,7 +166,7 @@ test("a new address is dialled at once and is nobody's failure; what arrives fro
   world.link.update({ ...member })
   assert.equal(world.dials.length, 1)
   world.link.update({ ...member, raftAddress: 'elsewhere:4002' })
-  assert.deepEqual([world.dials.at(-1)!.address, connection.why, world.unreachable], ['elsewhere:4002', 'link_closed', 0])
+  assert.deepEqual([world.dials.at(-1)!.address, connection.why, world.unreachable], ['elsewhere:4002', 'renewed', 0])
   world.link.renew()
   const late = new FakeConnection()
   world.dials.at(-2)?.answer(late)
@@ -173,4 +181,29 @@ test('a closed link neither dials nor reports', async () => {
   world.clock.advance(60_000)
   world.link.send(message)
   assert.deepEqual([world.dials.length, world.unreachable, connection.isClosed], [1, 0, true])
+})
+
+test('a connection that is dialled anew is left with a goodbye, one that is given up is not', async () => {
+  const world = new World()
+  const first = await world.connected()
+  world.link.renew()
+  assert.equal(first.written.at(-1)?.type, frameTypes.goodbye)
+  const second = await world.connected()
+  world.link.close()
+  assert.notEqual(second.written.at(-1)?.type, frameTypes.goodbye)
+  assert.equal(world.unreachable, 0)
+})
+
+test('one who says goodbye is dialled anew after a pause, and is not taken for dead', async () => {
+  const world = new World()
+  const first = await world.connected()
+  first.goodbye()
+  assert.equal(first.isClosed, true)
+  assert.equal(world.dials.length, 1)
+  world.clock.advance(backoffMs.min)
+  assert.equal(world.dials.length, 2)
+  assert.equal(world.unreachable, 0)
+  const second = await world.connected()
+  second.close('ended_by_peer')
+  assert.equal(world.unreachable, 1)
 })

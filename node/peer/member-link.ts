@@ -24,7 +24,7 @@ export const pendingBytesMax = 32 * 1024 * 1024
 /** While the first connection is being made: enough for an election's requests, too little to matter when they are late. */
 const backlogMax = 64
 const dialMsMax = 3_000
-/** All that comes back on this connection. */
+/** All that comes back on this connection: pongs, and at most one goodbye. */
 const pongFrameBytes = 5
 export const backoffMs = { min: 50, max: 1_000 } as const
 
@@ -60,25 +60,24 @@ export class MemberLink {
     if (before.raftAddress !== member.raftAddress || before.incarnation !== member.incarnation) this.renew()
   }
 
-  /** Dials anew with what is in force now (certificates, address). Not the member's fault, so it is not reported as unreachable. */
+  /** Dials anew with what is in force now (certificates, address). Not the member's fault, so it is not reported as unreachable; and it is told that it is not ours. */
   renew(): void {
     if (this.#state.kind === 'closed') return
-    this.#leave()
+    this.#leave((framed) => sayGoodbye(framed, 'renewed'))
     this.#failures = 0
     this.#dial()
   }
 
   close(): void {
-    this.#leave()
-    this.#state = { kind: 'closed' }
+    this.#leave((framed) => framed.close('link_closed'))
   }
 
   /** Ends the present state; what still arrives from it is ignored, because it is no longer the present one. */
-  #leave(): void {
+  #leave(end: (framed: FramedSocket) => void): void {
     const state = this.#state
     this.#state = { kind: 'closed' }
     if (state.kind === 'waiting') state.cancel()
-    if (state.kind === 'ready') state.framed.close('link_closed')
+    if (state.kind === 'ready') end(state.framed)
   }
 
   #dial(): void {
@@ -99,9 +98,10 @@ export class MemberLink {
     framed.become({
       frameBytesMax: pongFrameBytes,
       onFrame: (frame) => {
+        if (frame.type === frameTypes.goodbye) return this.#goodbye(state)
         // Some servers close at once: only a connection that has carried an answer counts as a success.
         this.#failures = 0
-        if (!signs.hears(frame)) framed.close('spoke_out_of_turn')
+        return signs.hears(frame) ? undefined : framed.close('spoke_out_of_turn')
       },
       onClose: (why) => {
         this.#options.onEvent({ kind: 'disconnected', id: this.#member.id, purpose: 'raft', direction: 'outgoing', why })
@@ -114,16 +114,33 @@ export class MemberLink {
     for (const message of backlog) this.#write(framed, message)
   }
 
+  /** The other side ends this connection and lives: it wants to be dialled anew, but not without pause, or two nodes that disagree would do nothing else. */
+  #goodbye(state: LinkState): void {
+    if (this.#state !== state) return
+    this.#leave((framed) => framed.close('goodbye'))
+    this.#wait()
+  }
+
   #failed(): void {
+    this.#wait()
+    this.#options.onUnreachable()
+  }
+
+  #wait(): void {
     const { clock, random } = this.#options
     const wholeMs = Math.min(backoffMs.max, backoffMs.min * 2 ** this.#failures)
     this.#failures += 1
     const cancel = clock.after(wholeMs * (0.5 + random() / 2), () => this.#dial())
     this.#state = { kind: 'waiting', cancel }
-    this.#options.onUnreachable()
   }
 
   #write(framed: FramedSocket, message: Message): void {
     framed.write(frameTypes.message, encodeMessage(message))
   }
+}
+
+/** The end that follows says nothing of this node's health. */
+export function sayGoodbye(framed: FramedSocket, why: string): void {
+  framed.write(frameTypes.goodbye, [])
+  framed.end(why)
 }

@@ -107,6 +107,8 @@ export interface Peers {
   formation(): Promise<Result<ClusterIdentity, FormationFailure>>
   /** This node asks the leader to remove it from the cluster (`-raft-cluster-remove-shutdown`); resolves when that is committed. */
   leave(options: { readonly timeoutMs: number }): Promise<Result<void, LeaveProblem>>
+  /** Forwarded requests are no longer taken: whoever sent one hears at once that it was not handled. For a node that is about to stop. */
+  stopTaking(): void
   close(): Promise<void>
 }
 
@@ -154,7 +156,7 @@ function assemble(options: OpenPeersOptions): Parts {
   )
   const transport = new TlsTransport({ directory, dial, clock, random, onEvent })
   const forwarding = new Forwarding({ directory, dial, clock, onEvent, self: { nodeId, version } })
-  const forwardServer = new ForwardServer({ directory, handler: options.forwardedRequestHandler, onEvent })
+  const forwardServer = new ForwardServer({ directory, handler: options.forwardedRequestHandler, clock, onEvent })
   const snapshotLinks = new SnapshotLinks({ directory, dial, clock, onEvent })
   const snapshotServer = new SnapshotServer({ directory, store: options.snapshots ?? (() => undefined), clock, onEvent })
   const vouching = new Vouching({ directory, dial, clock, onEvent })
@@ -261,12 +263,16 @@ class OpenPeers implements Peers {
     return leave({ self: identity.nodeId, directory, replica, dial, clock }, asked)
   }
 
+  stopTaking(): void {
+    this.#parts.forwardServer.stopTaking()
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     this.#stopWatching()
     this.#parts.transport.close()
     this.#parts.forwarding.close()
-    this.#parts.forwardServer.close()
+    await this.#parts.forwardServer.close()
     this.#parts.snapshotLinks.close()
     this.#parts.snapshotServer.close()
     await this.#parts.listener.close()

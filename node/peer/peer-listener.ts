@@ -25,6 +25,7 @@ import {
 import { formatHostPort, type HostPort } from '../../contract/host-port.ts'
 import { LifeMarks } from './life-marks.ts'
 import type { LocalNode } from './local-node.ts'
+import { sayGoodbye } from './member-link.ts'
 import type { ListenerRefusal, PeerEvent } from './peer-event.ts'
 import { applicationProtocol, channelOf, handshakeMsMax, hasCommonName, isStillTrusted, serverOptions, trustedRoots } from './peer-tls.ts'
 
@@ -71,6 +72,8 @@ export class PeerListener {
   readonly #strangers = new Map<string, Stranger>()
   readonly #open = new Set<FramedSocket>()
   readonly #raw = new Set<Socket>()
+  /** Of purpose `raft`. */
+  readonly #carriesMessages = new WeakSet<FramedSocket>()
   readonly #marks = new LifeMarks()
 
   constructor(options: PeerListenerOptions) {
@@ -106,7 +109,13 @@ export class PeerListener {
     const { tls } = this.#options.local
     if (tls === undefined || this.#tlsServer === undefined) return
     this.#tlsServer.setSecureContext(serverOptions(tls.material(), tls.rules))
-    for (const framed of this.#open) if (!this.#isTrusted(framed)) framed.close('ca_removed')
+    for (const framed of this.#open) if (!this.#isTrusted(framed)) this.#dismiss(framed)
+  }
+
+  /** A member must not take it for our death: it would ask for an election. Whoever it is, not a word of it is heard any more. */
+  #dismiss(framed: FramedSocket): void {
+    if (!this.#carriesMessages.has(framed)) return framed.close('ca_removed')
+    return sayGoodbye(framed, 'ca_removed')
   }
 
   async close(): Promise<void> {
@@ -227,6 +236,7 @@ export class PeerListener {
         proof: isForMembers ? this.#proof(framed, hello, 'welcome') : noProof,
       }),
     ])
+    if (hello.purpose === 'raft') this.#carriesMessages.add(framed)
     const { socket } = framed
     const hasVerifiedCertificate = socket instanceof TLSSocket && local.tls?.rules.verifyClient === true && socket.authorized
     const member = isForMembers ? local.member(hello.nodeId) : undefined

@@ -27,7 +27,7 @@ const kinds = [
 const refusalCodes = [...helloRefusals, ...listenerRefusals] as const
 const refusalLineMs = 1_000
 /** Why connections end when nothing is wrong: we close, or one replaces another. */
-const ordinaryEnds: ReadonlySet<string> = new Set(['closing', 'link_closed', 'renewed', 'replaced', 'no_member_any_more'])
+const ordinaryEnds: ReadonlySet<string> = new Set(['closing', 'link_closed', 'renewed', 'goodbye', 'replaced', 'no_member_any_more'])
 
 export function peerReports(options: {
   readonly logger: Logger

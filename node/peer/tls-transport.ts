@@ -23,6 +23,9 @@ export interface TlsTransportOptions {
   readonly onEvent: (event: PeerEvent) => void
 }
 
+/** Why this node itself ends incoming connections of members that may be in the best of health. */
+const ourEnds: ReadonlySet<string> = new Set(['replaced', 'no_member_any_more', 'closing', 'ca_removed'])
+
 export class TlsTransport implements Transport {
   readonly #options: TlsTransportOptions
   readonly #links = new Map<NodeId, MemberLink>()
@@ -59,12 +62,18 @@ export class TlsTransport implements Transport {
     if (member === undefined) return framed.close('not_a_member')
     const { id } = member
     framed.socket.setTimeout(silenceMsMax, () => framed.close('silent'))
+    let isLeaving = false
     framed.become({
       // The type counts too.
       frameBytesMax: messageBytesMax + 1,
-      onFrame: (frame) => this.#hear(id, framed, frame),
+      onFrame: (frame) => {
+        if (frame.type === frameTypes.goodbye) isLeaving = true
+        else this.#hear(id, framed, frame)
+      },
       onClose: (why) => {
         this.#incoming.delete(framed)
+        // A process that dies breaks what it dialled as well as what it was dialled on; whichever is heard first counts.
+        if (!isLeaving && !ourEnds.has(why)) this.#listener?.unreachable(id)
         this.#options.onEvent({ kind: 'disconnected', id, purpose: 'raft', direction: 'incoming', why })
       },
     })
