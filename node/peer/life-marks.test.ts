@@ -31,6 +31,20 @@ test('a disk that has lost a term is refused, even when it counts its lives else
   assert.equal(marked(life(5, 9), life(5, 12), life(5, 10)).judge(member, life(6, 11)), 'rolled_back')
 })
 
+test('a term in which an earlier life has promised something must be on the disk of a later one', () => {
+  const marks = marked(life(5, 9))
+  const { process } = life(5, 9)
+  marks.promised(member, { process, term: 12 })
+  marks.promised(member, { process, term: 11 })
+  assert.equal(marks.judge(member, life(5, 9)), undefined)
+  assert.equal(marks.judge(member, life(6, 11)), 'rolled_back')
+  assert.equal(marks.judge(member, life(6, 12)), undefined)
+  // What still arrives of the dead one says nothing of the living one.
+  marks.promised(member, { process, term: 20 })
+  marks.promised({ ...member, incarnation: 'two' }, { process: life(6, 0).process, term: 20 })
+  assert.equal(marks.judge(member, life(7, 12)), undefined)
+})
+
 test('a refused hello leaves no mark', () => {
   const marks = marked(life(5, 9))
   assert.equal(marks.judge(member, life(6, 8)), 'rolled_back')

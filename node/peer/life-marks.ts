@@ -2,17 +2,17 @@
 // data directory) must not vote: what it forgot may be a vote, or an entry that counted for a majority (Raft §5.2 and §5.4 rest on stable storage).
 //
 // Each hello says where the caller's disk stands: `number` counts the starts of the data directory and is durable before the first hello; `process` is drawn by each
-// process; `term` is on the disk when the hello is made. For each member, by incarnation, the highest that was heard is kept. A hello is refused as `rolled_back` when
+// process; `term` was on the disk when that process began. For each member, by incarnation, the highest that was heard is kept, and the terms of promises that the
+// process makes later: an accepted append and a granted vote leave a node only when their term is on its disk (Raft figure 2). A hello is refused as `rolled_back` when
 //   1. its number is lower than the highest heard, or
 //   2. its number is the same but another process says it (two processes counted on from the same disk), or
-//   3. its number is higher, but its term is lower than one that an earlier life had on its disk.
+//   3. its number is higher, but it began with a lower term than an earlier life had on its disk.
 // The one refused notes on its disk that it is untrusted, and says so: then it is let in, and the marks are what it says now. It votes again when it has caught up.
 //
 // Why no sound disk is refused, however connections are delayed or overtake each other:
-// - Hellos of one process have the same number and the same `process`, so rules 1 and 2 hold none of them up; terms are not compared within a process (an older connection
-//   may be heard later than a newer one, with an older term).
+// - Hellos of one process have the same number and the same `process`, so rules 1 and 2 hold none of them up; terms are not compared within a process.
 // - Of two processes on one sound disk the later has the higher number, and it started when the earlier was dead: the data directory is locked. Its disk held every term that
-//   the earlier one ever said, so rule 3 passes. Were a hello of the dead one heard after it, rule 1 would refuse a connection that nobody holds any more; a refused
+//   the earlier one ever said or promised in, so rule 3 passes. Were a hello of the dead one heard after it, rule 1 would refuse a connection that nobody holds any more; a refused
 //   hello leaves no mark.
 // - An untrusted one may lower the marks. Were that hello heard late, the marks would be lower than they could be, which refuses nobody.
 // What is not seen: marks live as long as the process that keeps them. When all others have restarted too, or the copy is as new as what they heard last, the leader's own
@@ -39,6 +39,17 @@ export class LifeMarks {
     if (life.number > mark.life.number) return life.term < mark.life.term ? 'rolled_back' : this.#note({ id, incarnation }, life)
     if (!Buffer.from(life.process).equals(mark.life.process)) return 'rolled_back'
     return this.#note({ id, incarnation }, { ...life, term: Math.max(life.term, mark.life.term) })
+  }
+
+  /** A promise in `term` has come from that process of the member: the term is on its disk. */
+  promised(
+    { id, incarnation }: Pick<Member, 'id' | 'incarnation'>,
+    promise: { readonly process: Uint8Array; readonly term: number },
+  ): void {
+    const mark = this.#marks.get(id)
+    if (mark === undefined || mark.life.term >= promise.term || mark.incarnation !== incarnation) return
+    if (Buffer.compare(mark.life.process, promise.process) === 0)
+      this.#marks.set(id, { incarnation, life: { ...mark.life, term: promise.term } })
   }
 
   #note({ id, incarnation }: Pick<Member, 'id' | 'incarnation'>, life: Life): undefined {

@@ -28,6 +28,7 @@ import { toJoinAddress, type ApiTrust, type JoinAddress } from './join-address.t
 import type { JoinAuthorizer } from './join-authorizer.ts'
 import { joinAnswerer } from './join-server.ts'
 import type { Credentials, JoinKind, NodeRecord } from './join-words.ts'
+import { LifeMarks } from './life-marks.ts'
 import { leave, leaveAnswerer, type LeaveProblem } from './leave.ts'
 import type { LocalNode } from './local-node.ts'
 import { MemberDirectory } from './member-directory.ts'
@@ -42,7 +43,7 @@ import { vouchAnswerer, Vouching } from './vouching.ts'
 
 export interface OpenPeersOptions {
   readonly identity: IdentityStore
-  /** The newest term that is on this node's disk: never one that a crash could take back. */
+  /** The newest term on this node's disk. Read once, before the replica runs: from then on the log store may know a term that is not on the disk yet. */
   readonly durableTerm?: () => number
   /** As kept on disk. */
   readonly trust?: () => Trust
@@ -154,7 +155,8 @@ function assemble(options: OpenPeersOptions): Parts {
     noticingRefusals(makeDial(local), (refusal) => transport.refused(refusal)),
     onEvent,
   )
-  const transport = new TlsTransport({ directory, dial, clock, random, onEvent })
+  const marks = new LifeMarks()
+  const transport = new TlsTransport({ directory, dial, marks, clock, random, onEvent })
   const forwarding = new Forwarding({ directory, dial, clock, onEvent, self: { nodeId, version } })
   const forwardServer = new ForwardServer({ directory, handler: options.forwardedRequestHandler, clock, onEvent })
   const snapshotLinks = new SnapshotLinks({ directory, dial, clock, onEvent })
@@ -184,14 +186,15 @@ function assemble(options: OpenPeersOptions): Parts {
     return answerer === undefined ? admitted.framed.close('not_ready') : serve({ answerer, caller: admitted })
   }
   const vouch = (hello: { readonly nodeId: LocalNode['nodeId'] }): Promise<void> => vouching.about(hello.nodeId)
-  const listener = new PeerListener({ local, bind: options.addresses.bind, admit, vouch, clock, onEvent })
+  const listener = new PeerListener({ local, bind: options.addresses.bind, admit, vouch, marks, clock, onEvent })
   return { local, directory, dial, transport, forwarding, forwardServer, snapshotLinks, snapshotServer, listener, answerers }
 }
 
 function lifeOf({ identity, durableTerm, trust }: OpenPeersOptions): () => Life {
   const process = randomBytes(8)
   const number = identity.life ?? 0
-  return () => ({ number, process, term: durableTerm?.() ?? 0, isUntrusted: trust?.() === 'untrusted' })
+  const term = durableTerm?.() ?? 0
+  return () => ({ number, process, term, isUntrusted: trust?.() === 'untrusted' })
 }
 
 function noticingRefusals(dial: Dial, onRefusal: (refusal: HelloRefusal | undefined) => void): Dial {

@@ -23,7 +23,7 @@ import {
   type ProofSubject,
 } from './hello.ts'
 import { formatHostPort, type HostPort } from '../../contract/host-port.ts'
-import { LifeMarks } from './life-marks.ts'
+import type { LifeMarks } from './life-marks.ts'
 import type { LocalNode } from './local-node.ts'
 import { sayGoodbye } from './member-link.ts'
 import type { ListenerRefusal, PeerEvent } from './peer-event.ts'
@@ -45,6 +45,7 @@ export interface PeerListenerOptions {
   readonly bind: HostPort
   /** Must call `framed.become` before it returns. */
   readonly admit: (admitted: Admitted) => void
+  readonly marks: LifeMarks
   /** A caller that is no member to our knowledge: may be one by an entry that this node has not applied yet. */
   readonly vouch: (hello: Hello) => Promise<void>
   readonly clock: Clock
@@ -74,7 +75,6 @@ export class PeerListener {
   readonly #raw = new Set<Socket>()
   /** Of purpose `raft`. */
   readonly #carriesMessages = new WeakSet<FramedSocket>()
-  readonly #marks = new LifeMarks()
 
   constructor(options: PeerListenerOptions) {
     this.#options = options
@@ -209,7 +209,7 @@ export class PeerListener {
     const refusal = judgeHello(hello, called, channelFor(framed))
     const member = refusal === undefined && memberPurposes.has(hello.purpose) ? local.member(hello.nodeId) : undefined
     // Last, because it takes note.
-    return member === undefined ? refusal : this.#marks.judge(member, hello.life)
+    return member === undefined ? refusal : this.#options.marks.judge(member, hello.life)
   }
 
   #answer(framed: FramedSocket, hello: Hello, remoteAddress: string, refusal: HelloRefusal | undefined): void {

@@ -202,6 +202,27 @@ test('a disk that was put back in time is told, notes it, and is let in as untru
   assert(code('rolled_back'))
 })
 
+for (const [name, message, isFound] of [
+  ['an accepted append', { kind: 'append-reply', accepted: true }, true],
+  ['a granted vote', { kind: 'vote-reply', granted: true }, true],
+  ['a refused append', { kind: 'append-reply', accepted: false }, false],
+  ['a granted pre-vote, which promises nothing', { kind: 'pre-vote-reply', granted: true }, false],
+] as const)
+  test(`${name} in a term that is not on the disk after a restart ${isFound ? 'shows that the disk was put back' : 'shows nothing'}`, async (t) => {
+    const identity = Object.assign(new MemoryIdentity('b'), { life: 1 })
+    const [a, b] = [await startTestNode(t, 'a'), await startTestNode(t, 'b', { identity, durableTerm: () => 3 })]
+    let heard = 0
+    a.peers.transport.listen({ message: () => void (heard += 1), unreachable: () => {}, removed: () => {}, rolledBack: () => {} })
+    unite([a, b])
+    const details = { term: 8, matchIndex: 0, hintIndex: 0, hintTerm: 0, readSequence: 0, appendNumber: 0, trusted: true }
+    const said = message.kind === 'append-reply' ? { ...details, ...message } : { term: 8, ...message }
+    b.peers.transport.send([{ to: 'a' as NodeId, message: said }])
+    await eventually(() => heard === 1, 'it is heard')
+    await b.close()
+    const life = { number: 2, process: randomBytes(8), term: 7, isUntrusted: false }
+    assert.equal(await refusalOf(dialAs({ identity, life }, a, 'raft')), isFound ? 'rolled_back' : 'welcome')
+  })
+
 test('a node that restarts, or dials again and again, is never taken for rolled back', async (t) => {
   const identity = Object.assign(new MemoryIdentity('b'), { life: 1 })
   const a = await startTestNode(t, 'a')

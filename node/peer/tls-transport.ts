@@ -1,13 +1,14 @@
 // The Transport over the Raft port: one outgoing connection per member for what this node sends, one incoming per member for what it hears.
 import type { Clock } from '../replica/clock.ts'
 import type { Transport, TransportListener } from '../replica/transport.ts'
-import type { Membership, NodeId } from '../raft/membership.ts'
-import type { Parcel } from '../raft/message.ts'
+import type { Member, Membership, NodeId } from '../raft/membership.ts'
+import type { Message, Parcel } from '../raft/message.ts'
 import type { FramedSocket } from './framed-socket.ts'
 import { frameTypes, type Frame } from './frame.ts'
 import type { HelloRefusal } from './hello.ts'
 import { answerPing, silenceMsMax } from './life-signs.ts'
 import { IncomingMembers } from './incoming-members.ts'
+import type { LifeMarks } from './life-marks.ts'
 import type { MemberDirectory } from './member-directory.ts'
 import { MemberLink } from './member-link.ts'
 import { decodeMessage, messageBytesMax } from './message-codec.ts'
@@ -18,6 +19,7 @@ import type { Admitted } from './peer-listener.ts'
 export interface TlsTransportOptions {
   readonly directory: MemberDirectory
   readonly dial: Dial
+  readonly marks: LifeMarks
   readonly clock: Clock
   readonly random: () => number
   readonly onEvent: (event: PeerEvent) => void
@@ -58,7 +60,7 @@ export class TlsTransport implements Transport {
   }
 
   /** Takes over an incoming connection for messages; an older one of the same member is replaced: it has dialled anew. */
-  admit({ framed, member }: Admitted): void {
+  admit({ framed, hello, member }: Admitted): void {
     if (member === undefined) return framed.close('not_a_member')
     const { id } = member
     framed.socket.setTimeout(silenceMsMax, () => framed.close('silent'))
@@ -68,7 +70,7 @@ export class TlsTransport implements Transport {
       frameBytesMax: messageBytesMax + 1,
       onFrame: (frame) => {
         if (frame.type === frameTypes.goodbye) isLeaving = true
-        else this.#hear(id, framed, frame)
+        else this.#hear(member, hello.life.process, framed, frame)
       },
       onClose: (why) => {
         this.#incoming.delete(framed)
@@ -94,11 +96,14 @@ export class TlsTransport implements Transport {
     this.#links.clear()
   }
 
-  #hear(from: NodeId, framed: FramedSocket, frame: Frame): void {
+  #hear(from: Member, process: Uint8Array, framed: FramedSocket, frame: Frame): void {
     if (answerPing(framed, frame)) return undefined
     const message = frame.type === frameTypes.message ? decodeMessage(frame.body) : 'frame_type'
-    if (typeof message !== 'string') return this.#listener?.message(from, message)
-    this.#options.onEvent({ kind: 'malformed', id: from, defect: message })
+    if (typeof message !== 'string') {
+      if (isPromise(message)) this.#options.marks.promised(from, { process, term: message.term })
+      return this.#listener?.message(from.id, message)
+    }
+    this.#options.onEvent({ kind: 'malformed', id: from.id, defect: message })
     return framed.close(message)
   }
 
@@ -126,4 +131,9 @@ export class TlsTransport implements Transport {
     if (member === undefined) throw new Error('a link is made for known members only')
     return new MemberLink(member, { dial, clock, random, onEvent, onUnreachable: () => this.#listener?.unreachable(id) })
   }
+}
+
+/** What leaves a node only when its term is on its disk. */
+function isPromise(message: Message): boolean {
+  return (message.kind === 'append-reply' && message.accepted) || (message.kind === 'vote-reply' && message.granted)
 }
