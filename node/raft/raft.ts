@@ -181,7 +181,7 @@ function propose(state: RaftState, input: Extract<Input, { kind: 'propose' }>): 
   if (role.kind !== 'leader') return out.refuse(input.id, notLeader(state))
   if (role.transfer !== undefined) return out.refuse(input.id, 'transfer_in_progress')
   if (!hasRoom(state, role, input.payload.length)) return out.refuse(input.id, 'overloaded')
-  out.proposed(input.id, appendOwn(state, role, { kind: 'command', payload: input.payload }))
+  out.proposed(input.id, appendOwn(state, role, { kind: input.entryKind ?? 'command', payload: input.payload }))
 }
 
 function durable(state: RaftState, sequence: number): void {

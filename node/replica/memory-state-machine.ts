@@ -17,6 +17,9 @@ export interface MemoryImage {
   readonly hash: number
 }
 
+/** For how many commands back a hash can still be compared. */
+const hashesMax = 4_096
+
 /** What survives the process: the database, so to speak. What survives a power failure too is only what `sync` has seen. */
 export class MemoryDatabase {
   appliedIndex = 0
@@ -24,6 +27,8 @@ export class MemoryDatabase {
   membership: Membership | undefined = undefined
   commands: string[] = []
   hash = 0
+  /** What `hash` was after each of the newest commands, by index. */
+  readonly hashAt = new Map<number, number>()
   #synced: MemoryImage = this.#view()
   #syncedCommands = 0
 
@@ -48,8 +53,16 @@ export class MemoryDatabase {
     this.#become({ ...this.#synced, commands: this.#synced.commands.slice(0, this.#syncedCommands) })
   }
 
+  /** Something has been applied that changed the hash. */
+  remember(): void {
+    this.hashAt.set(this.appliedIndex, this.hash)
+    const oldest = this.hashAt.size > hashesMax ? this.hashAt.keys().next().value : undefined
+    if (oldest !== undefined) this.hashAt.delete(oldest)
+  }
+
   #become({ appliedIndex, appliedTerm, membership, commands, hash }: MemoryImage): void {
     Object.assign(this, { appliedIndex, appliedTerm, membership, hash, commands: [...commands] })
+    this.hashAt.clear()
   }
 
   #view(): MemoryImage {
@@ -58,13 +71,9 @@ export class MemoryDatabase {
   }
 }
 
-/** For how many commands back a hash can still be compared. */
-const hashesMax = 4_096
-
 export class MemoryStateMachine implements StateMachine {
   readonly #database: MemoryDatabase
   readonly #clock: Clock
-  readonly #hashAt = new Map<number, number>()
   #newest: number | undefined
   #comparedIndex = 0
   #queue: (readonly Entry[])[] = []
@@ -114,7 +123,7 @@ export class MemoryStateMachine implements StateMachine {
   stateHash(): Uint8Array | undefined {
     const index = this.#newest
     if (index === undefined || index <= this.#comparedIndex) return undefined
-    return new TextEncoder().encode(`${index} ${hexadecimal(this.#hashAt.get(index) ?? 0)}`)
+    return new TextEncoder().encode(`${index} ${hexadecimal(this.#database.hashAt.get(index) ?? 0)}`)
   }
 
   onDiverged(listener: (divergence: Divergence) => void): void {
@@ -126,7 +135,6 @@ export class MemoryStateMachine implements StateMachine {
     if (this.#state === 'dead') return
     assert(this.#state !== 'closed' && this.#queue.length === 0, 'a snapshot is installed while nothing is being applied')
     this.#database.replace(image)
-    this.#hashAt.clear()
     this.#newest = undefined
     this.#state = 'applying'
   }
@@ -164,7 +172,7 @@ export class MemoryStateMachine implements StateMachine {
   #compare(entry: Entry): Divergence | undefined {
     const [at = '', expected = ''] = new TextDecoder().decode(entry.payload).split(' ')
     this.#comparedIndex = Math.max(this.#comparedIndex, Number(at))
-    const own = this.#hashAt.get(Number(at))
+    const own = this.#database.hashAt.get(Number(at))
     if (own === undefined || hexadecimal(own) === expected) return undefined
     return { index: Number(at), own: hexadecimal(own), expected }
   }
@@ -182,15 +190,9 @@ export class MemoryStateMachine implements StateMachine {
     const text = new TextDecoder().decode(entry.payload)
     database.commands.push(text)
     database.hash = crc32(`${entry.index} ${text}`, database.hash)
-    this.#remember(entry.index)
+    database.remember()
+    this.#newest = entry.index
     return { index: entry.index, term: entry.term, outcome: { text, position: database.commands.length - 1 } }
-  }
-
-  #remember(index: number): void {
-    this.#newest = index
-    this.#hashAt.set(index, this.#database.hash)
-    const oldest = this.#hashAt.size > hashesMax ? this.#hashAt.keys().next().value : undefined
-    if (oldest !== undefined) this.#hashAt.delete(oldest)
   }
 }
 

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { NodeId } from '../raft/membership.ts'
+import { electionTicks, ids, record, tickMs, timeoutMs, World } from './replica-world.ts'
+import type { Transport, TransportListener } from './transport.ts'
+
+const compaction = { everyEntries: 5, intervalMs: 500, trailingEntries: 5 }
+
+/** A follower whose database has come to differ from the others', which will be seen. */
+async function diverged(): Promise<{ readonly world: World; readonly leader: NodeId; readonly follower: NodeId }> {
+  const world = new World({ stateHashEveryEntries: 10, compaction })
+  const leader = world.leader()
+  const follower = ids.find((id) => id !== leader)!
+  await world.writeMany(5)
+  await world.run(500)
+  const { database } = world.node(follower)
+  database.commands[2] = 'something else'
+  database.hash ^= 1
+  return { world, leader, follower }
+}
+
+function standings(world: World, id: NodeId): readonly string[] {
+  return world.node(id).events.flatMap((event) => (event.kind === 'standing-changed' ? [event.standing] : []))
+}
+
+test('state machines that agree are compared now and then, and nothing comes of it', async () => {
+  const world = new World({ stateHashEveryEntries: 10 })
+  const leader = world.leader()
+  await world.writeMany(60)
+  await world.run(1_000)
+  const hashes = world.node(leader).disk.entries.filter(({ kind }) => kind === 'state-hash')
+  assert(hashes.length >= 4 && hashes.length <= 6, `${hashes.length} comparisons`)
+  for (const id of ids) assert.deepEqual([world.at(id).standing(), world.node(id).events], ['member', []])
+})
+
+test('a node that differs is found out, takes a snapshot, and belongs again', async () => {
+  const { world, leader, follower } = await diverged()
+  await world.writeMany(20)
+  assert(await world.until(() => standings(world, follower).includes('member'), { withinMs: 30_000 }))
+  assert.deepEqual(standings(world, follower), ['diverged', 'member'])
+  const seen = world.node(follower).events.find((event) => event.kind === 'diverged')
+  assert(seen?.kind === 'diverged' && seen.divergence.own !== seen.divergence.expected)
+  await world.writeMany(3)
+  await world.run(1_000)
+  assert.deepEqual(world.commands(follower), world.commands(leader))
+  assert.equal(world.node(follower).database.hash, world.node(leader).database.hash)
+})
+
+test('while it differs it serves nothing, refuses by name, and ends who waits', async () => {
+  const { world, follower } = await diverged()
+  world.node(follower).source.fault = () => 'unreachable'
+  const waiting = world.at(follower).whenApplied(1_000_000, { timeoutMs: 600_000 })
+  await world.writeMany(20)
+  assert(await world.until(() => world.at(follower).standing() === 'diverged', { withinMs: 5_000 }))
+  const replica = world.at(follower)
+  const code = async (asked: Promise<{ readonly ok: boolean; readonly problem?: { readonly code: string } }>) =>
+    (await world.answer(asked)).problem?.code
+  assert.equal(await code(waiting), 'diverged')
+  assert.equal(await code(replica.readBarrier({ timeoutMs })), 'diverged')
+  assert.equal(await code(replica.whenApplied(1, { timeoutMs })), 'diverged', 'not even what it has applied')
+  assert.equal(await code(replica.propose(Buffer.from('x'), { timeoutMs })), 'diverged')
+  assert.equal(await code(replica.compact({ trailingEntries: 0, timeoutMs })), 'diverged')
+  assert.deepEqual(await world.node(follower).snapshots.take({ indexMin: 1 }), { ok: false, problem: 'snapshot_unavailable' })
+  // The others go on without it, and it comes back when it can.
+  await world.writeMany(20)
+  world.node(follower).source.fault = () => undefined
+  assert(await world.until(() => world.at(follower).standing() === 'member', { withinMs: 30_000 }))
+  assert.equal((await world.answer(replica.readBarrier({ timeoutMs }))).ok, true)
+})
+
+test('a node that differs finds it out again after a restart', async () => {
+  const { world, leader, follower } = await diverged()
+  world.node(follower).source.fault = () => 'unreachable'
+  await world.writeMany(20)
+  assert(await world.until(() => world.at(follower).standing() === 'diverged', { withinMs: 5_000 }))
+  world.kill(follower)
+  world.start(follower)
+  await world.writeMany(20)
+  assert(await world.until(() => standings(world, follower).includes('member'), { withinMs: 30_000 }))
+  await world.run(1_000)
+  assert.deepEqual(world.commands(follower), world.commands(leader))
+})
+
+test('a leader that differs hands over, and is mended by the next one', async () => {
+  const world = new World({ stateHashEveryEntries: 10, compaction })
+  const first = world.leader()
+  await world.writeMany(5)
+  await world.run(500)
+  // As if an earlier leader had proposed the comparison.
+  const other = ids.find((id) => id !== first)!
+  world.node(first).machine.stateHash = () => world.node(other).machine.stateHash()
+  world.node(first).database.hash ^= 1
+  for (let n = 0; n < 40 && world.at(first).standing() === 'member'; n += 1) {
+    await world.answer(world.at(first).propose(Buffer.from(`c${n}`), { timeoutMs: 1_000 }))
+    await world.run(300)
+  }
+  assert(
+    await world.until(() => standings(world, first).includes('member'), { withinMs: 60_000 }),
+    JSON.stringify(world.node(first).events),
+  )
+  assert.deepEqual(standings(world, first), ['diverged', 'member'])
+  const second = world.leader()
+  assert.notEqual(second, first)
+  await world.run(1_000)
+  assert.equal(world.node(first).database.hash, world.node(second).database.hash)
+})
+
+test('a removed node serves nothing, disturbs nobody, and is a member again when it is added', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const out = ids.find((id) => id !== leader)!
+  await world.writeMany(2)
+  assert.equal((await world.answer(world.at(leader).changeMembership({ kind: 'remove', id: out }, { timeoutMs }))).ok, true)
+  await world.run(500)
+  assert.equal(world.at(out).standing(), 'removed')
+  assert.deepEqual(await world.answer(world.at(out).propose(Buffer.from('x'), { timeoutMs })), {
+    ok: false,
+    problem: { code: 'removed', leader: world.at(out).status().leader },
+  })
+  const barrier = await world.answer(world.at(out).readBarrier({ timeoutMs }))
+  assert.equal(!barrier.ok && barrier.problem.code, 'removed')
+  const { term } = world.at(leader).status()
+  await world.run(10 * electionTicks * tickMs)
+  assert.equal(world.at(out).status().role, 'learner')
+  assert.equal(world.at(leader).status().term, term)
+  assert.equal(
+    (await world.answer(world.at(leader).changeMembership({ kind: 'add-learner', member: record(out) }, { timeoutMs }))).ok,
+    true,
+  )
+  assert(await world.until(() => world.at(out).standing() === 'member', { withinMs: 10_000 }))
+})
+
+test('a node that is told of its removal believes it, though the entry never reached it', async () => {
+  let hear: TransportListener | undefined
+  let sent = 0
+  const transport: Transport = {
+    send: (parcels) => void (sent += parcels.length),
+    setMembership: () => {},
+    listen: (listener) => (hear = listener),
+  }
+  const world = new World({ voters: [] })
+  const n1 = 'n1' as NodeId
+  world.start(n1, { bootstrap: { members: ids.map((id) => ({ ...record(id), suffrage: 'voter' as const })) }, transport })
+  await world.run(3 * electionTicks * tickMs)
+  assert(sent > 0, 'it stands for election')
+  const waiting = world.at(n1).readBarrier({ timeoutMs: 600_000 })
+  hear?.removed()
+  hear?.removed()
+  assert.deepEqual(standings(world, n1), ['removed'])
+  const answer = await world.answer(waiting)
+  assert(!answer.ok && ['removed', 'leader_unknown'].includes(answer.problem.code))
+  sent = 0
+  hear?.unreachable('n2' as NodeId)
+  await world.run(10 * electionTicks * tickMs)
+  assert.equal(sent, 0, 'it no longer stands')
+})
+
+test('one who joins reads in the log of times without it, and is not removed by them', async () => {
+  const world = new World()
+  const leader = world.leader()
+  await world.writeMany(2)
+  const n4 = 'n4' as NodeId
+  world.start(n4, { bootstrap: { members: [] } })
+  await world.answer(world.at(leader).changeMembership({ kind: 'add-learner', member: record(n4) }, { timeoutMs }))
+  await world.run(5_000)
+  assert.deepEqual([standings(world, n4), world.at(n4).standing()], [[], 'member'])
+})
+
+test('that the disk is not to be trusted is durable before anything else is said', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const follower = ids.find((id) => id !== leader)!
+  world.kill(follower)
+  const log: string[] = []
+  let hear: TransportListener | undefined
+  const network = world.network.join(follower)
+  const transport: Transport = {
+    send: (parcels) => {
+      for (const { message } of parcels) log.push(`send ${message.kind}`)
+      network.send(parcels)
+    },
+    setMembership: (membership) => network.setMembership(membership),
+    listen: (listener) => {
+      hear = listener
+      network.listen(listener)
+    },
+  }
+  world.start(follower, { transport })
+  const { trust } = world.node(follower)
+  const setTrust = trust.setTrust.bind(trust)
+  trust.setTrust = (value) => {
+    log.push(`trust ${value}`)
+    setTrust(value)
+  }
+  await world.run(2_000)
+  log.length = 0
+  hear?.rolledBack()
+  world.clock.settle()
+  assert.equal(log[0], 'trust untrusted')
+  assert.equal(trust.trust, 'untrusted')
+  assert.equal(world.at(follower).status().trust, 'untrusted')
+  world.kill(follower)
+  world.start(follower)
+  assert.equal(world.at(follower).status().trust, 'untrusted', 'a restart does not forget it')
+  assert(await world.until(() => trust.trust === 'trusted', { withinMs: 20_000 }), 'it is trusted again once it has everything')
+})
