@@ -72,7 +72,7 @@ function takeLock(path: string): Database.Database | undefined {
 }
 
 /** Only ever creates: a file that exists may be locked by us, and opening and closing it would drop that lock. */
-function createPrivately(path: string): void {
+export function createPrivately(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {

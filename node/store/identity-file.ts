@@ -9,10 +9,11 @@ import { z } from 'zod'
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { ClusterIdentity, IdentityStore } from '../peer/cluster-identity.ts'
 import { parseMembership, parseNodeId } from '../raft/membership-codec.ts'
-import type { NodeId } from '../raft/membership.ts'
+import type { Membership, NodeId } from '../raft/membership.ts'
 import type { Trust } from '../raft/raft-port.ts'
 import type { TrustStore } from '../replica/trust-store.ts'
 import { replaceDurably } from './durable-file.ts'
+import type { LogStart } from './log-recovery.ts'
 import { logIdBytes, type LogId } from './segment-format.ts'
 
 export interface IdentityProblem {
@@ -30,6 +31,11 @@ interface StoredIdentity {
   readonly cluster: ClusterIdentity | undefined
   readonly trust: Trust
   readonly life: number
+  /** What the log begins with that is to be made in place of a damaged one. */
+  readonly logStart: LogStart | undefined
+  readonly isDatabaseSuspect: boolean
+  /** Which peers.json has been carried out and may still lie there: SHA-256, hexadecimal. */
+  readonly recoveredBy: string | undefined
 }
 
 const shape = z.strictObject({
@@ -42,6 +48,15 @@ const shape = z.strictObject({
   // A file of an earlier version does not say it.
   trust: z.enum(['trusted', 'untrusted']).default('trusted'),
   life: z.int().min(0).default(0),
+  logStart: z
+    .strictObject({
+      base: z.strictObject({ index: z.number(), term: z.number() }),
+      hardState: z.strictObject({ term: z.number(), votedFor: z.string().nullable() }),
+    })
+    .nullable()
+    .default(null),
+  isDatabaseSuspect: z.boolean().default(false),
+  recoveredBy: z.string().nullable().default(null),
 })
 
 /** A new identity where there is none; `hasData`: files that only a node that had one can have made. */
@@ -63,6 +78,9 @@ export function openIdentityFile(
       cluster: undefined,
       trust: 'trusted',
       life: 1,
+      logStart: undefined,
+      isDatabaseSuspect: false,
+      recoveredBy: undefined,
     } as const
     writeDurably(path, fresh)
     return ok(new IdentityFile(path, fresh))
@@ -114,8 +132,42 @@ export class IdentityFile implements IdentityStore, TrustStore {
     return this.#stored.life
   }
 
+  /** SQLite has reported an error of the disk: at the next start the whole file is read before it is used. */
+  get isDatabaseSuspect(): boolean {
+    return this.#stored.isDatabaseSuspect
+  }
+
+  get logStart(): LogStart | undefined {
+    return this.#stored.logStart
+  }
+
+  get recoveredBy(): string | undefined {
+    return this.#stored.recoveredBy
+  }
+
   setTrust(trust: Trust): void {
     if (trust !== this.#stored.trust) this.#replace({ ...this.#stored, trust })
+  }
+
+  suspectDatabase(state: 'suspect' | 'sound'): void {
+    const isDatabaseSuspect = state === 'suspect'
+    if (isDatabaseSuspect !== this.#stored.isDatabaseSuspect) this.#replace({ ...this.#stored, isDatabaseSuspect })
+  }
+
+  /** From now on another log belongs here, which is to be made: whoever remembers the old one's place in the cluster must know how far this node can be believed. */
+  renewLog(logStart: LogStart, trust: Trust): void {
+    this.#replace({ ...this.#stored, logId: randomBytes(logIdBytes).toString('hex'), isLogMade: false, logStart, trust })
+  }
+
+  /** The cluster begins a new epoch with other members, by the hand of an operator who vouches for what this node holds. */
+  recover(members: Membership, options: { readonly clusterId: string; readonly by: string }): void {
+    const { cluster } = this.#stored
+    assert(cluster !== undefined, 'only a member recovers')
+    this.#replace({ ...this.#stored, cluster: { ...cluster, members, clusterId: options.clusterId }, trust: 'trusted', recoveredBy: options.by })
+  }
+
+  recovered(): void {
+    if (this.#stored.recoveredBy !== undefined) this.#replace({ ...this.#stored, recoveredBy: undefined })
   }
 
   get isLogMade(): boolean {
@@ -123,7 +175,7 @@ export class IdentityFile implements IdentityStore, TrustStore {
   }
 
   logMade(): void {
-    this.#replace({ ...this.#stored, isLogMade: true })
+    this.#replace({ ...this.#stored, isLogMade: true, logStart: undefined })
   }
 
   adopt(cluster: ClusterIdentity): Promise<void> {
@@ -148,16 +200,27 @@ function parseIdentity(text: string): StoredIdentity | undefined {
   }
   const parsed = shape.safeParse(value)
   if (!parsed.success) return undefined
-  const { cluster, ...rest } = parsed.data
+  const { cluster, logStart, recoveredBy, ...rest } = parsed.data
   const nodeId = parseNodeId(parsed.data.nodeId)
-  if (!nodeId.ok) return undefined
-  const own = { ...rest, nodeId: nodeId.value }
+  const start = logStart === null ? ok(undefined) : parseLogStart(logStart)
+  if (!nodeId.ok || !start.ok) return undefined
+  const own = { ...rest, nodeId: nodeId.value, logStart: start.value, recoveredBy: recoveredBy ?? undefined }
   if (cluster === null) return { ...own, cluster: undefined }
   const members = parseMembership(cluster.members)
   if (!members.ok) return undefined
   return { ...own, cluster: { ...cluster, members: members.value } }
 }
 
+function parseLogStart(start: NonNullable<z.infer<typeof shape>['logStart']>): Result<LogStart, 'node_id_invalid'> {
+  const { term, votedFor } = start.hardState
+  if (votedFor === null) return ok({ base: start.base, hardState: { term, votedFor: undefined } })
+  const vote = parseNodeId(votedFor)
+  return vote.ok ? ok({ base: start.base, hardState: { term, votedFor: vote.value } }) : vote
+}
+
 function writeDurably(path: string, stored: StoredIdentity): void {
-  replaceDurably(path, `${JSON.stringify({ format: 1, ...stored, cluster: stored.cluster ?? null }, undefined, 2)}\n`)
+  const { logStart } = stored
+  const start = logStart === undefined ? null : { ...logStart, hardState: { ...logStart.hardState, votedFor: logStart.hardState.votedFor ?? null } }
+  const file = { format: 1, ...stored, cluster: stored.cluster ?? null, logStart: start, recoveredBy: stored.recoveredBy ?? null }
+  replaceDurably(path, `${JSON.stringify(file, undefined, 2)}\n`)
 }

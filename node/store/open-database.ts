@@ -1,0 +1,80 @@
+// The database at start: opened without a look at more than its first pages, whatever its size; after an error of the disk, read as a whole before.
+import { renameSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type Database from 'better-sqlite3'
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import type { Membership } from '../raft/membership.ts'
+import { openBookkeeping } from './bookkeeping.ts'
+import { createPrivately } from './data-directory.ts'
+import { syncDirectory } from './directory-disk.ts'
+import type { OnFatal } from './fatal.ts'
+import type { IdentityFile } from './identity-file.ts'
+import { examineDatabase } from './snapshot-examination.ts'
+import { SqliteReader } from './sqlite-reader.ts'
+import { SqliteStateMachine } from './sqlite-state-machine.ts'
+import { openWriteConnection } from './write-connection.ts'
+
+export interface OpenDatabase {
+  readonly stateMachine: SqliteStateMachine
+  readonly reader: SqliteReader
+  readonly sqliteVersion: string
+}
+
+export interface DatabaseProblem {
+  /** SQLite refuses the file, or its bookkeeping is not ours. */
+  readonly code: 'database_unreadable'
+  readonly message: string
+}
+
+export async function openDatabase(
+  path: string,
+  options: { readonly identity: IdentityFile; readonly onFatal: OnFatal },
+): Promise<Result<OpenDatabase, DatabaseProblem>> {
+  const { identity, onFatal } = options
+  if (identity.isDatabaseSuspect) {
+    const examined = await examineDatabase(path, { bytes: statSync(path).size })
+    if (!examined.ok) return unreadable(path, examined.problem)
+    identity.suspectDatabase('sound')
+  }
+  let connection: Database.Database | undefined
+  try {
+    connection = openWriteConnection(path)
+    bringMembershipForward(connection, identity.cluster?.members)
+    const stateMachine = new SqliteStateMachine(connection, { onFatal })
+    const sqliteVersion = String(connection.prepare('SELECT sqlite_version()').pluck().get())
+    return ok({ stateMachine, reader: new SqliteReader(path, { onFatal }), sqliteVersion })
+  } catch (error) {
+    connection?.close()
+    return unreadable(path, error instanceof Error ? error.message : String(error))
+  }
+}
+
+export async function closeDatabase({ reader, stateMachine }: OpenDatabase): Promise<void> {
+  reader.close()
+  await stateMachine.close()
+}
+
+/** Keeps the file for whoever wants to look at it, and puts an empty one in its place. */
+export function setDatabaseAside(path: string): string {
+  const aside = `${path}.damaged`
+  for (const suffix of ['-wal', '-shm']) {
+    rmSync(`${aside}${suffix}`, { force: true })
+    if (statSync(`${path}${suffix}`, { throwIfNoEntry: false }) !== undefined) renameSync(`${path}${suffix}`, `${aside}${suffix}`)
+  }
+  renameSync(path, aside)
+  createPrivately(path)
+  syncDirectory(dirname(path))
+  return aside
+}
+
+/** A lost quorum was replaced by hand: the identity says so first, the database follows, and again should it have lost that (it may lose its last transactions). */
+function bringMembershipForward(connection: Database.Database, members: Membership | undefined): void {
+  const bookkeeping = openBookkeeping(connection)
+  const progress = bookkeeping.read()
+  if (members?.epoch === undefined || members.epoch <= (progress.membership?.epoch ?? 0)) return
+  connection.transaction(() => bookkeeping.write({ ...progress, membership: members }, progress))()
+}
+
+function unreadable(path: string, reason: string): Result<never, DatabaseProblem> {
+  return fail({ code: 'database_unreadable', message: `${path}: ${reason}` })
+}
