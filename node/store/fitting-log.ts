@@ -140,7 +140,10 @@ function voteLost(message: string): string {
   return `${message}. For whom this node has voted cannot be known, so it must not come back under its name: remove it from the cluster, and start it with an empty data directory under a new node id`
 }
 
+/** Nothing of the log that is to be made stands there yet, but something does. */
 function holdsAnotherLog(disk: DirectoryDisk, identity: IdentityFile): boolean {
-  const first = segmentsOn(disk)[0]
-  return first !== undefined && decodeSegmentHeader(readSegment(disk, first, new Uint8Array(0)), identity.logId) === 'another_log'
+  const segments = segmentsOn(disk)
+  const isOurs = (segment: number): boolean =>
+    typeof decodeSegmentHeader(readSegment(disk, segment, new Uint8Array(0)), identity.logId) === 'object'
+  return segments.length > 0 && !segments.some(isOurs)
 }

@@ -38,14 +38,27 @@ export async function openDatabase(
   }
   let connection: Database.Database | undefined
   try {
+    bringMembershipForward(path, identity.cluster?.members)
     connection = openWriteConnection(path)
-    bringMembershipForward(connection, identity.cluster?.members)
     const stateMachine = new SqliteStateMachine(connection, { onFatal })
     const sqliteVersion = String(connection.prepare('SELECT sqlite_version()').pluck().get())
     return ok({ stateMachine, reader: new SqliteReader(path, { onFatal }), sqliteVersion })
   } catch (error) {
     connection?.close()
     return unreadable(path, error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** Who the members are as far as this file says; undefined when it says nothing, or cannot be read. */
+export function membershipIn(path: string): Membership | undefined {
+  let connection: Database.Database | undefined
+  try {
+    connection = openWriteConnection(path)
+    return openBookkeeping(connection).read().membership
+  } catch {
+    return undefined // whoever opens it next says why
+  } finally {
+    connection?.close()
   }
 }
 
@@ -68,11 +81,17 @@ export function setDatabaseAside(path: string): string {
 }
 
 /** A lost quorum was replaced by hand: the identity says so first, the database follows, and again should it have lost that (it may lose its last transactions). */
-function bringMembershipForward(connection: Database.Database, members: Membership | undefined): void {
-  const bookkeeping = openBookkeeping(connection)
-  const progress = bookkeeping.read()
-  if (members?.epoch === undefined || members.epoch <= (progress.membership?.epoch ?? 0)) return
-  connection.transaction(() => bookkeeping.write({ ...progress, membership: members }, progress))()
+function bringMembershipForward(path: string, members: Membership | undefined): void {
+  if (members?.epoch === undefined) return
+  const connection = openWriteConnection(path)
+  try {
+    const bookkeeping = openBookkeeping(connection)
+    const progress = bookkeeping.read()
+    if (members.epoch <= (progress.membership?.epoch ?? 0)) return
+    connection.transaction(() => bookkeeping.write({ ...progress, membership: members }, progress))()
+  } finally {
+    connection.close()
+  }
 }
 
 function unreadable(path: string, reason: string): Result<never, DatabaseProblem> {

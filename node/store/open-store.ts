@@ -1,11 +1,9 @@
-// Opens everything that a node keeps on disk, in the order in which each part vouches for the next: the lock, the identity, the log, the database.
-import type Database from 'better-sqlite3'
-import { fail, ok, type Result } from '../../runtime/result.ts'
+// Opens everything that a node keeps on disk, in the order in which each part vouches for the next: the lock, the identity, the database, the log.
+import { ok, fail, type Result } from '../../runtime/result.ts'
 import type { StoreFacts } from '../api/node-view.ts'
 import type { Reader } from '../api/reader.ts'
 import type { IdentityStore } from '../peer/cluster-identity.ts'
-import type { NodeId } from '../raft/membership.ts'
-import type { LogBase, LogReader } from '../raft/raft-port.ts'
+import type { Membership, NodeId } from '../raft/membership.ts'
 import type { LogStore } from '../replica/log-store.ts'
 import type { SnapshotStore } from '../replica/snapshot-store.ts'
 import type { StateMachine } from '../replica/state-machine.ts'
@@ -14,26 +12,28 @@ import { openDataDirectory, type DataDirectory, type DataDirectoryProblem } from
 import { DirectoryDisk } from './directory-disk.ts'
 import { freeBytesBeside } from './disk-space.ts'
 import type { OnFatal } from './fatal.ts'
+import { aloneText, isOnlyVoter, makeLog, openFittingLog, type FittingProblem, type LogPlace } from './fitting-log.ts'
 import { openIdentityFile, type IdentityFile, type IdentityProblem } from './identity-file.ts'
-import { createLog, type LogProblem } from './log-recovery.ts'
-import { segmentOfName } from './segment-format.ts'
-import { openSegmentLog, type SegmentLog } from './segment-log.ts'
+import { segmentsOn, type LogProblem } from './log-recovery.ts'
+import { closeDatabase, membershipIn, openDatabase, setDatabaseAside, type DatabaseProblem, type OpenDatabase } from './open-database.ts'
+import { finishRecovery, peersPath, recoverQuorum, type PeersFileProblem } from './peers-file.ts'
+import type { SegmentLog } from './segment-log.ts'
 import { openSnapshotDirectory, snapshotPaths, type SnapshotPaths } from './snapshot-directory.ts'
-import { endInstall, installFiles, redoInstall, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
-import { SqliteReader } from './sqlite-reader.ts'
+import { endInstall, installFiles, redoInstall } from './snapshot-install.ts'
 import { SqliteSnapshotStore } from './sqlite-snapshot-store.ts'
-import { SqliteStateMachine } from './sqlite-state-machine.ts'
 import { readStoreFacts } from './store-facts.ts'
 import type { StoreLogger } from './store-logger.ts'
-import { openWriteConnection } from './write-connection.ts'
 
-/** Nothing was changed when one of these comes back, but a torn tail of the log that was cut. */
+/** When one of these comes back, nothing was changed but what an earlier start had begun, the count of starts, and a torn tail of the log that was cut. */
 export type StoreProblem =
   | DataDirectoryProblem
   | IdentityProblem
+  | PeersFileProblem
   | LogProblem
-  /** `database_unreadable`: SQLite refuses the file. `database_ahead_of_log`: it has applied entries that the log does not hold: the log was lost or put back. */
-  | { readonly code: 'database_unreadable' | 'database_ahead_of_log'; readonly message: string }
+  | FittingProblem
+  | DatabaseProblem
+  /** The only voter, and its disk has been found wanting before: nobody can bring it up to date. */
+  | { readonly code: 'untrusted_alone'; readonly message: string }
 
 export interface StoreOptions {
   readonly dataDir: string
@@ -56,115 +56,128 @@ export interface Store {
   close(): Promise<void>
 }
 
-export async function openStore(options: StoreOptions): Promise<Result<Store, StoreProblem>> {
-  const directory = openDataDirectory(options.dataDir)
-  if (!directory.ok) return directory
-  if (directory.value.isOpenToOthers) options.logger.warn({ path: directory.value.path }, 'data directory can be read by others')
-  const identity = openIdentity(directory.value, options.nodeId)
-  if (!identity.ok) return released(directory.value, identity.problem)
-  const log = openSegmentLog({ directory: directory.value.logPath, logId: identity.value.logId, onFatal: options.onFatal })
-  if (!log.ok) return released(directory.value, log.problem)
-  if (log.value.tornBytes > 0) options.logger.warn({ bytes: log.value.tornBytes }, 'unfinished write cut from the end of the log')
-  const paths = snapshotPaths(directory.value.path)
-  openSnapshotDirectory(paths)
-  const place: InstallPlace = { files: installFiles, paths, databasePath: directory.value.databasePath }
-  const intent = redoInstall(place)
-  const database = openDatabase(directory.value, options)
-  if (!database.ok) {
-    await log.value.close()
-    return released(directory.value, database.problem)
-  }
-  const problem = await fitLog(place, { log: log.value, stateMachine: database.value.stateMachine, intent })
-  if (problem !== undefined) {
-    await closeDatabase(database.value)
-    await log.value.close()
-    return released(directory.value, problem)
-  }
-  options.logger.info(
-    { appliedIndex: database.value.stateMachine.appliedIndex, lastIndex: log.value.reader.lastIndex(), term: log.value.hardState.term },
-    'store opened',
-  )
-  return ok(compose({ directory: directory.value, identity: identity.value, log: log.value, database: database.value, paths, options }))
-}
-
-function openIdentity(directory: DataDirectory, nodeId: NodeId): Result<IdentityFile, StoreProblem> {
-  const disk = new DirectoryDisk(directory.logPath)
-  const hasData = directory.hadDatabase || disk.names().some((name) => segmentOfName(name) !== undefined)
-  const identity = openIdentityFile(directory.identityPath, { nodeId, hasData })
-  if (!identity.ok) return identity
-  if (!identity.value.isLogMade) {
-    createLog(disk, identity.value.logId)
-    identity.value.logMade()
-  }
-  return identity
-}
-
-interface OpenDatabase {
-  readonly stateMachine: SqliteStateMachine
-  readonly reader: SqliteReader
-  readonly sqliteVersion: string
-}
-
-function openDatabase(directory: DataDirectory, options: StoreOptions): Result<OpenDatabase, StoreProblem> {
-  const { onFatal } = options
-  let connection: Database.Database | undefined
-  try {
-    connection = openWriteConnection(directory.databasePath)
-    const stateMachine = new SqliteStateMachine(connection, { onFatal })
-    const sqliteVersion = String(connection.prepare('SELECT sqlite_version()').pluck().get())
-    return ok({ stateMachine, reader: new SqliteReader(directory.databasePath, { onFatal }), sqliteVersion })
-  } catch (error) {
-    connection?.close()
-    // SQLite's refusal of the file, or bookkeeping that is not ours.
-    return fail({
-      code: 'database_unreadable',
-      message: `${directory.databasePath}: ${error instanceof Error ? error.message : String(error)}`,
-    })
-  }
-}
-
-/** A crash may have come between a snapshot that was installed and the log that was to begin anew behind it: it does so now. */
-async function fitLog(
-  place: InstallPlace,
-  parts: { readonly log: SegmentLog; readonly stateMachine: StateMachine; readonly intent: InstallIntent | undefined },
-): Promise<StoreProblem | undefined> {
-  const { log, stateMachine, intent } = parts
-  const { appliedIndex, appliedTerm } = stateMachine
-  if (intent !== undefined && intent.point.index === appliedIndex && intent.point.term === appliedTerm) {
-    const isReset = log.reader.base.index >= appliedIndex
-    if (!isReset && (intent.reset || !holdsApplied(log.reader, stateMachine))) await beginAnew(log, intent.point)
-  }
-  if (holdsApplied(log.reader, stateMachine)) {
-    endInstall(place)
-    return undefined
-  }
-  return {
-    code: 'database_ahead_of_log',
-    message: `the database has applied entry ${appliedIndex} of term ${appliedTerm}, which the log (up to ${log.reader.lastIndex()}) does not hold: one of them was lost or replaced`,
-  }
-}
-
-/** Only entries that are durable here are ever applied, so the log holds what the database has applied, unless one of them was changed from outside. */
-function holdsApplied(log: LogReader, { appliedIndex, appliedTerm }: StateMachine): boolean {
-  return appliedIndex <= log.lastIndex() && (appliedIndex < log.base.index || log.termAt(appliedIndex) === appliedTerm)
-}
-
-function beginAnew(log: SegmentLog, reset: LogBase): Promise<void> {
-  return new Promise((resolve) => {
-    log.onDurable(() => resolve())
-    // Before the core's own, which count from 1.
-    log.append({ sequence: 0, hardState: undefined, entries: [], reset })
-  })
-}
-
-function compose(parts: {
+interface Parts {
   readonly directory: DataDirectory
   readonly identity: IdentityFile
   readonly log: SegmentLog
   readonly database: OpenDatabase
   readonly paths: SnapshotPaths
-  readonly options: StoreOptions
-}): Store {
+  readonly onFatal: OnFatal
+  readonly logger: StoreLogger
+}
+
+export async function openStore(options: StoreOptions): Promise<Result<Store, StoreProblem>> {
+  const { logger } = options
+  const directory = openDataDirectory(options.dataDir)
+  if (!directory.ok) return directory
+  if (directory.value.isOpenToOthers) logger.warn({ path: directory.value.path }, 'data directory can be read by others')
+  const parts = await openParts(directory.value, options)
+  if (!parts.ok) {
+    directory.value.release()
+    return parts
+  }
+  const { identity, log, database } = parts.value
+  const { appliedIndex } = database.stateMachine
+  logger.info(
+    { appliedIndex, lastIndex: log.reader.lastIndex(), term: log.hardState.term, trust: identity.trust, life: identity.life },
+    'store opened',
+  )
+  return ok(compose(parts.value))
+}
+
+async function openParts(directory: DataDirectory, options: StoreOptions): Promise<Result<Parts, StoreProblem>> {
+  const { databasePath, logPath } = directory
+  const { logger } = options
+  const opened = openIdentityFile(directory.identityPath, { nodeId: options.nodeId, hasData: hasData(directory) })
+  if (!opened.ok) return opened
+  const identity = opened.value
+  const paths = snapshotPaths(directory.path)
+  const install = { files: installFiles, paths, databasePath }
+  const intent = redoInstall(install)
+  openSnapshotDirectory(paths)
+  const recovered = recoverQuorum(peersPath(logPath), { identity, inForce: () => membershipIn(databasePath) })
+  if (!recovered.ok) return recovered
+  if (recovered.value !== undefined)
+    logger.warn({ members: recovered.value.members.map(({ id }) => id), epoch: recovered.value.epoch }, 'members replaced by peers.json')
+  let membership: () => Membership | undefined = () => identity.cluster?.members
+  const onFatal = remembering(options.onFatal, { identity, membership: () => membership() })
+  const place: LogPlace = { directory: logPath, identity, onFatal, logger }
+  if (!identity.isLogMade) makeLog(place)
+  const found = await openDatabase(databasePath, { identity, onFatal })
+  const log = await openLog(place, { found, intent })
+  if (!log.ok) {
+    if (found.ok) await closeDatabase(found.value)
+    return log
+  }
+  const database = found.ok ? found : await openEmpty(found.problem, { directory, identity, onFatal, logger })
+  if (!database.ok) {
+    await log.value.close()
+    return database
+  }
+  membership = () => database.value.stateMachine.membership ?? identity.cluster?.members
+  endInstall(install)
+  finishRecovery(peersPath(logPath))
+  return ok({ directory, identity, log: log.value, database: database.value, paths, onFatal, logger })
+}
+
+function hasData(directory: DataDirectory): boolean {
+  return directory.hadDatabase || segmentsOn(new DirectoryDisk(directory.logPath)).length > 0
+}
+
+/** A log that goes with the database; one that cannot be read counts as empty. */
+async function openLog(
+  place: LogPlace,
+  database: { readonly found: Result<OpenDatabase, DatabaseProblem>; readonly intent: ReturnType<typeof redoInstall> },
+): Promise<Result<SegmentLog, StoreProblem>> {
+  const { identity } = place
+  const { found, intent } = database
+  const machine = found.ok ? found.value.stateMachine : undefined
+  const membership = machine?.membership ?? identity.cluster?.members
+  if (identity.trust === 'untrusted' && isOnlyVoter(identity.nodeId, membership))
+    return fail({ code: 'untrusted_alone', message: `this node's disk has been found wanting before. ${aloneText}` })
+  const applied = { index: machine?.appliedIndex ?? 0, term: machine?.appliedTerm ?? 0 }
+  const log = await openFittingLog(place, { applied, membership, intent })
+  // That the database is unreadable says more than that it is behind.
+  return !log.ok && !found.ok && log.problem.code === 'database_behind_log'
+    ? fail({ ...found.problem, message: `${found.problem.message}. ${aloneText}` })
+    : log
+}
+
+/** In place of a database that cannot be read. What it held comes from the log when that is whole, from a member's snapshot otherwise. */
+function openEmpty(
+  problem: DatabaseProblem,
+  parts: {
+    readonly directory: DataDirectory
+    readonly identity: IdentityFile
+    readonly onFatal: OnFatal
+    readonly logger: StoreLogger
+  },
+): Promise<Result<OpenDatabase, DatabaseProblem>> {
+  const { databasePath } = parts.directory
+  const path = setDatabaseAside(databasePath)
+  parts.identity.suspectDatabase('sound')
+  parts.logger.error({ code: problem.code, reason: problem.message, path }, 'the database was put aside, an empty one takes its place')
+  return openDatabase(databasePath, parts)
+}
+
+/** What a failure of the disk says about this node's word is remembered before the process ends, on another file than the one that failed; should that fail too, nothing is lost by it. */
+function remembering(
+  onFatal: OnFatal,
+  node: { readonly identity: IdentityFile; readonly membership: () => Membership | undefined },
+): OnFatal {
+  const { identity, membership } = node
+  return (problem) => {
+    try {
+      if (problem.code === 'log_write_failed' && !isOnlyVoter(identity.nodeId, membership())) identity.setTrust('untrusted')
+      if (problem.code === 'database_failed') identity.suspectDatabase('suspect')
+    } catch {
+      // The disk has failed altogether; the next start judges by what it finds.
+    }
+    onFatal(problem)
+  }
+}
+
+function compose(parts: Parts): Store {
   const { directory, identity, log, paths } = parts
   const { stateMachine, reader, sqliteVersion } = parts.database
   const { databasePath } = directory
@@ -179,8 +192,8 @@ function compose(parts: {
     },
     users: [],
     readFreeBytes: freeBytesBeside(databasePath),
-    onFatal: parts.options.onFatal,
-    logger: parts.options.logger,
+    onFatal: parts.onFatal,
+    logger: parts.logger,
   })
   return {
     identity,
@@ -197,14 +210,4 @@ function compose(parts: {
       directory.release()
     },
   }
-}
-
-async function closeDatabase({ reader, stateMachine }: OpenDatabase): Promise<void> {
-  reader.close()
-  await stateMachine.close()
-}
-
-function released(directory: DataDirectory, problem: StoreProblem): Result<never, StoreProblem> {
-  directory.release()
-  return fail(problem)
 }
