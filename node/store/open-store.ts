@@ -184,13 +184,8 @@ function compose(parts: Parts): Store {
   const snapshots = new SqliteSnapshotStore({
     paths,
     databasePath,
-    state: {
-      get appliedIndex() {
-        return stateMachine.appliedIndex
-      },
-      isInDoubt: false,
-    },
-    users: [],
+    state: stateMachine,
+    users: [stateMachine, reader],
     readFreeBytes: freeBytesBeside(databasePath),
     onFatal: parts.onFatal,
     logger: parts.logger,

@@ -70,7 +70,7 @@ function describe(): CopyReply {
   } finally {
     copy.close()
   }
-  if (point === undefined) return { kind: 'failed', message: 'nothing is applied yet' }
+  if (point === undefined) return { kind: 'failed', message: 'it holds nothing that could replace the state of another node' }
   const { bytes, hash } = hashFile()
   syncDirectory(dirname(options.copyPath))
   return { kind: 'made', point, bytes, hash }

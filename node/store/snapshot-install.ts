@@ -11,13 +11,13 @@ import type { SnapshotPaths } from './snapshot-directory.ts'
 
 /** The steps of an install, each one call to the file system or a few; the tests bring one that dies between them. */
 export interface InstallFiles {
-  exists(path: string): boolean
-  rename(from: string, to: string): void
+  readonly exists: (path: string) => boolean
+  readonly rename: (from: string, to: string) => void
   /** Missing ones are no error. */
-  remove(path: string): void
-  syncDirectory(path: string): void
-  replaceDurably(path: string, text: string): void
-  removeDurably(path: string): void
+  readonly remove: (path: string) => void
+  readonly syncDirectory: (path: string) => void
+  readonly replaceDurably: (path: string, text: string) => void
+  readonly removeDurably: (path: string) => void
 }
 
 export const installFiles: InstallFiles = {

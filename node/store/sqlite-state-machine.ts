@@ -76,6 +76,11 @@ export class SqliteStateMachine implements StateMachine {
     return this.#applier.progress.membership
   }
 
+  /** It has been found to differ from the others. */
+  get isInDoubt(): boolean {
+    return this.#state === 'diverged'
+  }
+
   /** What can be done in place is done before it returns; the listener hears of it right after the caller's turn. */
   apply(entries: readonly Entry[]): void {
     assert(this.#state !== 'closed' && this.#state !== 'suspended', 'apply while closed')
