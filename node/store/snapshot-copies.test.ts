@@ -97,18 +97,18 @@ function withPlace(title: string, body: (place: Place) => Promise<void>): void {
 withPlace('a copy made while entries are applied is one state: its rows are those of the index inside of it', async (place) => {
   await place.fill(30) // more than SQLite keeps of the copy in memory
   const before = place.machine.machine.appliedIndex
-  let isMade = false
-  const taking = place.copies.take(before).finally(() => (isMade = true))
+  const making = { isDone: false }
+  const taking = place.copies.take(before).finally(() => (making.isDone = true))
   let applied = 0
   await eventually(() => place.copyNames().length > 0, 'the copy is begun')
   const beganAtMs = performance.now()
   let firstData: number | undefined
-  while (!isMade && performance.now() - beganAtMs < 20_000) {
+  while (!making.isDone && performance.now() - beganAtMs < 20_000) {
     if (place.copiedBytes() > 0) firstData ??= place.machine.machine.appliedIndex
     await place.insert((applied += 1))
     await new Promise(setImmediate)
   }
-  assert(isMade, 'the copy does not begin anew at each write')
+  assert(making.isDone, 'the copy does not begin anew at each write')
   const taken = await taking
   assert(taken.ok)
   const { id, index, term, membership, bytes, hash } = taken.value
