@@ -1,6 +1,18 @@
 // What a start makes of damage: which of it is mended by others and costs the node its vote for a while, which is refused.
 import assert from 'node:assert/strict'
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -67,7 +79,12 @@ class Node {
   }
 }
 
-async function append(store: Store, from: number, to: number, options: { readonly members?: Membership; readonly applied?: number } = {}): Promise<void> {
+async function append(
+  store: Store,
+  from: number,
+  to: number,
+  options: { readonly members?: Membership; readonly applied?: number } = {},
+): Promise<void> {
   const entries = Array.from({ length: to - from + 1 }, (_, at) =>
     from + at === 1
       ? makeEntry({ index: 1, term: 4, kind: 'membership', payload: encodeMembership(options.members ?? voters('n1', 'n2', 'n3')) })
@@ -131,15 +148,18 @@ async function assertBegunAnew(node: Node, index: number): Promise<void> {
   await trusted.close()
 }
 
-withNode('damage in the synced log of a member: the log is put aside and begun anew, and the node is not trusted until others say so', async (node) => {
-  await fill(node)
-  rot(node.segment, 200)
-  const rotten = readFileSync(node.segment)
-  await assertBegunAnew(node, 6)
-  assert.equal(node.errors[0]?.code, 'log_corrupt')
-  assert.match(node.errors[0]?.reason ?? '', /0000000001\.segment, offset \d+/)
-  assert.deepEqual(readFileSync(join(node.dataDir, 'raft.damaged-1', '0000000001.segment')), rotten)
-})
+withNode(
+  'damage in the synced log of a member: the log is put aside and begun anew, and the node is not trusted until others say so',
+  async (node) => {
+    await fill(node)
+    rot(node.segment, 200)
+    const rotten = readFileSync(node.segment)
+    await assertBegunAnew(node, 6)
+    assert.equal(node.errors[0]?.code, 'log_corrupt')
+    assert.match(node.errors[0]?.reason ?? '', /0000000001\.segment, offset \d+/)
+    assert.deepEqual(readFileSync(join(node.dataDir, 'raft.damaged-1', '0000000001.segment')), rotten)
+  },
+)
 
 withNode('a log that was put back in time: begun anew where the database stands', async (node) => {
   const store = await node.open()
@@ -171,15 +191,18 @@ withNode('a database that was put back behind the beginning of the log: the log 
   assert.equal(node.errors[0]?.code, 'database_behind_log')
 })
 
-withNode('a database that cannot be read is put aside; while the log holds everything, nothing is lost and the node keeps its vote', async (node) => {
-  await fill(node)
-  writeFileSync(join(node.dataDir, 'db.sqlite'), 'no database')
-  const store = await node.open()
-  assert.deepEqual([store.stateMachine.appliedIndex, store.log.reader.lastIndex(), store.trust.trust], [0, 6, 'trusted'])
-  await store.close()
-  assert.equal(readFileSync(join(node.dataDir, 'db.sqlite.damaged'), 'utf8'), 'no database')
-  assert.equal(node.errors[0]?.code, 'database_unreadable')
-})
+withNode(
+  'a database that cannot be read is put aside; while the log holds everything, nothing is lost and the node keeps its vote',
+  async (node) => {
+    await fill(node)
+    writeFileSync(join(node.dataDir, 'db.sqlite'), 'no database')
+    const store = await node.open()
+    assert.deepEqual([store.stateMachine.appliedIndex, store.log.reader.lastIndex(), store.trust.trust], [0, 6, 'trusted'])
+    await store.close()
+    assert.equal(readFileSync(join(node.dataDir, 'db.sqlite.damaged'), 'utf8'), 'no database')
+    assert.equal(node.errors[0]?.code, 'database_unreadable')
+  },
+)
 
 withNode('a database that cannot be read, and a log that was compacted: both begin anew from nothing, with term and vote', async (node) => {
   const store = await node.open()
@@ -191,18 +214,21 @@ withNode('a database that cannot be read, and a log that was compacted: both beg
   await assertBegunAnew(node, 0)
 })
 
-withNode('damage where the last write of the log stood: for whom the node voted cannot be known, so it is refused and told what to do', async (node) => {
-  const store = await node.open()
-  await store.identity.adopt({ clusterId: 'c1', members: voters('n1', 'n2', 'n3'), origin: 'formed' })
-  await append(store, 1, 3)
-  await append(store, 4, 6)
-  await store.close()
-  rot(node.segment, 300)
-  truncateSync(node.segment, readFileSync(node.segment).length - 1)
-  const problem = await node.refused()
-  assert.equal(problem.code, 'log_vote_lost')
-  assert.match(problem.message, /remove it from the cluster.*empty data directory under a new node id/)
-})
+withNode(
+  'damage where the last write of the log stood: for whom the node voted cannot be known, so it is refused and told what to do',
+  async (node) => {
+    const store = await node.open()
+    await store.identity.adopt({ clusterId: 'c1', members: voters('n1', 'n2', 'n3'), origin: 'formed' })
+    await append(store, 1, 3)
+    await append(store, 4, 6)
+    await store.close()
+    rot(node.segment, 300)
+    truncateSync(node.segment, readFileSync(node.segment).length - 1)
+    const problem = await node.refused()
+    assert.equal(problem.code, 'log_vote_lost')
+    assert.match(problem.message, /remove it from the cluster.*empty data directory under a new node id/)
+  },
+)
 
 withNode('the only voter is refused and nothing is put aside: nobody could bring it up to date', async (node) => {
   await fill(node, voters('n1'))
@@ -210,7 +236,10 @@ withNode('the only voter is refused and nothing is put aside: nobody could bring
   const problem = await node.refused()
   assert.equal(problem.code, 'log_corrupt')
   assert.match(problem.message, /only voter.*peers\.json/)
-  assert.deepEqual(readdirSync(node.dataDir).filter((name) => name.includes('damaged')), [])
+  assert.deepEqual(
+    readdirSync(node.dataDir).filter((name) => name.includes('damaged')),
+    [],
+  )
   assert.equal((await node.refused()).code, 'log_corrupt', 'asking twice changes nothing')
 })
 
@@ -222,32 +251,35 @@ withNode('an untrusted node that is the only voter is refused', async (node) => 
   assert.equal((await node.refused()).code, 'untrusted_alone')
 })
 
-withNode('killed while the log begins anew, it begins anew at the next start, and what was damaged is still there to be looked at', async (node) => {
-  await fill(node)
-  rot(node.segment, 200)
-  const rotten = readFileSync(node.segment)
-  const damaged = join(node.directory, 'damaged')
-  cpSync(node.dataDir, damaged, { recursive: true })
-  await (await node.open()).close()
-  const renewed = JSON.parse(readFileSync(join(node.dataDir, 'identity.json'), 'utf8')) as object
-  const logStart = { base: { index: 6, term: 4 }, hardState: { term: 4, votedFor: 'n2' } }
-  const whole = readFileSync(node.segment)
-  const moments: readonly (readonly [string, () => void])[] = [
-    ['the identity is written', () => {}],
-    ['the old log is put aside', () => renameSync(join(node.dataDir, 'raft'), join(node.dataDir, 'raft.damaged-1'))],
-    ['there is an empty directory for the new one', () => mkdirSync(join(node.dataDir, 'raft'))],
-    ['the new log is half made', () => writeFileSync(node.segment, whole.subarray(0, 70))],
-    ['the new log is made', () => writeFileSync(node.segment, whole)],
-  ]
-  for (const [position, [title]] of moments.entries()) {
-    rmSync(node.dataDir, { recursive: true })
-    cpSync(damaged, node.dataDir, { recursive: true })
-    writeFileSync(join(node.dataDir, 'identity.json'), JSON.stringify({ ...renewed, isLogMade: false, logStart, trust: 'untrusted' }))
-    for (const [, step] of moments.slice(0, position + 1)) step()
-    await assertBegunAnew(node, 6)
-    assert.deepEqual(readFileSync(join(node.dataDir, 'raft.damaged-1', '0000000001.segment')), rotten, title)
-  }
-})
+withNode(
+  'killed while the log begins anew, it begins anew at the next start, and what was damaged is still there to be looked at',
+  async (node) => {
+    await fill(node)
+    rot(node.segment, 200)
+    const rotten = readFileSync(node.segment)
+    const damaged = join(node.directory, 'damaged')
+    cpSync(node.dataDir, damaged, { recursive: true })
+    await (await node.open()).close()
+    const renewed = JSON.parse(readFileSync(join(node.dataDir, 'identity.json'), 'utf8')) as object
+    const logStart = { base: { index: 6, term: 4 }, hardState: { term: 4, votedFor: 'n2' } }
+    const whole = readFileSync(node.segment)
+    const moments: readonly (readonly [string, () => void])[] = [
+      ['the identity is written', () => {}],
+      ['the old log is put aside', () => renameSync(join(node.dataDir, 'raft'), join(node.dataDir, 'raft.damaged-1'))],
+      ['there is an empty directory for the new one', () => mkdirSync(join(node.dataDir, 'raft'))],
+      ['the new log is half made', () => writeFileSync(node.segment, whole.subarray(0, 70))],
+      ['the new log is made', () => writeFileSync(node.segment, whole)],
+    ]
+    for (const [position, [title]] of moments.entries()) {
+      rmSync(node.dataDir, { recursive: true })
+      cpSync(damaged, node.dataDir, { recursive: true })
+      writeFileSync(join(node.dataDir, 'identity.json'), JSON.stringify({ ...renewed, isLogMade: false, logStart, trust: 'untrusted' }))
+      for (const [, step] of moments.slice(0, position + 1)) step()
+      await assertBegunAnew(node, 6)
+      assert.deepEqual(readFileSync(join(node.dataDir, 'raft.damaged-1', '0000000001.segment')), rotten, title)
+    }
+  },
+)
 
 withNode('each start is counted, so that a directory that was put back is noticed by others', async (node) => {
   for (let life = 1; life <= 3; life += 1) {

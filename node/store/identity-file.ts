@@ -163,7 +163,12 @@ export class IdentityFile implements IdentityStore, TrustStore {
   recover(members: Membership, options: { readonly clusterId: string; readonly by: string }): void {
     const { cluster } = this.#stored
     assert(cluster !== undefined, 'only a member recovers')
-    this.#replace({ ...this.#stored, cluster: { ...cluster, members, clusterId: options.clusterId }, trust: 'trusted', recoveredBy: options.by })
+    this.#replace({
+      ...this.#stored,
+      cluster: { ...cluster, members, clusterId: options.clusterId },
+      trust: 'trusted',
+      recoveredBy: options.by,
+    })
   }
 
   recovered(): void {
@@ -220,7 +225,8 @@ function parseLogStart(start: NonNullable<z.infer<typeof shape>['logStart']>): R
 
 function writeDurably(path: string, stored: StoredIdentity): void {
   const { logStart } = stored
-  const start = logStart === undefined ? null : { ...logStart, hardState: { ...logStart.hardState, votedFor: logStart.hardState.votedFor ?? null } }
+  const start =
+    logStart === undefined ? null : { ...logStart, hardState: { ...logStart.hardState, votedFor: logStart.hardState.votedFor ?? null } }
   const file = { format: 1, ...stored, cluster: stored.cluster ?? null, logStart: start, recoveredBy: stored.recoveredBy ?? null }
   replaceDurably(path, `${JSON.stringify(file, undefined, 2)}\n`)
 }

@@ -72,7 +72,10 @@ function readPeers(text: string, inForce: Membership, self: NodeId): Result<Memb
   for (const { id, address, non_voter } of peers.data) {
     const known = inForce.members.find((member) => member.id === id)
     if (known === undefined)
-      return fail({ code: 'peers_file_unknown_member', message: `${id} is not a member that this node knows: list survivors only, others join later` })
+      return fail({
+        code: 'peers_file_unknown_member',
+        message: `${id} is not a member that this node knows: list survivors only, others join later`,
+      })
     if (!parseHostPort(address).ok) return invalid(`the address of ${id} is not host:port`)
     members.push({ ...known, raftAddress: address, suffrage: non_voter ? 'non-voter' : 'voter' })
   }

@@ -12,7 +12,15 @@ import { eventually } from '../replica/eventually.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
 import { openStore, type Store } from './open-store.ts'
 import { snapshotPaths } from './snapshot-directory.ts'
-import { beginInstall, endInstall, installFiles, redoInstall, swapDatabase, type InstallFiles, type InstallPlace } from './snapshot-install.ts'
+import {
+  beginInstall,
+  endInstall,
+  installFiles,
+  redoInstall,
+  swapDatabase,
+  type InstallFiles,
+  type InstallPlace,
+} from './snapshot-install.ts'
 import { command } from './test-machine.ts'
 
 const members: Membership = {
@@ -88,7 +96,10 @@ interface Scene {
 }
 
 /** The receiver's log holds `receiverEntries` of `receiverTerm`, three of them applied; the snapshot stands at entry 8 of term 2. */
-async function withScene(receiver: { readonly entries: number; readonly term: number }, body: (scene: Scene) => Promise<void>): Promise<void> {
+async function withScene(
+  receiver: { readonly entries: number; readonly term: number },
+  body: (scene: Scene) => Promise<void>,
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'snapshot-install-'))
   try {
     const sender = await open(join(directory, 'sender'))
