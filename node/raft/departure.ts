@@ -10,19 +10,21 @@ import type { LeaderRole } from './role.ts'
 import { becomeFollower } from './transitions.ts'
 
 export interface Departure {
-  /** All entries up to here, the removal among them, were committed when it took effect. */
+  /** The removal, or an entry after it. */
   readonly index: number
-  /** Appends from this number on have told so. */
-  readonly firstNumber: number
+  /** Appends from this number on have told so; undefined: it is not committed yet. */
+  firstNumber: number | undefined
   /** Voters that have got one of them. */
   readonly told: Set<NodeId>
   ticks: number
 }
 
-/** Memberships have taken effect. */
-export function beginDeparture(state: RaftState, leader: LeaderRole): void {
+/** To be called when this may be a leader that is no voter (any more). What it has to tell is that everything up to `index` is committed. */
+export function beginDeparture(state: RaftState, leader: LeaderRole, index: number): void {
   if (isVoter(state) || leader.departure !== undefined) return
-  leader.departure = { index: state.appliedIndex, firstNumber: leader.appendNumber + 1, told: new Set(), ticks: 0 }
+  leader.departure = { index, firstNumber: undefined, told: new Set(), ticks: 0 }
+  noteTelling(state, leader, leader.departure)
+  leader.heartbeatDue = true
 }
 
 /** An append was accepted: whoever has the entry and was told the commit index knows. */
@@ -32,7 +34,7 @@ export function tookCommit(
 ): void {
   const { departure } = leader
   const { from, message } = reply
-  if (departure === undefined || message.appendNumber < departure.firstNumber || message.matchIndex < departure.index) return
+  if (departure?.firstNumber === undefined || message.appendNumber < departure.firstNumber || message.matchIndex < departure.index) return
   departure.told.add(from)
 }
 
@@ -43,11 +45,17 @@ export function tickDeparture(leader: LeaderRole): void {
 export function settleDeparture(state: RaftState, leader: LeaderRole): void {
   const { departure } = leader
   if (departure === undefined) return
+  noteTelling(state, leader, departure)
   const isTold = majorityReached(state.voters, (id) => (departure.told.has(id) ? 1 : 0)) === 1
   if (!isTold && departure.ticks < state.electionTicks) return
   const heir = bestVoter(state, leader)
   if (heir !== undefined) send(state, heir, { kind: 'timeout-now', term: state.term })
   becomeFollower(state, { term: state.term, leader: undefined, why: 'removed' })
+}
+
+// What is sent from now on tells the commit index.
+function noteTelling(state: RaftState, leader: LeaderRole, departure: Departure): void {
+  if (departure.firstNumber === undefined && state.commitIndex >= departure.index) departure.firstNumber = leader.appendNumber + 1
 }
 
 /** The voter, other than this node, whose log is longest, of those that were heard lately. */

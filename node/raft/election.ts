@@ -1,8 +1,9 @@
 // Elections: pre-vote (thesis §9.6), votes (Raft §5.2, §5.4.1) and the loyalty that keeps a working leader in place (thesis §4.2.3).
+import { beginDeparture } from './departure.ts'
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import { voteResult } from './quorum.ts'
-import { isFollowing, isUpToDate, isVoter, leaderOf, send, sendWhenDurable, type RaftState } from './raft-state.ts'
+import { isFollowing, isMember, isUpToDate, isVoter, leaderOf, send, sendWhenDurable, type RaftState } from './raft-state.ts'
 import { appendOwn } from './replication.ts'
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate, resetElectionTimer } from './transitions.ts'
 
@@ -27,10 +28,12 @@ export function mayCampaign(state: RaftState): boolean {
 
 /** The election timer has run out, or the leader is known to be gone. */
 export function preCampaign(state: RaftState): void {
-  if (!mayCampaign(state)) {
-    resetElectionTimer(state)
-    return
-  }
+  if (mayCampaign(state)) return askForPreVotes(state)
+  if (state.role.kind === 'follower') resetElectionTimer(state)
+  else becomeFollower(state, { term: state.term, leader: undefined })
+}
+
+function askForPreVotes(state: RaftState): void {
   becomePreCandidate(state)
   if (settlePreVotes(state)) return
   const request = { kind: 'pre-vote', term: state.term + 1, lastLogIndex: state.log.lastIndex, lastLogTerm: state.log.lastTerm } as const
@@ -52,6 +55,7 @@ export function forgetLeader(state: RaftState, id: NodeId): void {
 export function takePreVote(state: RaftState, from: NodeId, message: PreVote): void {
   if (isLoyal(state, from)) return
   const isGranted = state.doubt === undefined && message.term > state.term && isUpToDate(state.log, message)
+  if (!isGranted && isNeededAsUndertaker(state, from, message)) return askForPreVotes(state)
   send(state, from, { kind: 'pre-vote-reply', term: isGranted ? message.term : state.term, granted: isGranted })
   if (isGranted && state.role.kind === 'pre-candidate' && isBetterCandidate(state, from, message)) {
     // Followers that lose their leader in the same moment would split the vote: the one with less log, or the greater id, steps back for one timeout.
@@ -121,6 +125,12 @@ export function standIfAsked(state: RaftState): void {
   if (!isStale && mayCampaign(state)) becomeCandidate(state, { transfer: true })
 }
 
+function takeOver(state: RaftState): void {
+  const leader = becomeLeader(state)
+  appendOwn(state, leader, { kind: 'noop', payload: new Uint8Array() })
+  beginDeparture(state, leader, leader.firstIndex)
+}
+
 function settlePreVotes(state: RaftState): boolean {
   if (state.role.kind !== 'pre-candidate') return false
   const result = voteResult(state.voters, state.role.votes)
@@ -133,9 +143,20 @@ function settleVotes(state: RaftState): boolean {
   if (state.role.kind !== 'candidate') return false
   const result = voteResult(state.voters, state.role.votes)
   // The noop lets the new leader commit, and so learn, what its predecessors left (Raft §5.4.2, §8).
-  if (result === 'won') appendOwn(state, becomeLeader(state), { kind: 'noop', payload: new Uint8Array() })
+  if (result === 'won') takeOver(state)
   if (result === 'lost') becomeFollower(state, { term: state.term, leader: undefined })
   return result !== 'pending'
+}
+
+/**
+ * A leader that went down right after it had applied its own removal may be the only one who knows that it is committed, and a voter that does not know may need its vote and
+ * not get it, for want of log. The removed one stands for nothing by itself; but asked by such a voter, it asks the voters that remain to let it lead once more, for as
+ * long as it takes to tell them (thesis §4.2.2: a leader may manage a cluster that does not include itself).
+ */
+function isNeededAsUndertaker(state: RaftState, from: NodeId, message: PreVote): boolean {
+  if (isMember(state, state.id) || state.doubt !== undefined || state.membershipLog.hasUnapplied || state.role.kind !== 'follower')
+    return false
+  return state.voters.has(from) && !isUpToDate(state.log, message)
 }
 
 function isBetterCandidate(state: RaftState, from: NodeId, message: PreVote): boolean {

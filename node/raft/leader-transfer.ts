@@ -1,6 +1,7 @@
 // Handing over leadership (thesis §3.10): bring the target's log up to the end, tell it to stand for election at once, take no proposals meanwhile.
 import type { NodeId } from './membership.ts'
 import { bestVoter } from './departure.ts'
+import { isCounted } from './replication.ts'
 import { send, type RaftState } from './raft-state.ts'
 import type { LeaderRole } from './role.ts'
 
@@ -11,6 +12,18 @@ export function takeTransfer(state: RaftState, to: NodeId | undefined): void {
   const target = to ?? bestVoter(state, leader)
   if (target === undefined || target === state.id || !state.voters.has(target)) return
   leader.transfer = { to: target, ticks: 0, asked: false }
+}
+
+/**
+ * Whoever cannot apply should not lead, and can be mended only by another leader: to any voter that follows closely. Chance chooses, since others may be in the same state
+ * and would hand over in a circle.
+ */
+export function giveAway(state: RaftState, leader: LeaderRole): void {
+  const heirs = Array.from(leader.followers).filter(
+    ([id, progress]) => state.voters.has(id) && isCounted(state, progress) && progress.flow.kind === 'replicate',
+  )
+  const heir = heirs[state.random(heirs.length)]
+  if (heir !== undefined) takeTransfer(state, heir[0])
 }
 
 export function settleTransfer(state: RaftState, leader: LeaderRole): void {

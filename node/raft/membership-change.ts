@@ -66,7 +66,7 @@ export function adopt(state: RaftState, memberships: readonly Membership[]): voi
   if (state.role.kind !== 'leader') return
   for (const { id } of before.members) if (!isMember(state, id)) sayFarewell(state, state.role, id)
   trackMembers(state, state.role)
-  beginDeparture(state, state.role)
+  beginDeparture(state, state.role, state.appliedIndex)
   // Another majority counts now.
   state.role.commitMayMove = true
 }

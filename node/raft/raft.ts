@@ -17,14 +17,14 @@ import {
 import { entryBytesMax, entryHeaderBytes } from './entry.ts'
 import { ForwardedReads } from './forwarded-reads.ts'
 import { settleDeparture, tickDeparture } from './departure.ts'
-import { settleTransfer, takeTransfer, tickTransfer } from './leader-transfer.ts'
+import { giveAway, settleTransfer, takeTransfer, tickTransfer } from './leader-transfer.ts'
 import { RaftLog } from './log.ts'
 import { MembershipLog } from './membership-log.ts'
 import { promoteLearners, takeChange, takeEffect, tellEpoch } from './membership-change.ts'
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import { Outbox } from './outbox.ts'
-import type { Input, Output, RaftCore, RaftOptions, RaftStatus } from './raft-port.ts'
+import type { HardState, Input, Output, RaftCore, RaftOptions, RaftStatus } from './raft-port.ts'
 import { isMember, isVoter, leaderOf, send, votersOf, type RaftState } from './raft-state.ts'
 import { settleReads, takeRead, takeReadIndex, takeReadIndexReply } from './read-index.ts'
 import { appendOwn, hasQuorumContact, hasRoom, isActive, replicate, takeAppendReply } from './replication.ts'
@@ -90,8 +90,9 @@ function initialState(options: RaftOptions): RaftState {
     appliedIndex >= log.base.index && appliedIndex <= log.lastIndex,
     `applied ${appliedIndex} is not in the log ${log.base.index}..${log.lastIndex}`,
   )
-  assert(options.hardState.term >= log.lastTerm, 'the term on disk is older than the log')
+  const { hardState, isRaised } = startingHardState(options.hardState, log)
   const out = new Outbox(log)
+  if (isRaised) out.hardStateChanged()
   const random = seededRandom(options.seed)
   const membershipLog = new MembershipLog(log, appliedIndex)
   return {
@@ -104,8 +105,8 @@ function initialState(options: RaftOptions): RaftState {
     out,
     membershipLog,
     forwardedReads: new ForwardedReads({ out, ticksMax: options.electionTicks, firstRequest: 1 + random(2 ** 31) * 2 ** 20 }),
-    term: options.hardState.term,
-    votedFor: options.hardState.votedFor,
+    term: hardState.term,
+    votedFor: hardState.votedFor,
     role: { kind: 'follower', leader: undefined },
     membership: options.membership,
     voters: votersOf(options.membership),
@@ -122,6 +123,16 @@ function initialState(options: RaftOptions): RaftState {
     standWhenApplied: undefined,
     readSequence: 0,
   }
+}
+
+/**
+ * A term is written no later than the entries of it. Only a log that a snapshot has begun anew can be ahead: the snapshot is in place before the term under way is on disk.
+ * Had this node voted in that term, its vote would be on disk, so it has its vote.
+ */
+function startingHardState(onDisk: HardState, log: RaftLog): { readonly hardState: HardState; readonly isRaised: boolean } {
+  if (onDisk.term >= log.lastTerm) return { hardState: onDisk, isRaised: false }
+  assert(log.lastIndex === log.base.index, 'the term on disk is older than the log')
+  return { hardState: { term: log.lastTerm, votedFor: undefined }, isRaised: true }
 }
 
 function take(state: RaftState, input: Input): void {
@@ -209,8 +220,7 @@ function settle(state: RaftState): void {
     tellEpoch(state, role)
     promoteLearners(state, role)
     replicate(state, role, { readRound })
-    // Whoever cannot apply should not lead, and can only be mended by a leader.
-    if (state.isStateLost) takeTransfer(state, undefined)
+    if (state.isStateLost) giveAway(state, role)
     settleTransfer(state, role)
     settleDeparture(state, role)
   } else {

@@ -5,9 +5,11 @@ import type { NodeId } from './membership.ts'
 import { calm, electionTicks, tickMs, VirtualCluster, type Weather } from './virtual-cluster.ts'
 import { virtualMember } from './virtual-node.ts'
 
-const seeds = 200
+const seeds = Number(process.env['SEEDS'] ?? 200)
 const stormMs = 3_000
 const electionMs = electionTicks * tickMs
+
+const keys = ['compactions', 'installs', 'resets', 'statesLost', 'putBack'] as const
 
 const storm: Weather = { lostPercent: 5, doubledPercent: 10, networkMsMax: 30, diskMsMax: 20, applyMsMax: 20 }
 
@@ -42,7 +44,20 @@ function misfortune(cluster: VirtualCluster): void {
   }
 }
 
-function liveThroughStorm(cluster: VirtualCluster, options: { readonly joins: boolean }): void {
+interface Storm {
+  readonly title: string
+  readonly voters: readonly string[]
+  readonly joins?: true
+  readonly removals?: true
+  /** Logs are compacted to a few entries, so that whoever was away needs a snapshot. */
+  readonly snapshots?: true
+  /** State machines are found to be wrong, one at a time. */
+  readonly statesLost?: true
+  /** Disks are put back in time, one at a time: of what a majority holds, one copy is lost. */
+  readonly rollbacks?: true
+}
+
+function liveThroughStorm(cluster: VirtualCluster, kind: Storm): void {
   cluster.weather = { ...storm, lostPercent: cluster.random(15), networkMsMax: 1 + cluster.random(40) }
   let written = 0
   for (let elapsedMs = 0; elapsedMs < stormMs; elapsedMs += 5) {
@@ -52,12 +67,22 @@ function liveThroughStorm(cluster: VirtualCluster, options: { readonly joins: bo
       if (cluster.random(3) === 0) cluster.propose(id, `w${(written += 1)}`)
       if (cluster.random(3) === 0) cluster.read(id)
     }
-    if (options.joins && cluster.random(40) === 0) join(cluster)
+    if (kind.joins && cluster.random(40) === 0) join(cluster)
+    if (kind.removals && cluster.random(60) === 0) remove(cluster)
+    if (kind.snapshots && cluster.random(8) === 0) cluster.compact(oneOf(cluster, cluster.ids), cluster.random(12))
+    if (kind.statesLost && cluster.random(200) === 0) cluster.loseState(oneOf(cluster, cluster.ids))
+    if (kind.rollbacks && cluster.random(60) === 0) cluster.backUp(oneOf(cluster, cluster.ids))
+    if (kind.rollbacks && cluster.random(60) === 0) cluster.putBack(oneOf(cluster, cluster.ids))
   }
 }
 
+function remove(cluster: VirtualCluster): void {
+  const gone = oneOf(cluster, cluster.ids)
+  for (const id of cluster.ids) cluster.changeMembership(id, { kind: 'remove', id: gone })
+}
+
 function join(cluster: VirtualCluster): void {
-  const name = oneOf(cluster, ['n6', 'n7'])
+  const name = oneOf(cluster, ['n6', 'n7', 'n8'])
   if (!cluster.ids.includes(name as NodeId)) cluster.add(name)
   for (const id of cluster.ids) cluster.changeMembership(id, { kind: 'add-learner', member: virtualMember(name, 'learner') })
 }
@@ -90,33 +115,52 @@ function recover(cluster: VirtualCluster): void {
   assert.deepEqual(lagging, [], 'every member catches up')
 }
 
-for (const { title, voters, joins } of [
-  { title: 'three voters', voters: ['n1', 'n2', 'n3'], joins: false },
-  { title: 'five voters', voters: ['n1', 'n2', 'n3', 'n4', 'n5'], joins: false },
+const storms: readonly Storm[] = [
+  { title: 'three voters', voters: ['n1', 'n2', 'n3'] },
+  { title: 'five voters', voters: ['n1', 'n2', 'n3', 'n4', 'n5'] },
   { title: 'three voters and nodes that join', voters: ['n1', 'n2', 'n3'], joins: true },
-]) {
-  test(`${title} in a storm: no two leaders in a term, no acknowledged write lost, no stale read, and service afterwards (${seeds} seeds)`, () => {
-    const seen = { acknowledged: 0, reads: 0, terms: 0, promotions: 0 }
+  { title: 'three voters and snapshots', voters: ['n1', 'n2', 'n3'], snapshots: true, statesLost: true },
+  { title: 'nodes that come and go, and snapshots', voters: ['n1', 'n2', 'n3'], joins: true, removals: true, snapshots: true },
+  { title: 'three voters whose disks are put back in time', voters: ['n1', 'n2', 'n3'], snapshots: true, rollbacks: true },
+  { title: 'five voters whose disks are put back in time', voters: ['n1', 'n2', 'n3', 'n4', 'n5'], rollbacks: true },
+]
+
+for (const kind of storms) {
+  test(`${kind.title} in a storm: no two leaders in a term, no acknowledged write lost, no stale read, and service afterwards (${seeds} seeds)`, () => {
+    const seen = { acknowledged: 0, reads: 0, terms: 0, joined: 0, removed: 0, trusted: 0 }
+    const counts = { compactions: 0, installs: 0, resets: 0, statesLost: 0, putBack: 0 }
     for (let seed = 1; seed <= seeds; seed += 1) {
-      const cluster = new VirtualCluster({ seed, voters })
+      const cluster = new VirtualCluster({ seed, voters: kind.voters })
       try {
-        liveThroughStorm(cluster, { joins })
+        liveThroughStorm(cluster, kind)
         recover(cluster)
         cluster.invariants.settled(cluster.node(cluster.leader!).raft.status().membership)
       } catch (error) {
         throw new Error(`seed ${seed} at ${cluster.nowMs} ms`, { cause: error })
       }
+      const { members } = cluster.node(cluster.leader!).raft.status().membership
       seen.acknowledged += cluster.invariants.acknowledgedCount
       seen.reads += cluster.readsDone
       seen.terms += cluster.events.filter(({ event }) => event.kind === 'became-leader').length
-      seen.promotions +=
-        cluster
-          .node(cluster.leader!)
-          .raft.status()
-          .membership.members.filter((member) => member.suffrage === 'voter').length - voters.length
+      seen.trusted += cluster.events.filter(({ event }) => event.kind === 'trust-changed' && event.trust === 'trusted').length
+      seen.joined += members.filter(({ id, suffrage }) => suffrage === 'voter' && !kind.voters.includes(id)).length
+      seen.removed += kind.voters.filter((name) => members.every(({ id }) => id !== name)).length
+      for (const name of keys) counts[name] += cluster.counts[name]
     }
     // Were the storm so bad that nothing happened, nothing would have been shown.
-    assert(seen.acknowledged > seeds * 20 && seen.reads > seeds * 20 && seen.terms > seeds * 3, JSON.stringify(seen))
-    assert(!joins || seen.promotions > seeds / 2, JSON.stringify(seen))
+    const sometimes: readonly [boolean | undefined, number, number][] = [
+      [true, seen.acknowledged, 20],
+      [true, seen.reads, 20],
+      [true, seen.terms, 2],
+      [kind.joins, seen.joined, 0.5],
+      [kind.removals, seen.removed, 0.5],
+      [kind.snapshots, counts.installs, 1],
+      [kind.snapshots, counts.resets, 0.5],
+      [kind.statesLost, counts.statesLost, 0.2],
+      [kind.rollbacks, counts.putBack, 0.5],
+      [kind.rollbacks, seen.trusted, 0.5],
+    ]
+    for (const [isTried, count, perSeed] of sometimes)
+      assert(isTried !== true || count > seeds * perSeed, JSON.stringify({ ...seen, ...counts }))
   })
 }

@@ -6,7 +6,7 @@ import type { Parcel } from './message.ts'
 import type { Input, Output, RaftEvent } from './raft-port.ts'
 import { seededRandom } from './seeded-random.ts'
 import { VirtualInvariants } from './virtual-invariants.ts'
-import { VirtualNode, virtualLimits, virtualMembership } from './virtual-node.ts'
+import { VirtualNode, virtualLimits, virtualMembership, type VirtualImage, type VirtualSnapshot } from './virtual-node.ts'
 
 export interface Weather {
   /** Of a hundred messages. */
@@ -30,12 +30,22 @@ interface Running {
   pausedUntilMs: number
   diskFreeAtMs: number
   isApplying: boolean
+  /** A snapshot is on its way to it. */
+  isFetching: boolean
+  received: VirtualSnapshot | undefined
+  /** Of its disk, to be put back. */
+  image: VirtualImage | undefined
 }
 
 interface Proposal {
   readonly by: NodeId
   readonly life: number
   readonly term: number
+}
+
+/** A removed leader goes in the very step in which it may have committed its last entries. */
+function hasLeft(event: RaftEvent): boolean {
+  return event.kind === 'stepped-down' && event.why === 'removed'
 }
 
 export class VirtualCluster {
@@ -54,6 +64,8 @@ export class VirtualCluster {
   readonly #proposals = new Map<string, Proposal>()
   readonly #reads = new Map<number, { readonly acknowledgedBefore: number }>()
   readsDone = 0
+  /** How often what was to be tried has happened. */
+  readonly counts = { compactions: 0, installs: 0, resets: 0, statesLost: 0, putBack: 0 }
 
   constructor(options: { readonly seed: number; readonly voters: readonly string[] }) {
     this.random = seededRandom(options.seed)
@@ -81,6 +93,9 @@ export class VirtualCluster {
       pausedUntilMs: 0,
       diskFreeAtMs: 0,
       isApplying: false,
+      isFetching: false,
+      received: undefined,
+      image: undefined,
     })
   }
 
@@ -164,6 +179,8 @@ export class VirtualCluster {
     running.isUp = false
     running.inbox = []
     running.isApplying = false
+    running.isFetching = false
+    running.received = undefined
     running.node.crash(this.random(running.node.disk.pendingSequences.length + 1))
   }
 
@@ -173,6 +190,42 @@ export class VirtualCluster {
     running.isUp = true
     running.diskFreeAtMs = 0
     running.node.restart()
+    if (running.node.isStateLost) running.inbox.push(running.node.loseState())
+  }
+
+  /** The log gives up what the state machine holds, but for `kept` entries. */
+  compact(id: NodeId, kept: number): void {
+    const { node, isUp } = this.#at(id)
+    if (!isUp) return
+    node.disk.compact(node.applied.length - kept)
+    this.counts.compactions += 1
+  }
+
+  /** One at a time: somewhere the state must be left. */
+  loseState(id: NodeId): void {
+    const running = this.#at(id)
+    if (!running.isUp || this.ids.some((other) => this.node(other).isStateLost)) return
+    running.isApplying = false
+    running.node.applyings += 1
+    running.inbox.push(running.node.loseState())
+    this.counts.statesLost += 1
+  }
+
+  /** Remembers the disk as it is, for a later `putBack`. */
+  backUp(id: NodeId): void {
+    this.#at(id).image = this.#at(id).node.image()
+  }
+
+  /** The node crashes, its disk is put back to the remembered state, and it starts again, knowing that its disk is not to be believed. One at a time. */
+  putBack(id: NodeId): void {
+    const running = this.#at(id)
+    if (running.image === undefined || this.ids.some((other) => this.node(other).trust === 'untrusted')) return
+    this.crash(id)
+    this.invariants.losing(running.node)
+    running.node.putBack(running.image)
+    running.image = undefined
+    this.restart(id)
+    this.counts.putBack += 1
   }
 
   #turn(running: Running): void {
@@ -182,9 +235,14 @@ export class VirtualCluster {
     const inputs = running.inbox
     running.inbox = []
     const { node } = running
+    // As the replica loop does: only while the state machine has nothing under way.
+    if (running.received !== undefined && !running.isApplying && node.toApply.length === 0) {
+      inputs.push(node.stage(running.received))
+      running.received = undefined
+    }
     const output = node.step(inputs)
     this.#carryOut(running, output)
-    this.invariants.stepped(node, node.raft.status())
+    this.invariants.stepped(node, { status: node.raft.status(), hasLeft: output.events.some(hasLeft) })
   }
 
   // As the replica loop does: after a pause at most one election's worth.
@@ -194,6 +252,8 @@ export class VirtualCluster {
 
   #carryOut(running: Running, output: Output): void {
     const { node } = running
+    if (output.install !== undefined) this.#installed(running, output)
+    if (output.fetchSnapshot !== undefined) this.#fetch(running, output.fetchSnapshot)
     if (output.persist !== undefined) {
       this.invariants.wrote(node, output.persist.entries)
       this.#startWrite(running, output.persist.sequence)
@@ -223,9 +283,9 @@ export class VirtualCluster {
     const { node } = running
     if (running.isApplying || node.toApply.length === 0) return
     running.isApplying = true
-    const { lives } = node
+    const { lives, applyings } = node
     this.#schedule(this.nowMs + 1 + this.random(this.weather.applyMsMax), () => {
-      if (!running.isUp || node.lives !== lives) return
+      if (!running.isUp || node.lives !== lives || node.applyings !== applyings) return
       running.isApplying = false
       const before = node.applied.length
       running.inbox.push(node.apply(1 + this.random(node.toApply.length)))
@@ -233,6 +293,34 @@ export class VirtualCluster {
       this.#acknowledge(node, before)
       this.#startApplying(running)
     })
+  }
+
+  // The pull of a snapshot: asked for, made and carried over takes its time, and either end may be gone by then.
+  #fetch(running: Running, wanted: NonNullable<Output['fetchSnapshot']>): void {
+    if (running.isFetching || running.received !== undefined) return
+    running.isFetching = true
+    const { node } = running
+    const { lives } = node
+    const pause = (): number => this.nowMs + 1 + this.random(2 * this.weather.networkMsMax + 1)
+    const isHere = (): boolean => running.isUp && node.lives === lives
+    this.#schedule(pause(), () => {
+      const source = this.#running.get(wanted.from)
+      const isServed = source?.isUp === true && !this.#cut.has(`${wanted.from} ${node.id}`) && !source.node.isStateLost
+      const snapshot = isServed && source.node.applied.length >= wanted.indexMin ? source.node.takeSnapshot() : undefined
+      this.#schedule(pause(), () => {
+        if (!isHere()) return
+        running.isFetching = false
+        running.received = snapshot
+        if (snapshot !== undefined && this.random(10) === 0) this.#schedule(pause(), () => isHere() && (running.received = snapshot))
+      })
+    })
+  }
+
+  #installed(running: Running, output: Output): void {
+    running.isApplying = false
+    this.counts.installs += 1
+    if (output.persist?.reset !== undefined) this.counts.resets += 1
+    this.invariants.applied(running.node, 0)
   }
 
   #acknowledge(node: VirtualNode, from: number): void {

@@ -22,6 +22,9 @@ export class VirtualInvariants {
   acknowledgedIndex = 0
   readonly #acknowledged: Entry[] = []
 
+  // What was on a disk before it was put back in time.
+  readonly #heldOnce = new Set<string>()
+
   constructor(nodes: ReadonlyMap<NodeId, VirtualNode>) {
     this.#nodes = nodes
   }
@@ -43,13 +46,14 @@ export class VirtualInvariants {
     const last = this.#committed[this.#committedInTerm.findLastIndex((committedIn) => committedIn < term)]
     if (last === undefined) return
     assert(
-      node.disk.lastIndex() >= last.index && node.disk.termAt(last.index) === last.term,
+      node.disk.base.index >= last.index || (node.disk.lastIndex() >= last.index && node.disk.termAt(last.index) === last.term),
       `leader ${node.id} of term ${term} lacks committed entry ${last.index}`,
     )
   }
 
   /** Log matching (Raft figure 3): an index and a term name one entry and, entry by entry, all that stands before it. */
   wrote(node: VirtualNode, entries: readonly Entry[]): void {
+    if (entries.length === 0) return
     let termBefore = node.disk.termAt((entries[0]?.index ?? 1) - 1)
     for (const entry of entries) {
       const key = `${entry.index}:${entry.term}`
@@ -83,12 +87,13 @@ export class VirtualInvariants {
   }
 
   /** The commit index never goes back within a life, and what a leader calls committed is on the disks of a majority. */
-  stepped(node: VirtualNode, status: RaftStatus): void {
+  stepped(node: VirtualNode, after: { readonly status: RaftStatus; readonly hasLeft: boolean }): void {
+    const { status } = after
     const last = this.#lastCommit.get(node.id)
     assert(status.commitIndex <= status.lastIndex, 'what is committed stands in the log')
     assert(last === undefined || last.life !== node.lives || status.commitIndex >= last.index, 'the commit index went back')
     this.#lastCommit.set(node.id, { life: node.lives, index: status.commitIndex })
-    if (status.role === 'leader' && status.commitIndex > this.#committed.length) this.#leaderCommitted(node, status)
+    if ((status.role === 'leader' || after.hasLeft) && status.commitIndex > this.#committed.length) this.#leaderCommitted(node, status)
   }
 
   /** State machine safety (Raft figure 3). */
@@ -98,6 +103,13 @@ export class VirtualInvariants {
       assert(known !== undefined, `${node.id} applied entry ${entry.index}, which no leader has committed`)
       assert(known.term === entry.term && Buffer.compare(known.bytes, entry.bytes) === 0, `${node.id} applied another entry ${entry.index}`)
     }
+  }
+
+  /** This node is about to lose its disk: what it had acknowledged was true nevertheless. */
+  losing(node: VirtualNode): void {
+    const { disk } = node
+    for (let index = disk.durableBase.index + 1; index <= disk.durableLastIndex; index += 1)
+      this.#heldOnce.add(`${node.id} ${index}:${disk.durableAt(index)?.term ?? 0}`)
   }
 
   acknowledged(entry: Entry): void {
@@ -139,6 +151,7 @@ export class VirtualInvariants {
   /** In its log, or replaced by a snapshot that holds it. */
   #holds(id: NodeId, entry: Entry): boolean {
     const disk = this.#nodes.get(id)?.disk
+    if (this.#heldOnce.has(`${id} ${entry.index}:${entry.term}`)) return true
     return disk !== undefined && (disk.durableBase.index >= entry.index || disk.durableAt(entry.index)?.term === entry.term)
   }
 }

@@ -31,6 +31,13 @@ export interface VirtualSnapshot {
   readonly applied: readonly Entry[]
 }
 
+/** What a disk held at some time. */
+export interface VirtualImage {
+  readonly disk: ReturnType<VirtualDisk['image']>
+  readonly applied: readonly Entry[]
+  readonly membership: Membership
+}
+
 export class VirtualNode {
   readonly id: NodeId
   readonly disk: VirtualDisk
@@ -42,7 +49,11 @@ export class VirtualNode {
   /** Received and offered to the core. */
   staged: VirtualSnapshot | undefined
   trust: Trust = 'trusted'
+  /** Its state machine has been found to be wrong and waits for a snapshot; remembered over restarts. */
+  isStateLost = false
   lives = 1
+  /** Counts the states that were lost: what was being applied then is applied no more. */
+  applyings = 0
   readonly #options: VirtualNodeOptions
   #membership: Membership
 
@@ -67,6 +78,24 @@ export class VirtualNode {
   takeSnapshot(): VirtualSnapshot {
     const last = this.applied.at(-1)
     return { point: { index: last?.index ?? 0, term: last?.term ?? 0, membership: this.#membership }, applied: [...this.applied] }
+  }
+
+  loseState(): Input {
+    this.isStateLost = true
+    this.toApply = []
+    return { kind: 'state-lost' }
+  }
+
+  image(): VirtualImage {
+    return { disk: this.disk.image(), applied: [...this.applied], membership: this.#membership }
+  }
+
+  /** After a crash: the disk is put back in time, and found out to be at the start. */
+  putBack(image: VirtualImage): void {
+    this.disk.restore(image.disk)
+    this.applied = [...image.applied]
+    this.#membership = image.membership
+    this.trust = 'untrusted'
   }
 
   /** A snapshot has been received; returns the input that tells the core. */
@@ -109,6 +138,7 @@ export class VirtualNode {
     this.applied = [...this.staged.applied]
     this.#membership = point.membership
     this.toApply = []
+    this.isStateLost = false
     this.staged = undefined
   }
 
