@@ -55,12 +55,12 @@ export function forgetLeader(state: RaftState, id: NodeId): void {
 export function takePreVote(state: RaftState, from: NodeId, message: PreVote): void {
   if (isLoyal(state, from)) return
   const isGranted = state.doubt === undefined && message.term > state.term && isUpToDate(state.log, message)
-  if (!isGranted && isNeededAsUndertaker(state, from, message)) return askForPreVotes(state)
   send(state, from, { kind: 'pre-vote-reply', term: isGranted ? message.term : state.term, granted: isGranted })
   if (isGranted && state.role.kind === 'pre-candidate' && isBetterCandidate(state, from, message)) {
     // Followers that lose their leader in the same moment would split the vote: the one with less log, or the greater id, steps back for one timeout.
     becomeFollower(state, { term: state.term, leader: undefined })
   }
+  if (!isGranted && isNeededInstead(state, from, message)) askForPreVotes(state)
 }
 
 export function takePreVoteReply(state: RaftState, from: NodeId, message: Extract<Message, { kind: 'pre-vote-reply' }>): void {
@@ -149,14 +149,14 @@ function settleVotes(state: RaftState): boolean {
 }
 
 /**
- * A leader that went down right after it had applied its own removal may be the only one who knows that it is committed, and a voter that does not know may need its vote and
- * not get it, for want of log. The removed one stands for nothing by itself; but asked by such a voter, it asks the voters that remain to let it lead once more, for as
- * long as it takes to tell them (thesis §4.2.2: a leader may manage a cluster that does not include itself).
+ * Whoever asks and lacks what this node has cannot win with its help, but has lost its leader, too, and may give its own vote now: so this node asks (again) at once.
+ * That may also be a removed one, which stands for nothing by itself: a leader that went down right after it had applied its own removal may be the only one who knows that it is
+ * committed, and be needed by a voter that does not know. It leads once more, for as long as it takes to tell (thesis §4.2.2: a leader may manage a cluster without itself).
  */
-function isNeededAsUndertaker(state: RaftState, from: NodeId, message: PreVote): boolean {
-  if (isMember(state, state.id) || state.doubt !== undefined || state.membershipLog.hasUnapplied || state.role.kind !== 'follower')
-    return false
-  return state.voters.has(from) && !isUpToDate(state.log, message)
+function isNeededInstead(state: RaftState, from: NodeId, message: PreVote): boolean {
+  if (leaderOf(state) !== undefined || state.role.kind === 'candidate' || isUpToDate(state.log, message)) return false
+  const isLate = !isMember(state, state.id) && state.voters.has(from) && state.doubt === undefined && !state.membershipLog.hasUnapplied
+  return isLate || mayCampaign(state)
 }
 
 function isBetterCandidate(state: RaftState, from: NodeId, message: PreVote): boolean {

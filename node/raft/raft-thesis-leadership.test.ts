@@ -48,8 +48,21 @@ test('§9.6: a pre-vote puts nobody’s own election off', () => {
 
 test('§9.6: a candidate with an older log is refused at the pre-vote already', () => {
   const rig = new Rig({ log: [1, 2] })
-  assert.deepEqual(summary(rig.receive('n2', preVote(3, 1, 9))), ['n2 pre-vote-reply 2 refused'])
+  assert.equal(summary(rig.receive('n2', preVote(3, 1, 9)))[0], 'n2 pre-vote-reply 2 refused')
   assert.deepEqual(summary(rig.receive('n2', preVote(3, 2, 2))), ['n2 pre-vote-reply 3 granted'])
+})
+
+test('who is asked by a node that lacks something, and has no leader either, asks in its place, at once', () => {
+  const rig = new Rig({ log: [1, 2] })
+  assert.deepEqual(summary(rig.receive('n2', preVote(3, 1, 9))), ['n2 pre-vote-reply 2 refused', 'n2 pre-vote 3', 'n3 pre-vote 3'])
+  assert.equal(rig.status.role, 'pre-candidate')
+  assert.deepEqual(
+    summary(rig.receive('n2', preVote(3, 1, 9))).length,
+    3,
+    'and again, should its question have come while the other was loyal',
+  )
+  const loyal = new Rig({ log: [1, 2] }).follow('n3', 2)
+  assert.deepEqual(loyal.receive('n2', preVote(3, 1, 9)), [])
 })
 
 test('§9.6: a majority of pre-votes opens the real election, a majority of refusals ends the attempt', () => {

@@ -1,8 +1,8 @@
 // For tests: one core, alone, with everything around it played by the test. Its disk and state machine keep up at once, unless the test holds them.
 import assert from 'node:assert/strict'
-import type { NodeId } from './membership.ts'
+import type { Membership, NodeId } from './membership.ts'
 import type { Message, Parcel } from './message.ts'
-import type { HardState, Input, Output, RaftEvent, RaftLimits, RaftStatus } from './raft-port.ts'
+import type { HardState, Input, Output, RaftEvent, RaftLimits, RaftStatus, Trust } from './raft-port.ts'
 import { VirtualDisk } from './virtual-disk.ts'
 import { virtualLimits, virtualLog, virtualMembership, VirtualNode } from './virtual-node.ts'
 
@@ -14,6 +14,9 @@ export interface RigOptions {
   readonly hardState?: HardState
   readonly limits?: RaftLimits
   readonly seed?: number
+  /** In place of `voters` and `learners`. */
+  readonly membership?: Membership
+  readonly trust?: Trust
 }
 
 export const rigElectionTicks = 10
@@ -38,12 +41,13 @@ export class Rig {
     disk.sync(0)
     this.node = new VirtualNode({
       id: 'n1' as NodeId,
-      membership: virtualMembership(options.voters ?? ['n1', 'n2', 'n3'], options.learners),
+      membership: options.membership ?? virtualMembership(options.voters ?? ['n1', 'n2', 'n3'], options.learners),
       electionTicks: rigElectionTicks,
       heartbeatTicks: rigHeartbeatTicks,
       seed: options.seed ?? 1,
       limits: options.limits ?? virtualLimits,
       disk,
+      ...(options.trust === undefined ? {} : { trust: options.trust }),
     })
   }
 
@@ -147,7 +151,8 @@ export class Rig {
       hintIndex: 0,
       hintTerm: 0,
       readSequence,
-      appendNumber: 0,
+      // Of the newest append, whichever that was.
+      appendNumber: Number.MAX_SAFE_INTEGER,
       trusted: true,
     })
   }

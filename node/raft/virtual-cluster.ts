@@ -160,6 +160,12 @@ export class VirtualCluster {
     this.#input(b, { kind: 'unreachable', id: a })
   }
 
+  /** Only this end hears that the connection is broken; what was still to come over it does not come. */
+  hearReset(id: NodeId, of: NodeId): void {
+    this.cut(of, id)
+    this.#input(id, { kind: 'unreachable', id: of })
+  }
+
   isolate(id: NodeId): void {
     for (const other of this.ids) if (other !== id) this.#cut.add(`${id} ${other}`).add(`${other} ${id}`)
   }

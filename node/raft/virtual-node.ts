@@ -23,6 +23,7 @@ export interface VirtualNodeOptions {
   readonly limits: RaftLimits
   /** What an earlier life left; empty when absent. */
   readonly disk?: VirtualDisk
+  readonly trust?: Trust
 }
 
 /** A copy of a state machine, which is the list of what it has applied. */
@@ -48,7 +49,7 @@ export class VirtualNode {
   toApply: Entry[] = []
   /** Received and offered to the core. */
   staged: VirtualSnapshot | undefined
-  trust: Trust = 'trusted'
+  trust: Trust
   /** Its state machine has been found to be wrong and waits for a snapshot; remembered over restarts. */
   isStateLost = false
   lives = 1
@@ -62,6 +63,7 @@ export class VirtualNode {
     this.disk = options.disk ?? new VirtualDisk()
     this.#options = options
     this.#membership = options.membership
+    this.trust = options.trust ?? 'trusted'
     this.raft = this.#start()
   }
 
