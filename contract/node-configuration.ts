@@ -45,10 +45,37 @@ export interface RaftConfiguration {
   /** Silence after which a follower stands for election; heartbeats go ten times as often. */
   readonly heartbeatTimeoutMs: number
   readonly electionTimeoutMs: number
+  /** Receives the log and never votes. */
+  readonly isNonVoter: boolean
+  readonly compaction: {
+    /** So many entries that can go are reason enough to let them go. */
+    readonly everyEntries: number
+    readonly intervalMs: number
+  }
+  readonly leaving: {
+    /** Exit when this node was removed. */
+    readonly exitWhenRemoved: boolean
+    /** Ask to be removed on a graceful stop. */
+    readonly leaveOnStop: boolean
+    /** A leader hands over before it stops. */
+    readonly handOverOnStop: boolean
+  }
+  /** Undefined: never. */
+  readonly reaping: { readonly voterMs: number | undefined; readonly nonVoterMs: number | undefined }
+}
+
+export type DiscoveryMode = 'dns' | 'dns-srv'
+
+/** `config` as typed: JSON, or the path of a file with it (flags/discovery-config.ts reads it). */
+export interface DiscoveryConfiguration {
+  readonly mode: DiscoveryMode
+  readonly config: string | undefined
 }
 
 export interface JoinConfiguration {
   readonly targets: readonly JoinTarget[]
+  /** `-disco-mode`, instead of targets. */
+  readonly discovery: DiscoveryConfiguration | undefined
   /** User of the own access file who authorises the join. */
   readonly as: string | undefined
   readonly attempts: number

@@ -64,7 +64,7 @@ function flagValue(name: string, text: string): Result<FlagValue, FlagProblem> {
   if (flag === undefined) return fail(syntaxProblem({ code: 'flag_unknown', name }))
   switch (flag.status) {
     case 'later':
-      return fail({ code: 'flag_not_supported_yet', flag: name, message: `-${name} is not supported yet` })
+      return fail({ code: 'flag_not_supported_yet', flag: name, message: `-${name} is not supported yet. ${flag.why ?? ''}`.trimEnd() })
     case 'gone':
       return fail({ code: 'flag_gone', flag: name, message: `-${name} is no longer an option. ${flag.help}` })
     case 'now':

@@ -16,6 +16,7 @@ export function configurationFromFlags(flags: NodeFlagValues, dataDir: string): 
     raft,
     join: {
       targets: flags.join,
+      discovery: flags['disco-mode'] === undefined ? undefined : { mode: flags['disco-mode'], config: flags['disco-config'] },
       as: flags['join-as'],
       attempts: flags['join-attempts'],
       intervalMs: flags['join-interval'],
@@ -49,6 +50,14 @@ function raftFromFlags(flags: NodeFlagValues): RaftConfiguration {
     logLevel: flags['raft-log-level'],
     heartbeatTimeoutMs: flags['raft-heartbeat-timeout'],
     electionTimeoutMs: flags['raft-election-timeout'],
+    isNonVoter: flags['raft-non-voter'],
+    compaction: { everyEntries: flags['raft-snap'], intervalMs: flags['raft-snap-int'] },
+    leaving: {
+      exitWhenRemoved: flags['raft-remove-shutdown'],
+      leaveOnStop: flags['raft-cluster-remove-shutdown'],
+      handOverOnStop: flags['raft-shutdown-stepdown'],
+    },
+    reaping: { voterMs: unlessZero(flags['raft-reap-node-timeout']), nonVoterMs: unlessZero(flags['raft-reap-read-only-node-timeout']) },
   }
 }
 
@@ -77,6 +86,10 @@ function keyPair(
  */
 function reachable(listen: HostPort): HostPort {
   return listen.host === '' ? { host: 'localhost', port: listen.port } : listen
+}
+
+function unlessZero(durationMs: number): number | undefined {
+  return durationMs === 0 ? undefined : durationMs
 }
 
 function required(address: HostPort | undefined): HostPort {

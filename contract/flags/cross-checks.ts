@@ -9,6 +9,9 @@ import type { NodeFlagValues } from './node-flag-values.ts'
 const electionTimeoutMsMin = 100
 const electionTimeoutMsMax = 60_000
 
+// Each look costs a barrier of the database at most.
+const snapIntervalMsMin = 100
+
 type Check = (flags: NodeFlagValues) => string | undefined
 
 const tlsChecks: readonly Check[] = [
@@ -64,14 +67,21 @@ const raftChecks: readonly Check[] = [
     ),
   (flags) => when(flags['join-attempts'] === 0, '-join-attempts must be at least 1'),
   (flags) => when(flags['join-as'] !== undefined && flags.auth === undefined, '-join-as needs -auth: the password is taken from there'),
-  (flags) => when(flags['join-as'] !== undefined && flags.join.length === 0, '-join-as needs -join'),
+  (flags) =>
+    when(
+      flags['join-as'] !== undefined && flags.join.length === 0 && flags['disco-mode'] === undefined,
+      '-join-as needs -join or -disco-mode',
+    ),
   (flags) =>
     when(
       flags['join-as'] !== undefined && hasUrlCredentials(flags),
       '-join-as and a user in the URL of -join contradict each other: use -join-as',
     ),
   (flags) =>
-    when(flags['bootstrap-expect'] > 1 && flags.join.length === 0, '-bootstrap-expect above 1 needs -join: the other nodes must be found'),
+    when(
+      flags['bootstrap-expect'] > 1 && flags.join.length === 0 && flags['disco-mode'] === undefined,
+      '-bootstrap-expect above 1 needs -join or -disco-mode: the other nodes must be found',
+    ),
   (flags) =>
     when(
       flags['bootstrap-expect'] > 0 && flags.join.some((target) => target.kind === 'api'),
@@ -81,9 +91,36 @@ const raftChecks: readonly Check[] = [
     when(flags['bootstrap-expect'] > 0 && flags['bootstrap-expect-timeout'] === 0, '-bootstrap-expect-timeout must be more than 0'),
 ]
 
+// What a reaper calls silence must be far more than what an election calls silence, or a restart would cost a member its place.
+const reapElections = 10
+
+const memberChecks: readonly Check[] = [
+  (flags) => when(flags['disco-mode'] !== undefined && flags.join.length > 0, '-join and -disco-mode contradict each other: use one'),
+  (flags) => when(flags['disco-config'] !== undefined && flags['disco-mode'] === undefined, '-disco-config needs -disco-mode'),
+  (flags) =>
+    when(
+      flags['disco-mode'] !== undefined && flags['bootstrap-expect'] === 0 && !flags['raft-non-voter'],
+      '-disco-mode needs -bootstrap-expect on a voter: who meets through DNS must know how many they are',
+    ),
+  (flags) =>
+    when(
+      flags['raft-non-voter'] && flags['bootstrap-expect'] > 0,
+      '-raft-non-voter and -bootstrap-expect contradict each other: voters form a cluster, read replicas join one',
+    ),
+  (flags) =>
+    when(
+      flags['raft-non-voter'] && flags.join.length === 0 && flags['disco-mode'] === undefined,
+      '-raft-non-voter needs -join or -disco-mode: a read replica cannot stand alone',
+    ),
+  (flags) => when(flags['raft-snap'] === 0, '-raft-snap must be at least 1'),
+  (flags) => when(flags['raft-snap-int'] < snapIntervalMsMin, `-raft-snap-int must be at least ${snapIntervalMsMin}ms`),
+  (flags) => reapsTooSoon(flags, 'raft-reap-node-timeout'),
+  (flags) => reapsTooSoon(flags, 'raft-reap-read-only-node-timeout'),
+]
+
 /** The first rule that the typed values break. */
 export function checkFlagValues(flags: NodeFlagValues): FlagProblem | undefined {
-  return firstConflict([...tlsChecks, ...raftChecks].map((check) => () => check(flags)))
+  return firstConflict([...tlsChecks, ...raftChecks, ...memberChecks].map((check) => () => check(flags)))
 }
 
 /** Rules that need the effective addresses. */
@@ -129,6 +166,13 @@ function timeoutOutside(flags: NodeFlagValues, name: 'raft-heartbeat-timeout' | 
   return when(
     flags[name] < electionTimeoutMsMin || flags[name] > electionTimeoutMsMax,
     `-${name} must be from ${electionTimeoutMsMin}ms to ${electionTimeoutMsMax / 1000}s`,
+  )
+}
+
+function reapsTooSoon(flags: NodeFlagValues, name: 'raft-reap-node-timeout' | 'raft-reap-read-only-node-timeout'): string | undefined {
+  return when(
+    flags[name] !== 0 && flags[name] < reapElections * flags['raft-election-timeout'],
+    `-${name} must be at least ${reapElections} times -raft-election-timeout (0: never)`,
   )
 }
 

@@ -23,8 +23,8 @@ export function flagDocs(): string {
   return [
     head,
     ...groups,
-    '\n## Not supported yet\n\nThese are refused by name when they are given: a backup that never runs is worse than a node that does not start.\n\n| flag | kind | meaning |\n|---|---|---|\n',
-    ...rowsOf('later').map(([name, flag]) => `| \`-${name}\` | ${flag.kind} | ${flag.help} |\n`),
+    '\n## Not supported yet\n\nThese are refused by name when they are given: a backup that never runs is worse than a node that does not start.\n\n| flag | kind | meaning in rqlite | instead, or why not |\n|---|---|---|---|\n',
+    ...rowsOf('later').map(([name, flag]) => `| \`-${name}\` | ${flag.kind} | ${flag.help} | ${flag.why ?? ''} |\n`),
     '\n## Gone\n\nOptions of older rqlite versions, refused with what replaced them.\n\n| flag | instead |\n|---|---|\n',
     ...rowsOf('gone').map(([name, flag]) => `| \`-${name}\` | ${flag.help} |\n`),
   ].join('')

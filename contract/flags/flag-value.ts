@@ -4,7 +4,7 @@ import type { Result } from '../../runtime/result.ts'
 import { parseGoDuration } from '../go-duration.ts'
 import { parseHostPort } from '../host-port.ts'
 import type { HostPort } from '../host-port.ts'
-import type { JoinTarget, RaftConfiguration } from '../node-configuration.ts'
+import type { DiscoveryMode, JoinTarget, RaftConfiguration } from '../node-configuration.ts'
 import type { FlagKind } from './flag.ts'
 import { parseJoinList } from './join-list.ts'
 import { logLevels } from './working-flags.ts'
@@ -19,6 +19,7 @@ export interface FlagValueOf {
   readonly address: HostPort | undefined
   readonly 'join-list': readonly JoinTarget[]
   readonly 'log-level': RaftConfiguration['logLevel']
+  readonly 'disco-mode': DiscoveryMode | undefined
 }
 
 export type FlagValue = FlagValueOf[FlagKind]
@@ -42,6 +43,8 @@ export function parseFlagValue(kind: FlagKind, text: string): Result<FlagValue, 
       return parseJoinList(text)
     case 'log-level':
       return parseLogLevel(text)
+    case 'disco-mode':
+      return parseDiscoveryMode(text)
   }
 }
 
@@ -90,5 +93,20 @@ function parseLogLevel(text: string): Result<RaftConfiguration['logLevel'], stri
       return ok('silent')
     case undefined:
       return fail(`${JSON.stringify(text)} is none of ${logLevels.join(', ')}`)
+  }
+}
+
+function parseDiscoveryMode(text: string): Result<DiscoveryMode | undefined, string> {
+  switch (text) {
+    case '':
+      return ok(undefined)
+    case 'dns':
+    case 'dns-srv':
+      return ok(text)
+    case 'consul-kv':
+    case 'etcd-kv':
+      return fail(`${text} is not supported yet; dns and dns-srv are`)
+    default:
+      return fail(`${JSON.stringify(text)} is neither dns nor dns-srv`)
   }
 }

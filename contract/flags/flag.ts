@@ -14,6 +14,8 @@ export type FlagKind =
   /** Comma list of Raft addresses or API URLs, see `join`. */
   | 'join-list'
   | 'log-level'
+  /** How other nodes are found in DNS. */
+  | 'disco-mode'
 
 export const flagGroups = [
   'General',
@@ -46,4 +48,8 @@ export interface FlagRow {
  */
 export type FlagStatus = 'now' | 'later' | 'gone'
 
-export type Flag = FlagRow & { readonly status: FlagStatus }
+export type Flag = FlagRow & {
+  readonly status: FlagStatus
+  /** Of a flag that comes later: what stands in its place, or why it has to wait. */
+  readonly why?: string
+}

@@ -1,95 +1,229 @@
 // Flags of rqlite whose function comes later. Given on the command line they are refused by name: a backup that never runs is worse than a node that does not start.
 import type { FlagRow } from './flag.ts'
 
+/** `why`: what stands in its place, or why it has to wait. */
+export interface LaterFlagRow extends FlagRow {
+  readonly why: string
+}
+
 const raftLater = {
   'raft-apply-timeout': {
     kind: 'duration',
     group: 'Raft',
     default: '10s',
-    help: 'Longest wait for a write to be applied. Today every request names its own with the parameter `timeout`.',
+    help: 'Longest wait for a write to be applied.',
+    why: 'Every request names its own time with the parameter `timeout`.',
   },
-  'http-verify-common-name': { kind: 'string', group: 'HTTP API', default: '', help: 'Common Name that a client certificate must carry.' },
+  'http-verify-common-name': {
+    kind: 'string',
+    group: 'HTTP API',
+    default: '',
+    help: 'Common Name that a client certificate must carry.',
+    why: 'Not built; the CA of -http-ca-cert decides whom to let in.',
+  },
   'node-verify-common-name': {
     kind: 'string',
     group: 'Raft port',
     default: '',
     help: 'Common Name that the certificate of a calling node must carry.',
+    why: 'Not built; who a node is, is proven beyond its certificate.',
   },
-  'raft-non-voter': { kind: 'bool', group: 'Raft', default: 'false', help: 'Read replica: receives the log, has no vote.' },
-  'raft-snap': { kind: 'int', group: 'Raft', default: '8192', help: 'Log entries after which a snapshot is taken.' },
   'raft-snap-wal-size': {
     kind: 'int',
     group: 'Raft',
     default: '4194304',
     help: 'Bytes of SQLite’s WAL after which a snapshot is taken; 0: never for that reason.',
+    why: 'The database bounds its WAL by itself, whatever the log does.',
   },
-  'raft-snap-int': { kind: 'duration', group: 'Raft', default: '10s', help: 'How often the need for a snapshot is looked at.' },
   'raft-leader-lease-timeout': {
     kind: 'duration',
     group: 'Raft',
     default: '0s',
     help: 'How long a leader stays leader without hearing from a quorum.',
+    why: 'A leader that has not heard from a quorum for -raft-election-timeout steps down, and no read rests on a lease.',
   },
   'raft-commit-timeout': {
     kind: 'duration',
     group: 'Raft',
     default: '50ms',
     help: 'Longest silence before the commit index is sent without new entries.',
+    why: 'The commit index goes with every message and at the latest with the next heartbeat.',
   },
-  'raft-remove-shutdown': { kind: 'bool', group: 'Raft', default: 'false', help: 'Exit when this node was removed from the cluster.' },
-  'raft-cluster-remove-shutdown': { kind: 'bool', group: 'Raft', default: 'false', help: 'Leave the cluster on a graceful stop.' },
-  'raft-shutdown-stepdown': { kind: 'bool', group: 'Raft', default: 'true', help: 'A leader hands over before it stops.' },
-  'raft-reap-node-timeout': {
-    kind: 'duration',
+  'compress-snap-transport': {
+    kind: 'bool',
     group: 'Raft',
-    default: '0h',
-    help: 'Remove a voter that was unreachable for this long; 0: never.',
+    default: 'false',
+    help: 'Compress snapshots on their way to other nodes.',
+    why: 'Not built: copies travel as they are.',
   },
-  'raft-reap-read-only-node-timeout': {
-    kind: 'duration',
-    group: 'Raft',
-    default: '0h',
-    help: 'Remove a read replica that was unreachable for this long; 0: never.',
-  },
-  'compress-snap-transport': { kind: 'bool', group: 'Raft', default: 'false', help: 'Compress snapshots on their way to other nodes.' },
   'cluster-connect-timeout': {
     kind: 'duration',
     group: 'Joining',
     default: '30s',
     help: 'Longest wait for the first connection to another node.',
+    why: 'Each connection has its own bound (10 s); -join-attempts and -bootstrap-expect-timeout bound the whole.',
   },
-} as const satisfies Record<string, FlagRow>
+} as const satisfies Record<string, LaterFlagRow>
 
 const dataLater = {
-  // Nodes that differ in it would apply one entry differently: it must become part of what is replicated first.
-  fk: { kind: 'bool', group: 'Database', default: 'false', help: 'SQLite enforces foreign keys.' },
-  'disco-mode': { kind: 'string', group: 'Discovery', default: '', help: 'How other nodes are found: dns, dns-srv, consul-kv, etcd-kv.' },
-  'disco-key': { kind: 'string', group: 'Discovery', default: 'rqlite', help: 'Key prefix of the KV modes.' },
-  'disco-config': { kind: 'string', group: 'Discovery', default: '', help: 'Configuration of the discovery mode: JSON, or a file.' },
-  'db-max-ro-conns': { kind: 'int', group: 'Database', default: '256', help: 'Read-only SQLite connections at most.' },
-  'auto-vacuum-int': { kind: 'duration', group: 'Database', default: '0s', help: 'How often VACUUM runs by itself; 0: never.' },
-  'auto-optimize-int': { kind: 'duration', group: 'Database', default: '24h', help: 'How often PRAGMA optimize runs by itself; 0: never.' },
-  'extensions-path': { kind: 'string', group: 'Database', default: '', help: 'Comma list of SQLite extensions to load.' },
-  'auto-backup': { kind: 'path', group: 'Backup', default: '', help: 'Configuration file of automatic backups.' },
-  'auto-restore': { kind: 'path', group: 'Backup', default: '', help: 'Configuration file of the restore at first start.' },
-  'cdc-config': { kind: 'string', group: 'Export', default: '', help: 'Configuration of change data capture: a URL, stdout, or a file.' },
-  'write-queue-capacity': { kind: 'int', group: 'Queued writes', default: '1024', help: 'Statements that the write queue holds.' },
-  'write-queue-batch-size': { kind: 'int', group: 'Queued writes', default: '128', help: 'Statements of the queue written together.' },
-  'write-queue-timeout': { kind: 'duration', group: 'Queued writes', default: '50ms', help: 'Longest wait for a batch to fill.' },
-  'write-queue-tx': { kind: 'bool', group: 'Queued writes', default: 'false', help: 'Write each batch in one transaction.' },
-} as const satisfies Record<string, FlagRow>
+  fk: {
+    kind: 'bool',
+    group: 'Database',
+    default: 'false',
+    help: 'SQLite enforces foreign keys.',
+    why: 'Nodes that differ in it would apply one entry differently: it must become part of what is replicated first.',
+  },
+  'disco-key': {
+    kind: 'string',
+    group: 'Discovery',
+    default: 'rqlite',
+    help: 'Key prefix of the KV modes.',
+    why: 'It belongs to consul-kv and etcd-kv, which are not built.',
+  },
+  'db-max-ro-conns': {
+    kind: 'int',
+    group: 'Database',
+    default: '256',
+    help: 'Read-only SQLite connections at most.',
+    why: 'Readers are bounded by the program itself.',
+  },
+  'auto-vacuum-int': {
+    kind: 'duration',
+    group: 'Database',
+    default: '0s',
+    help: 'How often VACUUM runs by itself; 0: never.',
+    why: 'Not built.',
+  },
+  'auto-optimize-int': {
+    kind: 'duration',
+    group: 'Database',
+    default: '24h',
+    help: 'How often PRAGMA optimize runs by itself; 0: never.',
+    why: 'Not built: statistics must be the same on every node.',
+  },
+  'extensions-path': {
+    kind: 'string',
+    group: 'Database',
+    default: '',
+    help: 'Comma list of SQLite extensions to load.',
+    why: 'Native code could differ between nodes, and do anything.',
+  },
+  'auto-backup': {
+    kind: 'path',
+    group: 'Backup',
+    default: '',
+    help: 'Configuration file of automatic backups.',
+    why: 'Backups are not built yet.',
+  },
+  'auto-restore': {
+    kind: 'path',
+    group: 'Backup',
+    default: '',
+    help: 'Configuration file of the restore at first start.',
+    why: 'Backups are not built yet.',
+  },
+  'cdc-config': {
+    kind: 'string',
+    group: 'Export',
+    default: '',
+    help: 'Configuration of change data capture: a URL, stdout, or a file.',
+    why: 'Not built.',
+  },
+  'write-queue-capacity': {
+    kind: 'int',
+    group: 'Queued writes',
+    default: '1024',
+    help: 'Statements that the write queue holds.',
+    why: 'Queued writes are not built yet.',
+  },
+  'write-queue-batch-size': {
+    kind: 'int',
+    group: 'Queued writes',
+    default: '128',
+    help: 'Statements of the queue written together.',
+    why: 'Queued writes are not built yet.',
+  },
+  'write-queue-timeout': {
+    kind: 'duration',
+    group: 'Queued writes',
+    default: '50ms',
+    help: 'Longest wait for a batch to fill.',
+    why: 'Queued writes are not built yet.',
+  },
+  'write-queue-tx': {
+    kind: 'bool',
+    group: 'Queued writes',
+    default: 'false',
+    help: 'Write each batch in one transaction.',
+    why: 'Queued writes are not built yet.',
+  },
+} as const satisfies Record<string, LaterFlagRow>
 
 const observationLater = {
-  'otlp-endpoint': { kind: 'string', group: 'Export', default: '', help: 'Where metrics are pushed to.' },
-  'otlp-interval': { kind: 'duration', group: 'Export', default: '30s', help: 'How often metrics are pushed.' },
-  'otlp-insecure': { kind: 'bool', group: 'Export', default: 'false', help: 'Push metrics without TLS.' },
-  'otlp-no-verify': { kind: 'bool', group: 'Export', default: 'false', help: 'Do not verify the certificate of the metrics receiver.' },
-  'otlp-ca-cert': { kind: 'path', group: 'Export', default: '', help: 'CA of the metrics receiver.' },
-  'otlp-cert': { kind: 'path', group: 'Export', default: '', help: 'Client certificate for the metrics receiver.' },
-  'otlp-key': { kind: 'path', group: 'Export', default: '', help: 'Key of -otlp-cert.' },
-  'cpu-profile': { kind: 'path', group: 'Profiling', default: '', help: 'File for a CPU profile.' },
-  'mem-profile': { kind: 'path', group: 'Profiling', default: '', help: 'File for a memory profile.' },
-  'trace-profile': { kind: 'path', group: 'Profiling', default: '', help: 'File for a trace.' },
-} as const satisfies Record<string, FlagRow>
+  'otlp-endpoint': {
+    kind: 'string',
+    group: 'Export',
+    default: '',
+    help: 'Where metrics are pushed to.',
+    why: 'Not built: metrics are fetched from /metrics.',
+  },
+  'otlp-interval': {
+    kind: 'duration',
+    group: 'Export',
+    default: '30s',
+    help: 'How often metrics are pushed.',
+    why: 'Not built: metrics are fetched from /metrics.',
+  },
+  'otlp-insecure': {
+    kind: 'bool',
+    group: 'Export',
+    default: 'false',
+    help: 'Push metrics without TLS.',
+    why: 'Not built: metrics are fetched from /metrics.',
+  },
+  'otlp-no-verify': {
+    kind: 'bool',
+    group: 'Export',
+    default: 'false',
+    help: 'Do not verify the certificate of the metrics receiver.',
+    why: 'Not built: metrics are fetched from /metrics.',
+  },
+  'otlp-ca-cert': {
+    kind: 'path',
+    group: 'Export',
+    default: '',
+    help: 'CA of the metrics receiver.',
+    why: 'Not built: metrics are fetched from /metrics.',
+  },
+  'otlp-cert': {
+    kind: 'path',
+    group: 'Export',
+    default: '',
+    help: 'Client certificate for the metrics receiver.',
+    why: 'Not built: metrics are fetched from /metrics.',
+  },
+  'otlp-key': {
+    kind: 'path',
+    group: 'Export',
+    default: '',
+    help: 'Key of -otlp-cert.',
+    why: 'Not built: metrics are fetched from /metrics.',
+  },
+  'cpu-profile': {
+    kind: 'path',
+    group: 'Profiling',
+    default: '',
+    help: 'File for a CPU profile.',
+    why: 'Node’s own `--cpu-prof` does it.',
+  },
+  'mem-profile': {
+    kind: 'path',
+    group: 'Profiling',
+    default: '',
+    help: 'File for a memory profile.',
+    why: 'Node’s own `--heap-prof` does it.',
+  },
+  'trace-profile': { kind: 'path', group: 'Profiling', default: '', help: 'File for a trace.', why: 'Not built.' },
+} as const satisfies Record<string, LaterFlagRow>
 
 export const laterFlags = { ...raftLater, ...dataLater, ...observationLater } as const

@@ -15,6 +15,7 @@ interface RenderedValue {
   readonly address: string
   readonly 'join-list': readonly string[]
   readonly 'log-level': string
+  readonly 'disco-mode': string
 }
 
 /**

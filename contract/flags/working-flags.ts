@@ -127,6 +127,44 @@ const raftFlags = {
     default: '1s',
     help: 'Time without a result after which a candidate stands again. At least -raft-heartbeat-timeout.',
   },
+  'raft-non-voter': {
+    kind: 'bool',
+    group: 'Raft',
+    default: 'false',
+    help: 'Read replica: receives the log for good and never votes. It must find a cluster through -join or -disco-mode.',
+  },
+  'raft-snap': {
+    kind: 'int',
+    group: 'Raft',
+    default: '8192',
+    help: 'The log is shortened when at least this many entries can go. The newest 10240 stay for members that lag.',
+  },
+  'raft-snap-int': { kind: 'duration', group: 'Raft', default: '10s', help: 'How often it is looked at whether the log can be shortened.' },
+  'raft-remove-shutdown': {
+    kind: 'bool',
+    group: 'Raft',
+    default: 'false',
+    help: 'Exit (code 0) when this node was removed from the cluster. Without it the node stays, serves nothing and says so.',
+  },
+  'raft-cluster-remove-shutdown': {
+    kind: 'bool',
+    group: 'Raft',
+    default: 'false',
+    help: 'Leave the cluster on SIGTERM: the node asks to be removed before it stops. It cannot come back with the same data directory.',
+  },
+  'raft-shutdown-stepdown': { kind: 'bool', group: 'Raft', default: 'true', help: 'A leader hands over before it stops.' },
+  'raft-reap-node-timeout': {
+    kind: 'duration',
+    group: 'Raft',
+    default: '0h',
+    help: 'The leader removes a voter that it has not heard of for this long, never below a safe number (docs/operations.md). 0: never.',
+  },
+  'raft-reap-read-only-node-timeout': {
+    kind: 'duration',
+    group: 'Raft',
+    default: '0h',
+    help: 'The leader removes a read replica that it has not heard of for this long. 0: never.',
+  },
 } as const satisfies Record<string, FlagRow>
 
 const joiningFlags = {
@@ -163,6 +201,21 @@ const joiningFlags = {
   },
 } as const satisfies Record<string, FlagRow>
 
+const discoveryFlags = {
+  'disco-mode': {
+    kind: 'disco-mode',
+    group: 'Discovery',
+    default: '',
+    help: 'Other nodes are found in DNS instead of by -join: dns (addresses of a name) or dns-srv (SRV records). A voter needs -bootstrap-expect as well.',
+  },
+  'disco-config': {
+    kind: 'string',
+    group: 'Discovery',
+    default: '',
+    help: 'What -disco-mode asks for, as JSON or as the path of a file with it; $VAR and ${VAR} stand for variables of the environment. dns: {"name":"rqlite","port":4002}, the port of -raft-adv-addr by default. dns-srv: {"name":"x","service":"raft"} for _raft._tcp.x.',
+  },
+} as const satisfies Record<string, FlagRow>
+
 export const workingFlags = {
   help: { kind: 'bool', group: 'General', default: 'false', help: 'Show this list and exit.' },
   version: { kind: 'bool', group: 'General', default: 'false', help: 'Show the version and exit.' },
@@ -176,6 +229,7 @@ export const workingFlags = {
   ...raftPortFlags,
   ...raftFlags,
   ...joiningFlags,
+  ...discoveryFlags,
 } as const satisfies Record<string, FlagRow>
 
 export type WorkingFlags = typeof workingFlags
