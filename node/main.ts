@@ -3,23 +3,23 @@
 // Order of start: configuration, access file, certificates, data directory, API (it answers "not ready" from here on), Raft port, cluster, replica.
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { kindOfPassword } from '../contract/access-file.ts'
-import { formatHostPort, parseHostPort } from '../contract/host-port.ts'
+import { formatHostPort } from '../contract/host-port.ts'
 import type { ConfigurationWarning, NodeConfiguration } from '../contract/node-configuration.ts'
-import { parseAccessFile } from '../contract/parse-access-file.ts'
 import { parseNodeArguments } from '../runtime/flags.ts'
 import { isPortFree } from '../runtime/is-port-free.ts'
 import { makeLogger, type Logger } from '../runtime/log.ts'
 import { Metrics } from '../runtime/metrics.ts'
-import { loadTlsFiles, WatchedTlsFiles, type TlsFilePaths } from '../runtime/tls-files.ts'
+import { fail } from '../runtime/result.ts'
+import { JoinAuthority } from './access/join-authority.ts'
 import { openAccess, type OpenedAccess } from './access/open-access.ts'
 import type { ForwardedRequestHandler } from './api/forwarder.ts'
 import type { NodeFacts, NodeView } from './api/node-view.ts'
 import { openApi } from './api/open-api.ts'
-import type { Credentials } from './peer/join-words.ts'
+import { stopInOrder, type StoppingParts } from './lifecycle/orderly-stop.ts'
+import { Reaper } from './lifecycle/reaper.ts'
+import { readStartFiles, type StartFiles } from './lifecycle/start-files.ts'
 import { firstEntry } from './peer/first-entry.ts'
 import { openPeers, type Peers } from './peer/open-peers.ts'
-import type { JoinAuthorizer } from './peer/join-authorizer.ts'
 import { peerReports } from './peer/peer-reports.ts'
 import { parseNodeId } from './raft/membership-codec.ts'
 import type { Membership, NodeId } from './raft/membership.ts'
@@ -33,9 +33,8 @@ const exitCodes = { refused: 1, fatal: 70, formation: 75 } as const
 /** Heartbeats go ten times in a heartbeat timeout; two ticks apart, so that one tick more or less does not matter. */
 const ticksPerHeartbeatTimeout = 20
 const heartbeatTicks = 2
-const stopWithinMs = 9_000
-const leadershipHandoverMs = 2_000
-const tlsPollMs = 1_000
+/** An orchestrator's patience with SIGTERM is ten seconds. */
+const stopWithinMs = 9_500
 const raftLimits = {
   appendBytesMax: 1024 * 1024,
   inflightMessagesMax: 64,
@@ -44,8 +43,8 @@ const raftLimits = {
   uncommittedBytesMax: 128 * 1024 * 1024,
 }
 
-/** rqlite's -raft-snap, -raft-snap-int and its Raft library's TrailingLogs; the log's own limit is ours: trailing entries of the largest kind would fill any disk. */
-const compaction = { everyEntries: 8_192, intervalMs: 10_000, trailingEntries: 10_240, logBytesMax: 512 * 1024 * 1024 }
+/** Trailing entries as rqlite's Raft library keeps them; the log's own limit is ours: trailing entries of the largest kind would fill any disk. */
+const compactionLimits = { trailingEntries: 10_240, logBytesMax: 512 * 1024 * 1024 }
 /** Often enough that a difference is seen within minutes under load, rare enough to cost nothing. */
 const stateHashEveryEntries = 4_096
 
@@ -88,91 +87,10 @@ function configure(version: string): { readonly configuration: NodeConfiguration
   }
 }
 
-function watchTls(ground: Ground, part: string, paths: TlsFilePaths): WatchedTlsFiles {
-  const loaded = loadTlsFiles(paths)
-  if (!loaded.ok) return refuseWith(ground, loaded.problem)
-  const logger = ground.logger.child({ part })
-  const files = new WatchedTlsFiles({
-    paths,
-    initial: loaded.value,
-    every: (callback) => systemClock.every(tlsPollMs, callback),
-    onProblem: (problem) =>
-      logger.error({ code: problem.code, path: problem.path }, 'certificates cannot be used, the last good ones stay'),
-  })
-  files.onChange((material) => logger.info({ subject: material.leaf.subject, expires: material.leaf.validTo }, 'certificates changed'))
-  ground.metrics.gauge({
-    name: `securesql_${part}_certificate_expiry_timestamp_seconds`,
-    help: 'When the certificate in force expires, in seconds since the epoch.',
-    read: () => Date.parse(files.current.leaf.validTo) / 1000,
-  })
-  return files
-}
-
-/** Credentials of `-join-as`: the cleartext password of that user in this node's own access file. A hash could not be sent. */
-function joinCredentials(ground: Ground): Credentials | undefined {
-  const { accessFile, join } = ground.configuration
-  if (join.as === undefined) return undefined
-  const username = join.as
-  const entries = accessFile === undefined ? undefined : parseAccessFile(readFileSync(accessFile, 'utf8'))
-  const password = entries?.ok === true ? entries.value.find((entry) => entry.username === username)?.password : undefined
-  if (password !== undefined && kindOfPassword(password).kind === 'cleartext') return { username, password }
-  return refuseWith(ground, {
-    code: 'join_as_without_password',
-    message: `-join-as ${username}: the access file (-auth) must hold this user with a cleartext password, because a node must send it to join`,
-  })
-}
-
-function joinAuthorizer(opened: OpenedAccess): JoinAuthorizer {
-  return {
-    authorize: async (credentials, permission, from) => {
-      const authorization =
-        credentials === undefined
-          ? undefined
-          : `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`, 'utf8').toString('base64')}`
-      const decision = await opened.access.decide({ authorization, address: hostOf(from.remoteAddress) }, [permission])
-      return decision.kind === 'allowed'
-    },
-  }
-}
-
-/** A lock-out is by address, and each connection has another port. */
-function hostOf(remoteAddress: string): string {
-  const parsed = parseHostPort(remoteAddress)
-  return parsed.ok ? parsed.value.host : remoteAddress
-}
-
-/** What the Raft port needs from files: read before the data directory is touched, so that a wrong path leaves nothing behind. */
-interface PeerFiles {
-  readonly tls: WatchedTlsFiles | undefined
-  readonly credentials: Credentials | undefined
-  /** Vouches for the API asked by `-join https://…`. */
-  readonly apiCa: string | undefined
-}
-
-function readPeerFiles(ground: Ground): PeerFiles {
-  const { raft, http, join } = ground.configuration
-  const { tls } = raft
-  const asksApi = join.targets.some(({ kind }) => kind === 'api')
-  return {
-    tls: tls === undefined ? undefined : watchTls(ground, 'node', { certificate: tls.certFile, key: tls.keyFile, ca: tls.caFile }),
-    credentials: joinCredentials(ground),
-    apiCa: asksApi && http.caFile !== undefined ? readCa(ground, http.caFile) : undefined,
-  }
-}
-
-function readCa(ground: Ground, path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    // Whatever the operating system says of the path.
-    return refuseWith(ground, { code: 'ca_unreadable', message: `${path} (-http-ca-cert) cannot be read` })
-  }
-}
-
 async function openPeersOf(
   ground: Ground,
   parts: {
-    readonly files: PeerFiles
+    readonly files: StartFiles
     readonly store: Store
     readonly access: OpenedAccess
     readonly replica: () => ReplicaLoop | undefined
@@ -181,16 +99,21 @@ async function openPeersOf(
 ): Promise<Peers> {
   const { configuration, version, logger, metrics } = ground
   const { raft, http, join } = configuration
-  const tls = raft.tls
+  const { tls } = raft
+  const { store } = parts
+  const termAtStart = store.log.hardState.term
   const opened = await openPeers({
-    identity: parts.store.identity,
+    identity: store.identity,
+    // An entry is applied when it is durable here, so its term is too.
+    durableTerm: () => Math.max(termAtStart, store.stateMachine.appliedTerm),
+    trust: () => store.trust.trust,
     version,
     addresses: { bind: raft.listen, raftAddress: formatHostPort(raft.advertised), apiUrl: http.advertisedUrl },
     tls:
-      tls === undefined || parts.files.tls === undefined
+      tls === undefined || parts.files.nodeTls === undefined
         ? undefined
         : {
-            files: parts.files.tls,
+            files: parts.files.nodeTls,
             rules: {
               verifyClient: tls.verifyClient,
               noVerify: !tls.verify,
@@ -198,19 +121,21 @@ async function openPeersOf(
               verifyCommonName: undefined,
             },
           },
-    authorizer: joinAuthorizer(parts.access),
+    authorizer: new JoinAuthority(parts.access.access),
     formation: {
       join: join.targets,
+      discovery: parts.files.discovery,
+      as: raft.isNonVoter ? 'read-only' : 'voter',
       attempts: join.attempts,
       intervalMs: join.intervalMs,
       expect: join.bootstrapExpect === 0 ? undefined : join.bootstrapExpect,
       expectTimeoutMs: join.bootstrapExpectTimeoutMs,
       credentials: parts.files.credentials,
       apiTrust: { ca: parts.files.apiCa, noVerify: !http.verifyServers },
-      hasLog: parts.store.log.reader.lastIndex() > 0,
+      hasLog: store.log.reader.lastIndex() > 0,
     },
     replica: parts.replica,
-    snapshots: () => parts.store.snapshots,
+    snapshots: () => store.snapshots,
     forwardedRequestHandler: parts.handler,
     clock: systemClock,
     random: Math.random,
@@ -250,7 +175,7 @@ async function writeFirstEntry(store: Store, members: Membership): Promise<void>
 }
 
 function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Membership): ReplicaLoop {
-  const { heartbeatTimeoutMs, electionTimeoutMs } = ground.configuration.raft
+  const { heartbeatTimeoutMs, electionTimeoutMs, compaction } = ground.configuration.raft
   const tickMs = heartbeatTimeoutMs / ticksPerHeartbeatTimeout
   const replica = new ReplicaLoop({
     id: ground.nodeId,
@@ -267,7 +192,7 @@ function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Memb
     heartbeatTicks,
     seed: randomInt(2 ** 31),
     limits: raftLimits,
-    compaction,
+    compaction: { ...compaction, ...compactionLimits },
     stateHashEveryEntries,
   })
   raftReports({ replica, logger: ground.logger, metrics: ground.metrics })
@@ -303,40 +228,48 @@ function dieOf(logger: Logger, problem: FatalProblem): never {
   process.exit(exitCodes.fatal)
 }
 
-interface Running {
-  readonly access: OpenedAccess
-  readonly api: { close(): Promise<void> }
-  readonly peers: Peers
-  readonly store: Store
-  readonly replica: () => ReplicaLoop | undefined
-}
-
-/** Hands over leadership, lets what is in flight finish, closes in the reverse order of start. */
-function stopOnSignals(ground: Ground, running: Running): void {
+/** Stops once, for whichever reason comes first; the process ends with it. */
+function stopper(ground: Ground, parts: StoppingParts): (reason: string) => void {
   const { logger } = ground
-  const stop = async (signal: string): Promise<void> => {
-    logger.info({ signal }, 'node stopping')
+  let isStopping = false
+  const stop = async (reason: string): Promise<void> => {
+    logger.info({ reason }, 'node stopping')
     setTimeout(() => {
       logger.error('stopping took too long')
       process.exit(exitCodes.fatal)
     }, stopWithinMs).unref()
-    const replica = running.replica()
-    if (replica?.status().role === 'leader') await replica.transferLeadership({ to: undefined, timeoutMs: leadershipHandoverMs })
-    await running.api.close()
-    await replica?.close()
-    await running.peers.close()
-    await running.store.close()
-    await running.access.close()
+    await stopInOrder(parts)
     logger.info('node stopped')
     process.exit(0)
   }
-  let isStopping = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (!isStopping) void stop(signal)
-      isStopping = true
-    })
+  return (reason) => {
+    if (!isStopping) void stop(reason)
+    isStopping = true
   }
+}
+
+/** What looks after the cluster while the node runs. */
+function lookAfter(ground: Ground, replica: ReplicaLoop, stop: (reason: string) => void): void {
+  const { configuration, logger, metrics } = ground
+  const { reaping, leaving } = configuration.raft
+  const reaper = new Reaper({
+    replica,
+    ...reaping,
+    expectedVoters: configuration.join.bootstrapExpect,
+    clock: systemClock,
+    logger,
+    metrics,
+  })
+  const heed = (): void => {
+    if (replica.standing() !== 'removed') return
+    reaper.close()
+    logger.warn('this node was removed from the cluster')
+    if (leaving.exitWhenRemoved) stop('removed')
+  }
+  replica.onLoopEvent((event) => {
+    if (event.kind === 'standing-changed') heed()
+  })
+  heed()
 }
 
 async function run(ground: Ground): Promise<void> {
@@ -344,9 +277,9 @@ async function run(ground: Ground): Promise<void> {
   const { http } = configuration
   const access = await openAccess({ file: configuration.accessFile, logger, metrics })
   if (!access.ok) return refuseWith(ground, access.problem)
-  const httpFiles =
-    http.tls === undefined ? undefined : watchTls(ground, 'api', { certificate: http.tls.certFile, key: http.tls.keyFile, ca: http.caFile })
-  const files = readPeerFiles(ground)
+  const read = readStartFiles(configuration, { environment: process.env, clock: systemClock, logger, metrics })
+  if (!read.ok) return refuseWith(ground, read.problem)
+  const files = read.value
   await refuseTakenAddresses(ground)
   const store = await openStoreOf(ground)
   let replica: ReplicaLoop | undefined
@@ -360,13 +293,12 @@ async function run(ground: Ground): Promise<void> {
   }
   const api = await openApi({
     listen: http.listen,
-    tls: httpFiles === undefined ? undefined : { files: httpFiles, verifyClient: http.tls?.verifyClient === true },
+    tls: files.apiTls === undefined ? undefined : { files: files.apiTls, verifyClient: http.tls?.verifyClient === true },
     access: access.value.access,
     view,
     reader: store.reader,
     forwarder: peers.forwarder,
-    // The log is not compacted yet: nothing can go.
-    compactor: { compact: () => Promise.resolve('nothing-new') },
+    compactor: { compact: async (asked) => (await replica?.compact(asked)) ?? fail({ code: 'closing', leader: undefined }) },
     logger,
     metrics,
     allowOrigin: http.allowOrigin,
@@ -374,7 +306,9 @@ async function run(ground: Ground): Promise<void> {
   if (!api.ok) return refuseWith(ground, api.problem)
   handler = api.value.handler
   logger.info({ api: formatHostPort(api.value.address), raft: formatHostPort(peers.address) }, 'listening')
-  stopOnSignals(ground, { access: access.value, api: api.value, peers, store, replica: () => replica })
+  const { leaving } = configuration.raft
+  const stop = stopper(ground, { access: access.value, api: api.value, peers, store, replica: () => replica, leaving, logger })
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
   const cluster = await peers.formation()
   if (!cluster.ok) {
     if (cluster.problem.code === 'closing') return
@@ -385,6 +319,7 @@ async function run(ground: Ground): Promise<void> {
   if (cluster.value.origin === 'formed') await writeFirstEntry(store, cluster.value.members)
   // Who joins has no membership of its own yet: it follows whoever leads, and learns it from the log.
   replica = openReplica(ground, store, peers, cluster.value.origin === 'formed' ? cluster.value.members : { members: [] })
+  lookAfter(ground, replica, stop)
 }
 
 process.umask(0o077)

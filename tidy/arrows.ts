@@ -57,6 +57,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   ),
   'node/access': room('contract', 'runtime'),
   'node/api': room('node/replica', types('node/raft'), 'node/command', 'node/access', 'contract', 'runtime'),
+  // The rule for removing silent members counts majorities as the core does.
+  'node/lifecycle': room(types('node/replica'), types('node/raft'), 'node/raft/quorum.ts', 'node/access', 'contract', 'runtime'),
   'node/console': room('node/api', 'node/access', 'runtime'),
   'node/sim': room('node/raft', 'node/replica', 'node/command', 'node/store'),
   'operator/resource': room('contract'),

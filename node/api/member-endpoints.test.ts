@@ -124,10 +124,12 @@ describe('POST /snapshot', () => {
     await post('?trailing_logs=7')
     await post('?trailing_logs=0')
     assert.deepEqual(api.compactor.asked, [undefined, undefined, 7, undefined])
-    api.compactor.answer = 'nothing-new'
+    api.compactor.answer = ok('nothing-new')
     const nothing = await post()
     assert.deepEqual([nothing.status, nothing.body, nothing.headers['content-length']], [204, '', undefined])
     assert.equal(api.forwarder.sent.length, 0)
+    api.compactor.answer = fail({ code: 'deadline', leader: undefined })
+    assert.equal((await post()).headers[code], 'deadline')
     for (const query of ['?trailing_logs=x', '?trailing_logs=-1']) {
       const answer = await post(query)
       assert.deepEqual([answer.status, answer.body], [400, 'trailing_logs is not a valid integer\n'])

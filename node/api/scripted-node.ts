@@ -153,11 +153,11 @@ export class ScriptedForwarder implements Forwarder {
 }
 
 export class ScriptedCompactor implements Compactor {
-  answer: Compacted = 'compacted'
+  answer: Result<Compacted, ReplicaProblem> = ok('compacted')
   readonly asked: (number | undefined)[] = []
 
-  compact({ trailingLogs }: { readonly trailingLogs: number | undefined }): Promise<Compacted> {
-    this.asked.push(trailingLogs)
+  compact({ trailingEntries }: { readonly trailingEntries: number | undefined }): Promise<Result<Compacted, ReplicaProblem>> {
+    this.asked.push(trailingEntries)
     return Promise.resolve(this.answer)
   }
 }

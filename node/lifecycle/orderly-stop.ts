@@ -1,0 +1,53 @@
+// The way out: nothing that was accepted is dropped, and the cluster is not left without a leader. Each step has a bound, so that the whole ends within ten seconds.
+import type { Logger } from '../../runtime/log.ts'
+import type { Result } from '../../runtime/result.ts'
+import type { Replica } from '../replica/replica-port.ts'
+
+interface Closable {
+  close(): Promise<void>
+}
+
+export interface StoppingParts {
+  readonly api: Closable & { drain(): void }
+  /** Undefined before the node belongs to a cluster. */
+  readonly replica: () => Pick<Replica, 'status' | 'standing' | 'transferLeadership' | 'close'> | undefined
+  readonly peers: Closable & { leave(options: { readonly timeoutMs: number }): Promise<Result<void, { readonly message: string }>> }
+  readonly store: Closable
+  readonly access: Closable
+  readonly leaving: { readonly leaveOnStop: boolean; readonly handOverOnStop: boolean }
+  readonly logger: Logger
+}
+
+const handOverMsMax = 1_500
+const leaveMsMax = 2_000
+
+/**
+ * Says that it ends; hands leadership over; leaves the cluster if it should; takes no new connections and finishes what is in flight, forwarded to the new leader where
+ * need be; closes the rest in the reverse order of start.
+ */
+export async function stopInOrder(parts: StoppingParts): Promise<void> {
+  const { api, peers, store, access } = parts
+  const replica = parts.replica()
+  api.drain()
+  if (replica?.standing() === 'member') await stepAside(parts, replica)
+  // Together: the replica ends what can be ended, and each end is an answer that the API still sends.
+  await Promise.all([api.close(), replica?.close()])
+  await peers.close()
+  await store.close()
+  await access.close()
+}
+
+async function stepAside(
+  { leaving, peers, logger }: StoppingParts,
+  replica: Pick<Replica, 'status' | 'transferLeadership'>,
+): Promise<void> {
+  // A leader that is about to leave hands over in any case: its removal is then one round of the new leader rather than an election.
+  if (replica.status().role === 'leader' && (leaving.handOverOnStop || leaving.leaveOnStop)) {
+    const done = await replica.transferLeadership({ to: undefined, timeoutMs: handOverMsMax })
+    if (!done.ok) logger.warn({ code: done.problem.code }, 'nobody took over leadership')
+  }
+  if (!leaving.leaveOnStop) return
+  const left = await peers.leave({ timeoutMs: leaveMsMax })
+  if (left.ok) logger.info('left the cluster')
+  else logger.warn({ why: left.problem.message }, 'did not leave the cluster')
+}
