@@ -106,7 +106,11 @@ function fieldsOf(value: object): readonly string[] {
 test('no flag is accepted without effect: the program reads every field of its configuration', () => {
   const command = parseNodeArguments(['-http-cert', 'c', '-http-key', 'k', '-node-cert', 'c', '-node-key', 'k', 'data'])
   assert.ok(command.ok && command.value.kind === 'run')
-  const program = tree.find(({ path }) => path === 'node/main.ts')?.text ?? ''
+  const isProgram = (path: string): boolean => path === 'node/main.ts' || (path.startsWith('node/lifecycle/') && !path.endsWith('.test.ts'))
+  const program = tree
+    .filter(({ path }) => isProgram(path))
+    .map(({ text }) => text)
+    .join('\n')
   const unread = fieldsOf(command.value.configuration).filter((field) => !new RegExp(`\\b${field}\\b`).test(program))
   assert.deepEqual(unread, [])
 })

@@ -192,7 +192,7 @@ function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Memb
     heartbeatTicks,
     seed: randomInt(2 ** 31),
     limits: raftLimits,
-    compaction: { ...compaction, ...compactionLimits },
+    compaction: { everyEntries: compaction.everyEntries, intervalMs: compaction.intervalMs, ...compactionLimits },
     stateHashEveryEntries,
   })
   raftReports({ replica, logger: ground.logger, metrics: ground.metrics })

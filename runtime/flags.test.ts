@@ -123,6 +123,15 @@ for (const [why, ...argv] of [
   ['an election timeout below the heartbeat timeout', '-raft-heartbeat-timeout', '2s'],
   ['a heartbeat timeout that never ends', '-raft-heartbeat-timeout', '2h', '-raft-election-timeout', '2h'],
   ['a node id with a space', '-node-id', 'a b'],
+  ['a read replica that finds no cluster', '-raft-non-voter'],
+  ['a read replica that forms a cluster', '-raft-non-voter', '-bootstrap-expect', '1', '-join', 'other:4002'],
+  ['-join beside -disco-mode', '-disco-mode', 'dns', '-join', 'other:4002', '-bootstrap-expect', '3'],
+  ['a voter that meets others through DNS without knowing how many', '-disco-mode', 'dns'],
+  ['-disco-config without -disco-mode', '-disco-config', '{}'],
+  ['compacting at every entry', '-raft-snap', '0'],
+  ['looking all the time', '-raft-snap-int', '1ms'],
+  ['reaping at the speed of elections', '-raft-reap-node-timeout', '9s'],
+  ['reaping read replicas at the speed of elections', '-raft-reap-read-only-node-timeout', '9s'],
 ] as const) {
   test(`refused before any file is touched: ${why}`, () => {
     assert.equal(refused(...argv, 'data').code, 'flags_conflict')
@@ -227,4 +236,36 @@ test('-node-encrypt with a certificate works as it did, with a note', () => {
 test('-raft-log-level takes the words of rqlite', () => {
   assert.equal(run('-raft-log-level', 'DEBUG', 'data').configuration.raft.logLevel, 'debug')
   assert.equal(run('-raft-log-level', 'off', 'data').configuration.raft.logLevel, 'silent')
+})
+
+test('what a node does about members that go, and about its own log, is rqlite’s by default', () => {
+  const { raft, join } = run('data').configuration
+  assert.deepEqual(raft.leaving, { exitWhenRemoved: false, leaveOnStop: false, handOverOnStop: true })
+  assert.deepEqual(raft.reaping, { voterMs: undefined, nonVoterMs: undefined })
+  assert.deepEqual(raft.compaction, { everyEntries: 8192, intervalMs: 10_000 })
+  assert.deepEqual([raft.isNonVoter, join.discovery], [false, undefined])
+  const said = run(
+    '-raft-remove-shutdown',
+    '-raft-cluster-remove-shutdown',
+    '-raft-shutdown-stepdown=false',
+    '-raft-reap-node-timeout=1h',
+    'data',
+  )
+  assert.deepEqual(said.configuration.raft.leaving, { exitWhenRemoved: true, leaveOnStop: true, handOverOnStop: false })
+  assert.equal(said.configuration.raft.reaping.voterMs, 3_600_000)
+  assert.equal(run('-raft-non-voter', '-join', 'other:4002', 'data').configuration.raft.isNonVoter, true)
+})
+
+test('-disco-mode takes dns and dns-srv; other words are refused by name', () => {
+  const { join } = run('-disco-mode', 'dns-srv', '-disco-config', '{"service":"raft"}', '-bootstrap-expect', '3', 'data').configuration
+  assert.deepEqual(join.discovery, { mode: 'dns-srv', config: '{"service":"raft"}' })
+  assert.deepEqual(run('-disco-mode', 'dns', '-raft-non-voter', 'data').configuration.join.discovery, { mode: 'dns', config: undefined })
+  for (const [word, message] of [
+    ['consul-kv', /consul-kv is not supported yet/],
+    ['DNS', /neither dns nor dns-srv/],
+  ] as const) {
+    const problem = refused('-disco-mode', word, 'data')
+    assert.equal(problem.code, 'flag_value_invalid')
+    assert.match(problem.message, message)
+  }
 })

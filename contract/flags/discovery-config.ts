@@ -62,7 +62,7 @@ function parseSrv(json: unknown): Parsed {
 function whereOf(error: z.ZodError): string {
   const [issue] = error.issues
   const path = issue?.path.join('.') ?? ''
-  return `${path === '' ? 'unknown or missing keys' : `${path} is missing or not valid`}`
+  return path === '' ? 'unknown or missing keys' : `${path} is missing or not valid`
 }
 
 function parseJson(text: string): unknown {

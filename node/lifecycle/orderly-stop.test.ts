@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { makeLogger } from '../../runtime/log.ts'
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import type { RaftStatus } from '../raft/raft-port.ts'
+import type { Standing } from '../replica/replica-port.ts'
+import { ScriptedReplica } from '../api/scripted-node.ts'
+import { stopInOrder, type StoppingParts } from './orderly-stop.ts'
+
+interface Scene {
+  readonly leaveOnStop?: boolean
+  readonly handOverOnStop?: boolean
+  readonly role?: RaftStatus['role']
+  readonly standing?: Standing
+  readonly left?: Result<void, { readonly message: string }>
+  readonly transferred?: Result<void, { readonly code: 'deadline'; readonly leader: undefined }>
+  readonly hasReplica?: boolean
+}
+
+/** What was done, in order. */
+async function stop(scene: Scene): Promise<readonly string[]> {
+  const steps: string[] = []
+  const closing = (what: string) => ({ close: () => Promise.resolve(void steps.push(what)) })
+  const scripted = new ScriptedReplica('n1', 'n1')
+  const replica = {
+    status: () => ({ ...scripted.state, role: scene.role ?? 'leader' }),
+    standing: () => scene.standing ?? 'member',
+    transferLeadership: () => Promise.resolve((steps.push('hand over'), scene.transferred ?? ok(undefined))),
+    ...closing('replica'),
+  }
+  const parts: StoppingParts = {
+    api: { drain: () => void steps.push('drain'), ...closing('api') },
+    replica: () => (scene.hasReplica === false ? undefined : replica),
+    peers: { leave: () => Promise.resolve((steps.push('leave'), scene.left ?? ok(undefined))), ...closing('peers') },
+    store: closing('store'),
+    access: closing('access'),
+    leaving: { leaveOnStop: scene.leaveOnStop ?? false, handOverOnStop: scene.handOverOnStop ?? true },
+    logger: makeLogger({ level: 'silent' }),
+  }
+  await stopInOrder(parts)
+  return steps
+}
+
+const closes = ['api', 'replica', 'peers', 'store', 'access']
+
+for (const [title, scene, steps] of [
+  ['a leader says that it ends, hands over, and closes in reverse order', {}, ['drain', 'hand over', ...closes]],
+  ['a follower has nothing to hand over', { role: 'follower' }, ['drain', ...closes]],
+  ['-raft-shutdown-stepdown=false keeps leadership to the end', { handOverOnStop: false }, ['drain', ...closes]],
+  [
+    'a node that leaves on stop asks for it before it closes anything',
+    { role: 'follower', leaveOnStop: true },
+    ['drain', 'leave', ...closes],
+  ],
+  [
+    'a leader that leaves hands over first, whatever else was said',
+    { leaveOnStop: true, handOverOnStop: false },
+    ['drain', 'hand over', 'leave', ...closes],
+  ],
+  [
+    'what does not succeed does not hold up the end',
+    { leaveOnStop: true, left: fail({ message: 'no leader' }), transferred: fail({ code: 'deadline', leader: undefined }) },
+    ['drain', 'hand over', 'leave', ...closes],
+  ],
+  ['a removed node asks nobody', { standing: 'removed', leaveOnStop: true }, ['drain', ...closes]],
+  [
+    'before the node belongs to a cluster there is no replica to close',
+    { hasReplica: false, leaveOnStop: true },
+    ['drain', 'api', 'peers', 'store', 'access'],
+  ],
+] satisfies readonly [string, Scene, readonly string[]][]) {
+  test(title, async () => assert.deepEqual(await stop(scene), steps))
+}
