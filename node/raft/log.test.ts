@@ -150,3 +150,65 @@ test('against a naive model: the log reads as the model, and calls durable only 
     { numRuns: 500 },
   )
 })
+
+function committedSnapshot(rig: LogRig): void {
+  rig.log.append(virtualLog([1, 1, 1, 1]))
+  rig.sync(rig.write())
+}
+
+test('a log that begins anew holds nothing, and its base is what replaced it, before and after the store knows', () => {
+  const rig = new LogRig()
+  committedSnapshot(rig)
+  rig.log.reset({ index: 7, term: 2 }, { durableBefore: 3 })
+  assert.deepEqual([rig.log.base.index, rig.log.lastIndex, rig.log.lastTerm, rig.log.hasUnwritten], [7, 7, 2, true])
+  rig.write()
+  assert.deepEqual([rig.log.base.index, rig.log.lastIndex, rig.log.termAt(7), rig.log.hasUnwritten], [7, 7, 2, false])
+  rig.log.append(virtualLog([2], 8))
+  assert.deepEqual([rig.log.lastIndex, rig.log.matches(8, 2), rig.log.matches(4, 1)], [8, true, false])
+})
+
+test('until the new beginning is on disk, only what was applied of the old log counts as being there', () => {
+  const rig = new LogRig()
+  committedSnapshot(rig)
+  rig.log.reset({ index: 7, term: 2 }, { durableBefore: 3 })
+  const sequence = rig.write()
+  assert.deepEqual([rig.log.durableIndex, rig.log.sequenceCovering(7), rig.log.sequenceCovering(3)], [3, sequence, undefined])
+  rig.sync(sequence)
+  assert.deepEqual([rig.log.durableIndex, rig.log.sequenceCovering(7)], [7, undefined])
+})
+
+test('a write that was under way when the log began anew vouches for nothing of the new one, though it went as far', () => {
+  const rig = new LogRig()
+  rig.log.append(virtualLog([1, 1, 1, 1]))
+  const old = rig.write()
+  rig.log.reset({ index: 2, term: 2 }, { durableBefore: 0 })
+  rig.log.append(virtualLog([2, 2], 3))
+  const fresh = rig.write()
+  rig.sync(old)
+  assert.deepEqual([rig.log.durableIndex, rig.log.sequenceCovering(4)], [0, fresh])
+  rig.sync(fresh)
+  assert.equal(rig.log.durableIndex, 4)
+})
+
+test('a log that begins anew again, before the first beginning is on disk, counts on neither', () => {
+  const rig = new LogRig()
+  rig.log.reset({ index: 5, term: 1 }, { durableBefore: 0 })
+  const first = rig.write()
+  rig.log.reset({ index: 9, term: 2 }, { durableBefore: 5 })
+  assert.equal(rig.log.durableIndex, 0)
+  const second = rig.write()
+  rig.sync(first)
+  assert.equal(rig.log.durableIndex, 0)
+  rig.sync(second)
+  assert.equal(rig.log.durableIndex, 9)
+})
+
+test('the base follows the store, at any time', () => {
+  const rig = new LogRig()
+  committedSnapshot(rig)
+  rig.disk.compact(3)
+  assert.deepEqual([rig.log.base.index, rig.log.termAt(3), rig.log.lastIndexOfTermAtMost(0, 4)], [3, 1, 3])
+  assert.throws(() => rig.log.termAt(2), /no entry 2/)
+  assert.throws(() => rig.log.read({ from: 3, to: 4, bytesMax: 100 }), /outside of the log/)
+  assert.equal(rig.log.matches(2, 1), false)
+})

@@ -116,7 +116,8 @@ export class RaftLog {
   reset(to: LogBase, options: { readonly durableBefore: number }): void {
     assert(to.index > this.base.index, 'a log begins anew only after what it has already given up')
     this.#resetBase = to
-    this.#resetting = { sequence: undefined, durableBefore: options.durableBefore }
+    // A second one may come before the first is on disk.
+    this.#resetting = { sequence: undefined, durableBefore: Math.min(options.durableBefore, this.durableIndex) }
     this.#tail = []
     this.#tailBytes = 0
     this.#storedIndex = to.index

@@ -95,6 +95,13 @@ export class VirtualDisk implements LogReader {
     this.#written = copyOf(this.#durable)
   }
 
+  /** The entries after `index` are gone. */
+  cut(index: number): void {
+    assert.equal(this.#pending.length, 0)
+    this.#durable.entries.length = index - this.#durable.base.index
+    this.#written = copyOf(this.#durable)
+  }
+
   image(): { readonly hardState: HardState; readonly kept: unknown } {
     return { hardState: this.hardState, kept: copyOf(this.#durable) }
   }

@@ -100,6 +100,13 @@ export class VirtualNode {
     this.trust = 'untrusted'
   }
 
+  /** After a crash: what stood after `index` is gone from log and state machine. */
+  loseAfter(index: number, trust: Trust): void {
+    this.disk.cut(index)
+    this.applied.length = Math.min(this.applied.length, index)
+    this.trust = trust
+  }
+
   /** A snapshot has been received; returns the input that tells the core. */
   stage(snapshot: VirtualSnapshot): Input {
     this.staged = snapshot

@@ -2,10 +2,10 @@
 // A line that begins with `#` is a comment, one that begins with `>` a command; all else is the trace and is made anew. See README.md for the commands.
 import assert from 'node:assert/strict'
 import type { MembershipChange, NodeId } from '../membership.ts'
-import type { Input } from '../raft-port.ts'
+import type { Input, Output } from '../raft-port.ts'
 import { VirtualDisk } from '../virtual-disk.ts'
 import { virtualLimits, virtualLog, virtualMember, virtualMembership, VirtualNode } from '../virtual-node.ts'
-import { trace, traceMessage } from './trace.ts'
+import { trace, traceMembers, traceMessage } from './trace.ts'
 import type { Parcel } from '../message.ts'
 
 const electionTicks = 10
@@ -34,6 +34,7 @@ class Conversation {
   readonly #held = new Set<string>()
   readonly #cut = new Set<string>()
   #down = new Set<string>()
+  readonly #wanted = new Map<string, string>()
   #inFlight: InFlight[] = []
   #lines: string[] = []
 
@@ -60,7 +61,15 @@ class Conversation {
       this.#give(id, ...texts.map((text, n): Input => ({ kind: 'propose', id: n + 1, payload: new TextEncoder().encode(text) }))),
     read: ([id = '', ...ids]) => this.#give(id, ...ids.map((read): Input => ({ kind: 'read', id: Number(read) }))),
     transfer: ([id = '', to]) => this.#give(id, { kind: 'transfer', to: to as NodeId | undefined }),
-    add: ([id = '', name = '']) => this.#give(id, { kind: 'change-membership', id: 1, change: addLearner(name) }),
+    add: ([id = '', name = '']) => this.#give(id, { kind: 'change-membership', id: 1, change: added('add-learner', name) }),
+    replica: ([id = '', name = '']) => this.#give(id, { kind: 'change-membership', id: 1, change: added('add-non-voter', name) }),
+    remove: ([id = '', name = '']) => this.#give(id, { kind: 'change-membership', id: 1, change: { kind: 'remove', id: name as NodeId } }),
+    compact: ([id = '', index = '']) => this.#node(id).disk.compact(Number(index)),
+    // The first has received a snapshot that the second has just made.
+    snapshot: ([id = '', from = '']) => this.#give(id, this.#node(id).stage(this.#node(from).takeSnapshot())),
+    'lose-state': ([id = '']) => this.#give(id, this.#node(id).loseState()),
+    // Of a node that is down: everything after the entry is gone, and the disk says nothing of it, or (`untrusted`) the loss was found at the start.
+    'lose-log': ([id = '', index = '', trust]) => this.#node(id).loseAfter(Number(index), trust === 'untrusted' ? 'untrusted' : 'trusted'),
     unreachable: ([id = '', other = '']) => this.#give(id, { kind: 'unreachable', id: other as NodeId }),
     hold: ([id = '', what = '']) => void this.#held.add(`${id} ${what}`),
     release: ([id = '', what = '']) => this.#release(id, what),
@@ -75,25 +84,26 @@ class Conversation {
     log: ([id = '']) => this.#showLog(id),
   }
 
-  // cluster voters=n1,n2,n3 learners=n4 n1=1,1,2 term=3: n1 has a log of these terms, and everyone's disk says term 3.
+  // cluster voters=n1,n2,n3 learners=n4 n1=1,1,2 term=3 epoch=1: n1 has a log of these terms, everyone's disk says term 3, and the membership was written by hand once.
   #cluster(words: readonly string[]): void {
     const options = new Map(words.map((word) => word.split('=') as [string, string]))
     const list = (key: string): readonly string[] => (options.get(key) ?? '').split(',').filter((item) => item !== '')
-    const suffrages = { voters: list('voters'), learners: list('learners') }
+    const suffrages = { voters: list('voters'), learners: list('learners'), epoch: options.get('epoch') }
     for (const id of [...suffrages.voters, ...suffrages.learners])
       this.#begin(id, suffrages, list(id).map(Number), Number(options.get('term') ?? 0))
   }
 
   #begin(
     id: string,
-    members: { readonly voters: readonly string[]; readonly learners: readonly string[] },
+    members: { readonly voters: readonly string[]; readonly learners: readonly string[]; readonly epoch?: string | undefined },
     terms: readonly number[],
     term: number,
   ): void {
     const disk = new VirtualDisk()
     disk.write({ sequence: 0, hardState: { term: Math.max(term, terms.at(-1) ?? 0), votedFor: undefined }, entries: virtualLog(terms) })
     disk.sync(0)
-    const membership = virtualMembership(members.voters, members.learners)
+    const listed = virtualMembership(members.voters, members.learners)
+    const membership = members.epoch === undefined ? listed : { ...listed, epoch: Number(members.epoch) }
     this.#nodes.set(
       id,
       new VirtualNode({
@@ -126,7 +136,15 @@ class Conversation {
   #step(node: VirtualNode, inputs: readonly Input[]): void {
     const output = node.step(inputs)
     this.#lines.push(...trace(node.id, output))
+    this.#showWanted(node.id, output)
     for (const parcel of output.send) this.#inFlight.push({ from: node.id, parcel })
+  }
+
+  // It is said with every step, and shown when it changes.
+  #showWanted(id: string, { fetchSnapshot }: Output): void {
+    const wanted = fetchSnapshot === undefined ? '' : `needs a snapshot of ${fetchSnapshot.indexMin} or more from ${fetchSnapshot.from}`
+    if (wanted !== '' && wanted !== this.#wanted.get(id)) this.#lines.push(`${id} ${wanted}`)
+    this.#wanted.set(id, wanted)
   }
 
   #followUp(node: VirtualNode): Input | undefined {
@@ -187,18 +205,18 @@ class Conversation {
 
   #status(): void {
     for (const [id, node] of this.#nodes) {
-      const { role, term, leader, commitIndex, lastIndex, membership } = node.raft.status()
-      const members = membership.members.map((member) => (member.suffrage === 'voter' ? member.id : `(${member.id})`)).join(' ')
+      const { role, term, leader, commitIndex, lastIndex, membership, trust } = node.raft.status()
       this.#lines.push(
-        `${id}: ${this.#down.has(id) ? 'down' : role}, term ${term}, leader ${leader ?? 'unknown'}, committed ${commitIndex} of ${lastIndex}, members ${members}`,
+        `${id}: ${this.#down.has(id) ? 'down' : role}, term ${term}, leader ${leader ?? 'unknown'}, committed ${commitIndex} of ${lastIndex}, members ${traceMembers(membership)}${trust === 'trusted' ? '' : ', untrusted'}`,
       )
     }
   }
 
   #showLog(id: string): void {
     const { disk } = this.#node(id)
-    const entries = Array.from({ length: disk.lastIndex() }, (_, n) => `${n + 1}/${disk.termAt(n + 1)}`)
-    this.#lines.push(`${id}: ${entries.join(' ')}`)
+    const { index, term } = disk.base
+    const entries = Array.from({ length: disk.lastIndex() - index }, (_, n) => `${index + n + 1}/${disk.termAt(index + n + 1)}`)
+    this.#lines.push(`${id}: ${index === 0 ? '' : `after ${index}/${term}: `}${entries.join(' ')}`)
   }
 
   #node(id: string): VirtualNode {
@@ -208,7 +226,7 @@ class Conversation {
   }
 }
 
-function addLearner(name: string): MembershipChange {
+function added(kind: 'add-learner' | 'add-non-voter', name: string): MembershipChange {
   const { id, incarnation, raftAddress, apiUrl } = virtualMember(name, 'learner')
-  return { kind: 'add-learner', member: { id, incarnation, raftAddress, apiUrl } }
+  return { kind, member: { id, incarnation, raftAddress, apiUrl } }
 }

@@ -1,14 +1,17 @@
 // One line for each thing that a core decided. Entries are written index/term.
 import type { Entry } from '../entry.ts'
+import type { Membership } from '../membership.ts'
 import type { Message, Parcel } from '../message.ts'
 import type { Output, RaftEvent } from '../raft-port.ts'
 
 export function trace(id: string, output: Output): readonly string[] {
   const lines = output.events.map((event) => `${id} ${traceEvent(event)}`)
+  if (output.install !== undefined) lines.push(`${id} installs the snapshot ${output.install.index}/${output.install.term}`)
   if (output.persist !== undefined) {
-    const { sequence, hardState, entries } = output.persist
+    const { sequence, hardState, entries, reset } = output.persist
     const vote = hardState === undefined ? '' : ` term ${hardState.term} vote ${hardState.votedFor ?? 'none'}`
-    lines.push(`${id} writes #${sequence}:${vote}${entries.length > 0 ? ` entries ${traceEntries(entries)}` : ''}`)
+    const anew = reset === undefined ? '' : ` log anew after ${reset.index}/${reset.term}`
+    lines.push(`${id} writes #${sequence}:${vote}${anew}${entries.length > 0 ? ` entries ${traceEntries(entries)}` : ''}`)
   }
   for (const proposed of output.proposed) lines.push(`${id} appended proposal ${proposed.id} at ${proposed.index}/${proposed.term}`)
   for (const refused of output.refused) lines.push(`${id} refuses ${refused.id}: ${refused.code}`)
@@ -39,17 +42,19 @@ function traceFields(message: Message): string {
     }
     case 'append-reply': {
       const read = message.readSequence > 0 ? `, read ${message.readSequence}` : ''
-      if (message.accepted) return `, matches up to ${message.matchIndex}${read}`
-      return `, nothing fits after ${message.matchIndex}, try ${message.hintIndex}/${message.hintTerm}${read}`
+      const doubt = message.trusted ? '' : ', untrusted'
+      if (message.accepted) return `, matches up to ${message.matchIndex}${read}${doubt}`
+      return `, nothing fits after ${message.matchIndex}, try ${message.hintIndex}/${message.hintTerm}${read}${doubt}`
     }
     case 'install-snapshot':
-      return `, base ${message.baseIndex}${message.readSequence > 0 ? `, read ${message.readSequence}` : ''}`
+      return `, base ${message.baseIndex}/${message.baseTerm}${message.readSequence > 0 ? `, read ${message.readSequence}` : ''}`
     case 'distrust':
       return `, acknowledged ${message.acknowledgedIndex}`
     case 'read-index-reply':
       return message.refused ? ', refused' : `, at ${message.index}`
     // The number of a question differs between lives by design, and says nothing here.
     case 'read-index':
+      return message.afterLoss ? ', after a loss' : ''
     case 'timeout-now':
       return ''
   }
@@ -68,7 +73,7 @@ function traceEvent(event: RaftEvent): string {
     case 'stepped-down':
       return `steps down from term ${event.term}: ${event.why}`
     case 'membership-changed':
-      return `has members ${event.membership.members.map((member) => (member.suffrage === 'voter' ? member.id : `(${member.id})`)).join(' ')}`
+      return `has members ${traceMembers(event.membership)}`
     case 'snapshot-needed':
       return `has no log for ${event.id}: it needs a snapshot`
     case 'member-lost-entries':
@@ -76,6 +81,12 @@ function traceEvent(event: RaftEvent): string {
     case 'trust-changed':
       return `is ${event.trust}`
   }
+}
+
+/** Voters, (learners), [read replicas]; and the epoch, if it is not the first. */
+export function traceMembers(membership: Membership): string {
+  const members = membership.members.map(({ id, suffrage }) => ({ voter: id, learner: `(${id})`, 'non-voter': `[${id}]` })[suffrage])
+  return `${members.join(' ')}${membership.epoch === undefined ? '' : `, epoch ${membership.epoch}`}`
 }
 
 function traceEntries(entries: readonly Entry[]): string {
