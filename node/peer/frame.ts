@@ -34,12 +34,16 @@ export type FrameDefect = 'frame_empty' | 'frame_too_long'
 
 export const frameHeaderBytes = 5
 
+/** At the beginning of `frame`, whose body has `bodyBytes`. */
+export function writeFrameHeader(frame: Buffer, type: number, bodyBytes: number): void {
+  frame.writeUInt32BE(bodyBytes + 1, 0)
+  frame.writeUInt8(type, 4)
+}
+
 /** The header of a frame whose body has `bodyBytes`. */
 export function frameHeader(type: number, bodyBytes: number): Uint8Array {
-  const header = new Uint8Array(frameHeaderBytes)
-  const view = new DataView(header.buffer)
-  view.setUint32(0, bodyBytes + 1)
-  view.setUint8(4, type)
+  const header = Buffer.allocUnsafe(frameHeaderBytes)
+  writeFrameHeader(header, type, bodyBytes)
   return header
 }
 

@@ -1,6 +1,6 @@
 // A socket that carries frames. Writes of one turn leave together; what is read is handed out frame by frame; the first wrong byte closes it.
 import type { Socket } from 'node:net'
-import { frameHeader, frameHeaderBytes, FrameReader, type Frame } from './frame.ts'
+import { frameHeaderBytes, FrameReader, writeFrameHeader, type Frame } from './frame.ts'
 
 /** Below this a frame is copied into one piece: a TLS record each for header and body would cost more than the copy. */
 const coalescedBytesMax = 64 * 1024
@@ -60,14 +60,20 @@ export class FramedSocket {
   write(type: number, parts: readonly Uint8Array[]): void {
     if (this.#isClosed || this.#isEnding || this.socket.destroyed) return
     this.#cork()
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0)
-    const header = frameHeader(type, bytes)
-    if (bytes <= coalescedBytesMax) {
-      this.socket.write(Buffer.concat([header, ...parts], frameHeaderBytes + bytes))
-      return
+    let bytes = 0
+    for (const part of parts) bytes += part.length
+    const isCopied = bytes <= coalescedBytesMax
+    const head = Buffer.allocUnsafe(frameHeaderBytes + (isCopied ? bytes : 0))
+    writeFrameHeader(head, type, bytes)
+    if (isCopied) {
+      let at = frameHeaderBytes
+      for (const part of parts) {
+        head.set(part, at)
+        at += part.length
+      }
     }
-    this.socket.write(header)
-    for (const part of parts) if (part.length > 0) this.socket.write(part)
+    this.socket.write(head)
+    if (!isCopied) for (const part of parts) if (part.length > 0) this.socket.write(part)
   }
 
   /** Lets what was written leave, then closes. What still comes in is not looked at. */

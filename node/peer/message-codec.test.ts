@@ -77,7 +77,7 @@ test('every message comes out as it went in', () => {
 })
 
 test('entries come out with the bytes that stand on the disk, without a copy', () => {
-  const entry = makeEntry({ index: 8, term: 2, kind: 'command', payload: Buffer.from('x') })
+  const entry = makeEntry({ index: 8, term: 2, kind: 'command', payload: Buffer.alloc(1_000, 1) })
   const message = {
     kind: 'append',
     term: 2,

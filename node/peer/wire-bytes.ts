@@ -1,31 +1,43 @@
 // Reading and writing the binary bodies of peer frames. A reader never reads past its end and never throws at its callers: the first thing that is wrong is kept as
 // `defect`, everything read after it is zero or empty, and `end()` says whether the body was exactly what it should be.
-import { readUint53, writeUint53 } from '../raft/entry.ts'
+import { readUint53 } from '../raft/entry.ts'
 
 export type WireDefect = 'body_cut' | 'body_too_long' | 'number_too_large' | 'not_a_boolean' | 'not_utf8' | 'unknown_value'
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+/** `ignoreBOM` keeps a leading U+FEFF: what is decoded must encode to the same bytes again, or proofs over it would differ. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** Strings are names, addresses, codes, paths and query strings: a length of two bytes is enough. */
 const textBytesMax = 0xffff
 
+/** Most bodies without entries fit in one piece. */
+const pieceBytes = 128
+
+/** Small fields are gathered in one piece: an array for each would cost more than everything else on the way to the socket. */
 export class WireWriter {
   readonly #parts: Uint8Array[] = []
+  #piece = Buffer.allocUnsafe(pieceBytes)
+  #from = 0
+  #at = 0
 
   u8(value: number): this {
-    return this.bytes(Uint8Array.of(value))
+    this.#need(1)
+    this.#at = this.#piece.writeUInt8(value, this.#at)
+    return this
   }
 
   u32(value: number): this {
-    const part = new Uint8Array(4)
-    new DataView(part.buffer).setUint32(0, value)
-    return this.bytes(part)
+    this.#need(4)
+    this.#at = this.#piece.writeUInt32BE(value, this.#at)
+    return this
   }
 
   /** An index, a term or another counter below 2^53. */
   u53(value: number): this {
-    const part = new Uint8Array(8)
-    writeUint53(new DataView(part.buffer), 0, value)
-    return this.bytes(part)
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not an unsigned 53-bit integer: ${value}`)
+    this.#need(8)
+    this.#at = this.#piece.writeUInt32BE(Math.floor(value / 2 ** 32), this.#at)
+    this.#at = this.#piece.writeUInt32BE(value % 2 ** 32, this.#at)
+    return this
   }
 
   bool(value: boolean): this {
@@ -35,21 +47,45 @@ export class WireWriter {
   text(value: string): this {
     const bytes = Buffer.from(value, 'utf8')
     if (bytes.length > textBytesMax) throw new RangeError(`a text of ${bytes.length} bytes does not fit`)
-    return this.bytes(Uint8Array.of(bytes.length >>> 8, bytes.length & 0xff)).bytes(bytes)
+    return this.u8(bytes.length >>> 8)
+      .u8(bytes.length & 0xff)
+      .bytes(bytes)
   }
 
-  /** Taken as they are, without a length: the last thing of a body, or of a length that both ends know. */
+  /** Taken as they are, without a length: the last thing of a body, or of a length that both ends know. Long ones are not copied. */
   bytes(value: Uint8Array): this {
-    this.#parts.push(value)
+    if (value.length > pieceBytes) {
+      this.#endPiece()
+      this.#parts.push(value)
+      return this
+    }
+    this.#need(value.length)
+    this.#piece.set(value, this.#at)
+    this.#at += value.length
     return this
   }
 
+  /** Ends the writing. */
   parts(): readonly Uint8Array[] {
+    this.#endPiece()
     return this.#parts
   }
 
   concat(): Buffer {
-    return Buffer.concat(this.#parts)
+    return Buffer.concat(this.parts())
+  }
+
+  #need(bytes: number): void {
+    if (this.#at + bytes <= this.#piece.length) return
+    this.#endPiece()
+    this.#piece = Buffer.allocUnsafe(pieceBytes)
+    this.#from = 0
+    this.#at = 0
+  }
+
+  #endPiece(): void {
+    if (this.#at > this.#from) this.#parts.push(this.#piece.subarray(this.#from, this.#at))
+    this.#from = this.#at
   }
 }
 
