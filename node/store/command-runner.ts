@@ -1,5 +1,6 @@
 // Runs the statements of one command on the write connection, inside a transaction that the caller has begun. Whatever happens here depends on the command, the data
 // and the counters alone, never on which other entries share the transaction.
+import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import { bindParameters, type Bound } from '../command/binding.ts'
 import type { Command, Statement, StatementResult } from '../command/command.ts'
@@ -134,8 +135,16 @@ export class CommandRunner {
    */
   #enter(): void {
     this.#savepoint.run()
-    this.#hasVirtualTables ??= this.#virtualTables.get() === 1
-    if (this.#hasVirtualTables && this.#lastRowid.get() !== this.counters.lastInsertId) this.#setLastInsertRowid(this.counters.lastInsertId)
+    if (this.#knowsVirtualTables() && this.#lastInsertId() !== this.counters.lastInsertId)
+      this.#setLastInsertRowid(this.counters.lastInsertId)
+  }
+
+  #mayTouchVirtualTables(sql: string): boolean {
+    return this.#knowsVirtualTables() || (this.#cache.get(sql) ?? []).some(({ keyword }) => !schemaKeeping.has(keyword))
+  }
+
+  #knowsVirtualTables(): boolean {
+    return (this.#hasVirtualTables ??= this.#virtualTables.get() === 1)
   }
 
   /** All or nothing: one savepoint, stop at the first error. */
@@ -164,13 +173,17 @@ export class CommandRunner {
       if (statement === undefined || (extent.until !== undefined && position > extent.until.statement)) break
       if (statement.sql === '') continue
       const isLast = position === extent.until?.statement
-      // One savepoint a statement: full-text tables flush at savepoints, and where they flush must not depend on the group.
+      // One savepoint a statement: full-text tables flush at savepoints, and where they flush must not depend on the group. Without them SQLite's own statement is enough.
       const before = this.counters.lastInsertId
-      this.#enter()
+      const hasSavepoint = this.#mayTouchVirtualTables(statement.sql)
+      if (hasSavepoint) this.#enter()
       const end = this.#runText(statement, command.kind, isLast ? extent.until?.piece : undefined)
       if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
-      if (end.kind === 'unwanted') this.#takeBack(before)
-      this.#release.run()
+      assert(hasSavepoint || end.kind !== 'unwanted', 'only what virtual tables keep for themselves must be taken back by a savepoint')
+      if (hasSavepoint) {
+        if (end.kind === 'unwanted') this.#takeBack(before)
+        this.#release.run()
+      }
       if (!isLast) traces.push(end)
     }
     return { kind: 'done', traces }
@@ -237,8 +250,8 @@ export class CommandRunner {
   #step(piece: PreparedPiece, values: readonly unknown[], kind: Command['kind']): PieceEnd {
     const statement = piece.statement()
     if (!statement.reader) {
-      const { changes } = statement.run(...values)
-      this.#count(piece, changes)
+      const { changes, lastInsertRowid } = statement.run(...values)
+      this.#count(piece, changes, BigInt(lastInsertRowid))
       return { kind: 'result', result: this.#written(), effect: changes }
     }
     const changesData = dataChanging.has(piece.keyword) && !statement.readonly
@@ -250,7 +263,7 @@ export class CommandRunner {
     let returned = 0
     const see = changesData ? (row: readonly unknown[]) => (returned = (returned + hashRow(row)) >>> 0) : () => {}
     const { rows, count, isTooLarge } = fetchAll(statement, values, this.#budget, see)
-    if (changesData) this.#count(piece, count)
+    if (changesData) this.#count(piece, count, this.#lastInsertId())
     const effect = changesData ? joinEffects(count, returned) : 'read'
     // Told, not acted upon: what was changed stays, and the command goes on.
     if (isTooLarge)
@@ -261,14 +274,18 @@ export class CommandRunner {
   #failed(piece: PreparedPiece, message: string): PieceEnd {
     // The row was there for a moment, and the connection would go on naming it.
     if (message === rowidRefused) this.#setLastInsertRowid(this.counters.lastInsertId)
-    this.#count(piece, 0)
+    this.#count(piece, 0, this.#lastInsertId())
     return { kind: 'failed', message }
   }
 
-  #count(piece: PreparedPiece, changes: number): void {
+  #count(piece: PreparedPiece, changes: number, lastInsertId: bigint): void {
     // A statement of another kind (CREATE, DROP …) leaves the count as it was, as sqlite3_changes() does.
     if (dataChanging.has(piece.keyword)) this.counters.rowsAffected = changes
-    this.counters.lastInsertId = this.#lastRowid.get() as bigint // SELECT of one integer column with safe integers
+    this.counters.lastInsertId = lastInsertId
+  }
+
+  #lastInsertId(): bigint {
+    return this.#lastRowid.get() as bigint // SELECT of one integer column with safe integers
   }
 
   #written(): StatementResult {

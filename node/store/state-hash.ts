@@ -4,7 +4,7 @@
 //
 // Only writes count. Answers of reads may differ for good reasons (chance, the clock, what a connection remembers), and messages may change with SQLite's version.
 import type { StatementResult } from '../command/command.ts'
-import { entryHeaderBytes, readUint53, writeUint53, type Entry } from '../raft/entry.ts'
+import { readUint53, writeUint53, type Entry } from '../raft/entry.ts'
 
 /** Two lanes of 32 bits, because JavaScript multiplies those exactly. */
 export interface StateHash {
@@ -47,7 +47,7 @@ export class HashFold {
     this.#word(index >>> 0)
     this.#word(Math.floor(index / 2 ** 32))
     this.#word(term >>> 0)
-    this.#word(new DataView(bytes.buffer, bytes.byteOffset, entryHeaderBytes).getUint32(4))
+    this.#word(((bytes[4] ?? 0) << 24) | ((bytes[5] ?? 0) << 16) | ((bytes[6] ?? 0) << 8) | (bytes[7] ?? 0))
   }
 
   statement({ result, effect }: Trace): void {
