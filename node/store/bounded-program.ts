@@ -60,14 +60,17 @@ const jumping = words(
   'Goto Once If IfNot IsNull NotNull Eq Ne Lt Le Gt Ge ElseEq IfNullRow IfPos IfNotOpen DecrJumpZero MustBeInt Found NotFound NoConflict NotExists SeekRowid SeekGE SeekGT ' +
     'SeekLE SeekLT IdxGE IdxGT IdxLE IdxLT Rewind Last InitCoroutine Yield Program Next',
 )
-/** Linear in values that are limited themselves, and making nothing larger than those. */
+/** Linear in values that are limited themselves, and making nothing larger than those: not trim or instr, which compare all with all. */
 const cheapFunctions = words(
-  'abs coalesce ifnull nullif iif if length octet_length lower upper typeof round sign min max substr substring trim ltrim rtrim instr unicode ceil ceiling floor date time ' +
-    'datetime julianday unixepoch strftime likely unlikely likelihood',
+  'abs coalesce ifnull nullif iif if length octet_length lower upper typeof round sign min max substr substring unicode ceil ceiling floor date time datetime julianday ' +
+    'unixepoch likely unlikely likelihood',
 )
 /** Triggers that call triggers multiply: eight calls in all programs together are at most 18 runs of the innermost one. */
 const callsMax = 8
 const runsPerCall = 18
+
+/** Loops follow each other, none within another: VALUES, rows put aside, rows returned, sqlite_sequence. Each is as long as VALUES is. */
+const loopsMax = 4
 
 /** Roughly how many instructions are carried out; Infinity: not bounded. `sequenceRoot`: the page of sqlite_sequence while that is small, else undefined. */
 export function programCost(rows: readonly Instruction[], sequenceRoot: number | undefined): number {
@@ -100,6 +103,7 @@ function costOf(
   const steps = [...program.slice(start), ...program.slice(1, start)]
   let rows = 0
   let coroutine: { readonly from: number; readonly until: number } | undefined
+  let loops = 0
   let loopEnd = -1
   for (const [at, step] of steps.entries()) {
     if (step.opcode === 'Function' || step.opcode === 'PureFunc') {
@@ -120,7 +124,9 @@ function costOf(
     const to = order(step.p2)
     // p2 of 0 says of some opcodes that they do not jump.
     if (to > at || (step.p2 === 0 && step.opcode !== 'Goto' && step.opcode !== 'Next')) continue
-    if (to <= loopEnd || !isKnownLoop(steps, { at, to }, options)) return Infinity
+    const isInCoroutine = coroutine !== undefined && at < coroutine.until
+    loops += 1
+    if (loops > loopsMax || isInCoroutine || to <= loopEnd || !isKnownLoop(steps, { at, to }, options)) return Infinity
     loopEnd = at
   }
   const once = coroutine === undefined ? 0 : coroutine.until - coroutine.from
@@ -139,8 +145,8 @@ function isKnownLoop(
   if (step.opcode !== 'Next') return false
   const opened = steps.slice(0, to).findLast(({ opcode, p1 }) => p1 === step.p1 && /^(Open|ReopenIdx)/.test(opcode))
   if (opened === undefined) return false
-  if (opened.opcode === 'OpenEphemeral')
-    return options.mayLoop && !steps.slice(to, at).some(({ opcode }) => /Insert|Program|Yield/.test(opcode))
+  const isAddedTo = steps.slice(to, at).some(({ opcode, p1 }) => opcode === 'Yield' || (p1 === step.p1 && /Insert/.test(opcode)))
+  if (opened.opcode === 'OpenEphemeral') return options.mayLoop && !isAddedTo
   return opened.p2 === options.sequenceRoot && opened.p3 === 0
 }
 

@@ -264,7 +264,7 @@ export class CommandRunner {
     const see = changesData ? (row: readonly unknown[]) => (returned = (returned + hashRow(row)) >>> 0) : () => {}
     const { rows, count, isTooLarge } = fetchAll(statement, values, this.#budget, see)
     if (changesData) this.#count(piece, count, this.#lastInsertId())
-    const effect = changesData ? joinEffects(count, returned) : 'read'
+    const effect = changesData ? joinEffects(hashRow([count, this.counters.lastInsertId]), returned) : 'read'
     // Told, not acted upon: what was changed stays, and the command goes on.
     if (isTooLarge)
       return { kind: 'result', result: { kind: 'error', message: `${rowsTooLarge}; the statement was carried out`, seconds: 0 }, effect }

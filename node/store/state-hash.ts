@@ -83,21 +83,29 @@ export function joinEffects(before: number, effect: number): number {
 /** Of one returned row; rows are added up, because their order says nothing. */
 export function hashRow(row: readonly unknown[]): number {
   let hash = row.length
-  for (const value of row) hash = mix(hash ^ hashValue(value), 0x85_eb_ca_6b)
+  for (const value of row) hash = foldValue(hash, value)
   return hash
 }
 
-function hashValue(value: unknown): number {
-  if (value === null) return 1
-  if (typeof value === 'bigint') return mix(Number(BigInt.asUintN(32, value)) ^ 2, Number(BigInt.asUintN(32, value >> 32n)) | 1)
+/** The kind, then the content. */
+function foldValue(before: number, value: unknown): number {
+  if (value === null) return fold(before, 1)
+  if (typeof value === 'bigint')
+    return fold(fold(fold(before, 2), Number(BigInt.asUintN(32, value))), Number(BigInt.asUintN(32, value >> 32n)))
   if (typeof value === 'number') {
     real.setFloat64(0, value)
-    return mix(real.getUint32(0) ^ 3, real.getUint32(4) | 1)
+    return fold(fold(fold(before, 3), real.getUint32(0)), real.getUint32(4))
   }
-  let hash = 4
-  if (typeof value === 'string') for (let at = 0; at < value.length; at += 1) hash = Math.imul(hash ^ value.charCodeAt(at), 0x01_00_01_93)
-  if (value instanceof Uint8Array) for (const byte of value) hash = Math.imul(hash ^ byte, 0x01_00_01_95)
-  return mix(hash, 0xc2_b2_ae_35)
+  // From the length on, so that characters of code 0 count.
+  let content = typeof value === 'string' || value instanceof Uint8Array ? value.length : 0
+  if (typeof value === 'string')
+    for (let at = 0; at < value.length; at += 1) content = Math.imul(content ^ value.charCodeAt(at), 0x01_00_01_93)
+  if (value instanceof Uint8Array) for (const byte of value) content = Math.imul(content ^ byte, 0x01_00_01_93)
+  return fold(fold(before, typeof value === 'string' ? 4 : 5), content)
+}
+
+function fold(before: number, word: number): number {
+  return mix(before ^ word, 0x85_eb_ca_6b)
 }
 
 const real = new DataView(new ArrayBuffer(8))
