@@ -1,15 +1,18 @@
-// `node bench/log.ts [directory] [rounds]`: does it pay to write a segment full of zeros before it is used? One writer, and three processes at once as the members of a local cluster are; 4 KiB and 64 KiB a
-// frame; extending and preallocated in turns, the order changing from round to round. Prints every run as JSON, and the medians of the pairs' ratios.
+// `node bench/log.ts [directory] [rounds]`: does it pay to write zeros where frames are going to stand? One writer, and three processes at once as the members of a local
+// cluster are; 4 KiB and 64 KiB a frame. `extending`: no. `in-steps`: 1 MiB ahead, in the sync of the frame that needs it (what node/store does). `whole`: the segment at
+// once, before the clock runs. In turns, in another order each round. Prints every run as JSON, and the medians of the ratios to `extending` of the same round.
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const segmentBytes = 64 * 1024 * 1024
+const prepareBytes = 1024 * 1024
 const durationMs = 1000
 
-type Mode = 'extending' | 'preallocated'
+const modes = ['extending', 'in-steps', 'whole'] as const
+type Mode = (typeof modes)[number]
 
 interface Measured {
   readonly round: number
@@ -28,7 +31,7 @@ interface Run {
 /** In a process of its own: makes the file, says so, waits for the word, writes for a second. */
 function prepare(path: string, mode: Mode, frameBytes: number): () => Run {
   const descriptor = openSync(path, 'w')
-  if (mode === 'preallocated') {
+  if (mode === 'whole') {
     const zeros = Buffer.alloc(1 << 20)
     for (let at = 0; at < segmentBytes; at += zeros.length) writeSync(descriptor, zeros, 0, zeros.length, at)
   }
@@ -37,10 +40,16 @@ function prepare(path: string, mode: Mode, frameBytes: number): () => Run {
     const frame = Buffer.alloc(frameBytes, 7)
     const tookMs: number[] = []
     const startedAtMs = performance.now()
+    const zeros = Buffer.alloc(prepareBytes)
+    let preparedTo = mode === 'in-steps' ? 0 : Infinity
     let now = startedAtMs
     // A full segment ends the run: what its successor costs is told apart from what a write costs.
     for (let at = 0; now - startedAtMs < durationMs && at + frameBytes <= segmentBytes; at += frameBytes) {
       writeSync(descriptor, frame, 0, frameBytes, at)
+      if (at + frameBytes > preparedTo) {
+        writeSync(descriptor, zeros, 0, zeros.length, at + frameBytes)
+        preparedTo = at + frameBytes + zeros.length
+      }
       fdatasyncSync(descriptor)
       const after = performance.now()
       tookMs.push(after - now)
@@ -78,8 +87,8 @@ async function main(directory: string, rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     for (const frameBytes of [4096, 65_536]) {
       for (const writers of [1, 3]) {
-        const modes: readonly Mode[] = round % 2 === 0 ? ['extending', 'preallocated'] : ['preallocated', 'extending']
-        for (const mode of modes)
+        const order = modes.map((_, at) => modes[(at + round) % modes.length] ?? 'extending')
+        for (const mode of order)
           results.push({ round, frameBytes, writers, mode, runs: await measure(directory, mode, frameBytes, writers) })
       }
     }
@@ -91,20 +100,23 @@ async function main(directory: string, rounds: number): Promise<void> {
   const medians = [4096, 65_536].flatMap((frameBytes) =>
     [1, 3].map((writers) => {
       const extending = perSecond(frameBytes, writers, 'extending')
-      const preallocated = perSecond(frameBytes, writers, 'preallocated')
-      const ratios = preallocated.map((value, round) => value / (extending[round] ?? 0))
+      const ratiosTo = (mode: Mode): readonly number[] =>
+        perSecond(frameBytes, writers, mode).map((value, round) => Number((value / (extending[round] ?? 0)).toFixed(2)))
       return {
         frameBytes,
         writers,
-        extending: Math.round(median(extending)),
-        preallocated: Math.round(median(preallocated)),
-        ratio: Number(median(ratios).toFixed(2)),
-        ratioMin: Number(Math.min(...ratios).toFixed(2)),
-        ratioMax: Number(Math.max(...ratios).toFixed(2)),
+        perSecond: Object.fromEntries(modes.map((mode) => [mode, Math.round(median(perSecond(frameBytes, writers, mode)))])),
+        ratios: Object.fromEntries(modes.slice(1).map((mode) => [mode, { median: median(ratiosTo(mode)), all: ratiosTo(mode) }])),
       }
     }),
   )
-  console.log(JSON.stringify({ segmentBytes, durationMs, rounds, medians, results }, undefined, 1))
+  console.log(
+    JSON.stringify(
+      { date: new Date().toISOString(), loadAverage: loadavg(), segmentBytes, prepareBytes, durationMs, rounds, medians, results },
+      undefined,
+      1,
+    ),
+  )
 }
 
 function median(values: readonly number[]): number {
@@ -113,7 +125,7 @@ function median(values: readonly number[]): number {
 
 const [first, path, mode, frameBytes] = process.argv.slice(2)
 if (first === 'writer') {
-  const run = prepare(path ?? '', mode === 'preallocated' ? 'preallocated' : 'extending', Number(frameBytes))
+  const run = prepare(path ?? '', modes.find((one) => one === mode) ?? 'extending', Number(frameBytes))
   process.once('message', () => process.send?.(run()))
   process.send?.('ready')
 } else {

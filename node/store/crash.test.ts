@@ -88,6 +88,7 @@ test(
             segments: [{ segment: 1, indexMax: 0, bytes: segmentHeaderBytes }],
           },
           segmentBytesMax: 1 << 20,
+          prepareBytes: 0,
         },
         {
           durable: () => told.push('durable'),

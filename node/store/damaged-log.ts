@@ -5,11 +5,11 @@ import type { HardState } from '../raft/raft-port.ts'
 import { syncDirectory } from './directory-disk.ts'
 import type { LogDisk } from './log-disk.ts'
 import { readSegment, segmentsOn } from './log-recovery.ts'
-import { decodeSegmentHeader, nextFrameBehind, segmentHeaderBytes, type Frame, type LogId } from './segment-format.ts'
+import { decodeSegmentHeader, isZeroFrom, nextFrameBehind, segmentHeaderBytes, type Frame, type LogId } from './segment-format.ts'
 
 /**
- * Term and vote of the newest write that a damaged log ever made durable: every frame has them, so one whole frame that ends the log is enough. Undefined when the log
- * does not end with a whole frame: one that held a newer vote may have stood there, and to vote again would be to vote twice (Raft §5.2).
+ * Term and vote of the newest write that a damaged log ever made durable: every frame has them, so one whole frame that ends the log (with nothing but zeros behind it) is
+ * enough. Undefined when the log does not end with a whole frame: one that held a newer vote may have stood there, and to vote again would be to vote twice (Raft §5.2).
  */
 export function salvageHardState(disk: LogDisk, logId: LogId): HardState | undefined {
   // The last segment may have been begun without a frame having come into it; then the one before it ends the log.
@@ -21,8 +21,9 @@ export function salvageHardState(disk: LogDisk, logId: LogId): HardState | undef
       if (next === undefined) break
       last = next
     }
-    if (last !== undefined) return last.end === bytes.length ? last.hardState : undefined
-    const isEmpty = bytes.length === segmentHeaderBytes && typeof decodeSegmentHeader(bytes, logId) === 'object'
+    if (last !== undefined) return isZeroFrom(bytes, last.end) ? last.hardState : undefined
+    const isEmpty =
+      bytes.length >= segmentHeaderBytes && isZeroFrom(bytes, segmentHeaderBytes) && typeof decodeSegmentHeader(bytes, logId) === 'object'
     if (!isEmpty) return undefined
   }
   return undefined

@@ -22,7 +22,7 @@ function entries(from: number, to: number, term: number): readonly Entry[] {
 function writerOn(disk: MemoryDisk): SegmentWriter {
   const recovered = recoverLog(disk, logId)
   assert(recovered.ok, recovered.ok ? '' : recovered.problem.message)
-  return new SegmentWriter(disk, { logId, end: recovered.value.end, segmentBytesMax: 4 * (entryBytes + 64) + 64 })
+  return new SegmentWriter(disk, { prepareBytes: 0, logId, end: recovered.value.end, segmentBytesMax: 4 * (entryBytes + 64) + 64 })
 }
 
 function write(writer: SegmentWriter, batch: readonly Entry[], more: { readonly kind?: FrameKind; readonly base?: LogBase } = {}): void {
@@ -169,11 +169,18 @@ test('a reset forgets what stands before it, on disk as well, and begins at any 
     { index: 3, term: 2 },
   ]) {
     const { disk, writer } = begun()
-    for (const one of entries(1, 9, 1)) write(writer, [one])
+    for (const one of entries(1, 8, 1)) write(writer, [one])
     write(writer, entries(base.index + 1, base.index + 2, 6), { kind: 'reset', base })
     assert.equal(segmentsOn(disk).length, 1)
+    assert.equal(disk.usedBytes(), 64 + 64 + 2 * entryBytes, 'nothing but the new frame takes room')
     assert.equal(found(disk), `${base.index}/${base.term}: 6 6`)
   }
+})
+
+test('a log whose first entries never were there is corruption', () => {
+  const { disk, writer } = begun()
+  write(writer, entries(5, 6, 1))
+  assert.equal(found(disk), 'log_corrupt')
 })
 
 test('after a reset nothing at or below its base is taken', () => {
@@ -194,7 +201,7 @@ test('a base that goes back without a reset is corruption', () => {
 test('a log that is begun from what is left of another one has its base and its vote', () => {
   const disk = new MemoryDisk()
   createLog(disk, logId, { base: { index: 100, term: 9 }, hardState: { term: 11, votedFor: undefined } })
-  disk.powerFailure(1)
+  for (let seed = 1; seed <= 10; seed += 1) disk.powerFailure(seed)
   const recovered = recoverLog(disk, logId)
   assert(recovered.ok)
   assert.deepEqual(recovered.value.end.hardState, { term: 11, votedFor: undefined })
@@ -231,7 +238,7 @@ test('a segment of which most is given up is not kept until it is full', () => {
   createLog(disk, logId)
   const recovered = recoverLog(disk, logId)
   assert(recovered.ok)
-  const writer = new SegmentWriter(disk, { logId, end: recovered.value.end, segmentBytesMax: 100_000 })
+  const writer = new SegmentWriter(disk, { prepareBytes: 0, logId, end: recovered.value.end, segmentBytesMax: 100_000 })
   for (const one of entries(1, 150, 1)) write(writer, [one])
   const givenUp = { segment: 1, offset: lastOf(writer.end).bytes - 200 }
   writer.write({ kind: 'compacted', hardState, entryCount: 0, entries: [], indexMax: 0, base: { index: 149, term: 1 }, givenUp })

@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import { makeEntry, type Entry } from '../raft/entry.ts'
 import type { NodeId } from '../raft/membership.ts'
 import type { HardState } from '../raft/raft-port.ts'
-import { createLog, recoverLog } from './log-recovery.ts'
+import { createLog, recoverLog, segmentsOn } from './log-recovery.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { encodeSegmentHeader, frameLength, segmentHeaderBytes, segmentName } from './segment-format.ts'
-import { SegmentWriter, lastOf, type FrameToWrite } from './segment-writer.ts'
+import { SegmentWriter, lastOf, type FrameToWrite, type LogEnd } from './segment-writer.ts'
 
 const logId = Buffer.alloc(16, 7)
 const n1 = 'n1' as NodeId
@@ -31,7 +31,13 @@ function write(disk: MemoryDisk, batches: readonly (readonly Entry[])[], options
 function writerAtEnd(disk: MemoryDisk, id = logId, options = { segmentBytesMax: 1 << 20 }): SegmentWriter {
   const recovered = recoverLog(disk, id)
   assert(recovered.ok)
-  return new SegmentWriter(disk, { logId: id, end: recovered.value.end, ...options })
+  return new SegmentWriter(disk, { prepareBytes: 0, logId: id, end: recovered.value.end, ...options })
+}
+
+function endOf(disk: MemoryDisk): LogEnd {
+  const recovered = recoverLog(disk, logId)
+  assert(recovered.ok)
+  return recovered.value.end
 }
 
 function frameOf(entries: readonly Entry[], hardState = vote): FrameToWrite {
@@ -85,8 +91,68 @@ test('the last batch with its length on disk but any byte of it wrong, or zeros,
   for (const fill of [0, 0xff, 0xd1]) {
     const torn = new MemoryDisk()
     torn.put(segmentName(1), Buffer.concat([whole.subarray(0, before), Buffer.alloc(after - before + 100, fill)]))
-    assert.equal(recover(torn), `last 3, term 3, cut ${after - before + 100}`)
+    // Zeros are what is written ahead of the frames: an end, nothing that was cut.
+    assert.equal(recover(torn), `last 3, term 3, cut ${fill === 0 ? 0 : after - before + 100}`)
   }
+})
+
+test('of a batch whose last sectors were not written but prepared, the part that was is cut', () => {
+  const disk = new MemoryDisk()
+  const [, before = 0, after = 0] = write(disk, batches)
+  const whole = disk.read(segmentName(1))
+  for (let length = before + 1; length < after; length += 1) {
+    const torn = new MemoryDisk()
+    torn.put(segmentName(1), Buffer.concat([whole.subarray(0, length), Buffer.alloc(after - length + 100)]))
+    assert.match(recover(torn), /^last 3, term 3, cut [1-9]/)
+    assert.equal(torn.read(segmentName(1)).length, before)
+  }
+})
+
+test('what is prepared is synced with the frame before it, used by those behind it, and no part of the log', () => {
+  const disk = new MemoryDisk()
+  createLog(disk, logId)
+  const recovered = recoverLog(disk, logId)
+  assert(recovered.ok)
+  const writer = new SegmentWriter(disk, { logId, end: recovered.value.end, segmentBytesMax: 2000, prepareBytes: 600 })
+  writer.write(frameOf([entry(1)]))
+  const prepared = disk.read(segmentName(1)).length
+  assert.equal(prepared, lastOf(writer.end).bytes + 600)
+  writer.write(frameOf([entry(2)]))
+  assert.equal(disk.read(segmentName(1)).length, prepared)
+  disk.powerFailure(1)
+  assert.equal(recover(disk), 'last 2, term 3, cut 0')
+  const again = new SegmentWriter(disk, { logId, end: endOf(disk), segmentBytesMax: 2000, prepareBytes: 600 })
+  again.write(frameOf([entry(3)]))
+  assert.equal(disk.read(segmentName(1)).length, prepared, 'a log that is opened again uses it too')
+  for (let index = 4; index <= 40; index += 1) again.write(frameOf([entry(index)]))
+  for (const segment of segmentsOn(disk))
+    assert(disk.read(segmentName(segment)).length <= 2000, 'nothing is prepared beyond a full segment')
+  assert.equal(recover(disk), 'last 40, term 3, cut 0')
+})
+
+test('frames at the end of an older segment that have become zeros are missed by the segment behind it', () => {
+  const disk = new MemoryDisk()
+  write(disk, [...batches, [entry(7)]], { segmentBytesMax: 400 })
+  const [first = 0] = segmentsOn(disk)
+  const whole = disk.read(segmentName(first))
+  const lastFrame = whole.length - 64 - n1.length - entry(3).bytes.length
+  const zeroed = disk.copy()
+  zeroed.put(segmentName(first), Buffer.concat([whole.subarray(0, lastFrame), Buffer.alloc(whole.length - lastFrame)]))
+  assert.equal(recover(zeroed), 'log_corrupt')
+})
+
+test('a disk without room for what would be prepared still takes the frame', () => {
+  const disk = new MemoryDisk()
+  createLog(disk, logId)
+  disk.limit(disk.usedBytes() + 500)
+  const writer = new SegmentWriter(disk, { logId, end: endOf(disk), segmentBytesMax: 1 << 20, prepareBytes: 1 << 16 })
+  writer.write(frameOf([entry(1)]))
+  assert.equal(recover(disk), 'last 1, term 3, cut 0')
+  assert.throws(() => {
+    for (let index = 2; index <= 20; index += 1) writer.write(frameOf([entry(index)]))
+  }, /ENOSPC/)
+  disk.limit(Infinity)
+  assert.match(recover(disk), /^last \d, term 3, cut \d+$/)
 })
 
 test('any byte wrong in an earlier batch is corruption: the log does not open, says where, and is left as it is', () => {

@@ -12,6 +12,7 @@ import {
   decodeFrame,
   decodeSegmentHeader,
   hasFrameBehind,
+  isZeroFrom,
   segmentHeaderBytes,
   segmentName,
   segmentOfName,
@@ -49,7 +50,7 @@ export function createLog(disk: LogDisk, logId: LogId, start: LogStart = emptySt
   for (const segment of segmentsOn(disk)) disk.remove(segmentName(segment))
   createSegment(disk, logId, { segment: 1, firstFrame: 1 }).close()
   const segments = [{ segment: 1, indexMax: 0, bytes: segmentHeaderBytes }]
-  const writer = new SegmentWriter(disk, { logId, end: { frame: 0, ...start, segments }, segmentBytesMax: Infinity })
+  const writer = new SegmentWriter(disk, { logId, end: { frame: 0, ...start, segments }, segmentBytesMax: Infinity, prepareBytes: 0 })
   writer.write({ kind: 'opened', hardState: start.hardState, entryCount: 0, entries: [], indexMax: 0 })
   writer.close()
   disk.syncDirectory()
@@ -160,6 +161,8 @@ class Recovery {
     while (offset < bytes.length) {
       const frame = decodeFrame(this.#logId, segment, bytes, offset)
       if (frame === undefined) {
+        // Prepared and not used. Had frames stood there, then in another segment than the last one their numbers are missed by the next.
+        if (isZeroFrom(bytes, offset)) break
         if (segment !== this.#last || hasFrameBehind(this.#logId, segment, bytes, offset))
           return corrupt(segment, offset, 'a checksum is wrong')
         this.#torn = { segment, keptBytes: offset, bytes: bytes.length - offset }

@@ -9,6 +9,7 @@ export interface WriterOptions {
   readonly logId: LogId
   readonly end: LogEnd
   readonly segmentBytesMax: number
+  readonly prepareBytes: number
 }
 
 export interface WriteRequest {

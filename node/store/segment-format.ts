@@ -157,6 +157,12 @@ export function hasFrameBehind(logId: LogId, segment: number, bytes: Uint8Array,
   return nextFrameBehind(logId, segment, bytes, offset) !== undefined
 }
 
+/** Nothing but zeros from `offset` on: what was prepared and is not used yet. Zeros are never a frame, nor a part of one that was durable. */
+export function isZeroFrom(bytes: Uint8Array, offset: number): boolean {
+  for (let at = offset; at < bytes.length; at += 1) if (bytes[at] !== 0) return false
+  return true
+}
+
 function seedOf(logId: LogId): number {
   return crc32(logId, frameMagic)
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
+import { test } from 'node:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { logCompactionContract } from '../replica/log-compaction-contract.ts'
-import { logStoreContract, type LogStoreUnderTest } from '../replica/log-store-contract.ts'
+import { assertEntries, entries, logStoreContract, type LogStoreUnderTest } from '../replica/log-store-contract.ts'
 import { DirectoryDisk } from './directory-disk.ts'
 import { createLog } from './log-recovery.ts'
+import type { FatalProblem } from './fatal.ts'
 import { startInlineWriter } from './inline-log-writer.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { openSegmentLog, openSegmentLogOn, type SegmentLog } from './segment-log.ts'
@@ -70,3 +72,110 @@ for (const [name, make] of [
   logStoreContract(name, make)
   logCompactionContract(name, make)
 }
+
+/** A log on `disk` whose steps wait until they are told to be done. */
+function openByHand(
+  disk: MemoryDisk,
+  fatal: FatalProblem[] = [],
+): { readonly log: SegmentLog; readonly turn: () => void; readonly durable: number[] } {
+  const turns: (() => void)[] = []
+  const startWriter = startInlineWriter(disk, (_step, turn) => turns.push(turn))
+  const opened = openSegmentLogOn(disk, startWriter, { logId, onFatal: (problem) => fatal.push(problem), limits: small })
+  assert(opened.ok)
+  const durable: number[] = []
+  opened.value.onDurable((sequence) => durable.push(sequence))
+  return { log: opened.value, turn: () => turns.shift()?.(), durable }
+}
+
+test('an entry that comes back in a reset is found where the reset put it, not where it was being written before', async () => {
+  const disk = new MemoryDisk()
+  createLog(disk, logId)
+  const { log, turn, durable } = openByHand(disk)
+  const [first, ...rest] = entries(1, 3, 1)
+  assert(first !== undefined)
+  log.append({ sequence: 1, hardState: undefined, entries: [first, ...rest] })
+  turn()
+  log.append({ sequence: 2, hardState: undefined, entries: [first], reset: { index: 0, term: 0 } })
+  for (let step = 0; step < 6; step += 1) turn()
+  assert.deepEqual(durable, [1, 2])
+  assert.equal(log.reader.lastIndex(), 1)
+  assertEntries(log.reader.read({ from: 1, to: 1, bytesMax: 1000 }), [first])
+  await log.close()
+})
+
+for (const failure of ['write', 'sync'] as const) {
+  test(`a ${failure} that the disk refuses is fatal at once and once, acknowledges nothing, and is not tried again`, async () => {
+    const disk = new MemoryDisk()
+    createLog(disk, logId)
+    const fatal: FatalProblem[] = []
+    const { log, turn, durable } = openByHand(disk, fatal)
+    log.append({ sequence: 1, hardState: { term: 1, votedFor: undefined }, entries: entries(1, 2, 1) })
+    disk.failNext(failure)
+    log.append({ sequence: 2, hardState: undefined, entries: entries(3, 4, 1) })
+    log.compact({ index: 1, term: 1 })
+    for (let step = 0; step < 10; step += 1) turn()
+    log.append({ sequence: 3, hardState: undefined, entries: entries(5, 5, 1) })
+    for (let step = 0; step < 10; step += 1) turn()
+    assert.deepEqual(
+      fatal.map(({ code }) => code),
+      ['log_write_failed'],
+    )
+    assert.deepEqual(durable, [])
+    await log.close()
+    // The process sees what it wrote; the platter may not have it. Whatever is found is a whole log.
+    disk.powerFailure(3)
+    assert(openByHand(disk).log.reader.lastIndex() <= 4)
+  })
+}
+
+test('after a sync that failed, the next one would have said that all is well: what it lost is lost', () => {
+  const disk = new MemoryDisk()
+  const file = disk.create('f')
+  disk.syncDirectory()
+  file.write(Buffer.from('first'), 0)
+  disk.failNext('sync')
+  assert.throws(() => file.sync(), /EIO/)
+  file.write(Buffer.from('second'), 512)
+  file.sync()
+  disk.powerFailure(1)
+  assert.deepEqual(Buffer.from(disk.read('f')).toString('latin1').replaceAll('\0', ''), 'second')
+})
+
+test('a disk that is full is told apart from one that fails; what was durable is there when there is room again', async () => {
+  const disk = new MemoryDisk()
+  createLog(disk, logId)
+  const fatal: FatalProblem[] = []
+  const { log, turn, durable } = openByHand(disk, fatal)
+  log.append({ sequence: 1, hardState: undefined, entries: entries(1, 2, 1) })
+  turn()
+  turn()
+  assert.deepEqual(durable, [1])
+  disk.limit(disk.usedBytes() + 200)
+  log.append({ sequence: 2, hardState: undefined, entries: entries(3, 30, 1) })
+  for (let step = 0; step < 10; step += 1) turn()
+  assert.deepEqual(
+    fatal.map(({ code }) => code),
+    ['log_disk_full'],
+  )
+  assert.deepEqual(durable, [1])
+  await log.close()
+  disk.limit(Infinity)
+  assert.equal(openByHand(disk).log.reader.lastIndex(), 2)
+})
+
+test('memory and descriptors do not grow with a log that is compacted', async () => {
+  const disk = new MemoryDisk()
+  createLog(disk, logId)
+  const { log, turn } = openByHand(disk)
+  let bytesMax = 0
+  for (let index = 1; index <= 3000; index += 1) {
+    log.append({ sequence: index, hardState: undefined, entries: entries(index, index, 1) })
+    for (let step = 0; step < 3; step += 1) turn()
+    if (index > 20) log.compact({ index: index - 20, term: 1 })
+    bytesMax = Math.max(bytesMax, log.bytes())
+  }
+  assert(bytesMax < 20_000, `${bytesMax}`)
+  assert(disk.usedBytes() < 20_000)
+  assert.deepEqual({ ...log.reader.base }, { index: 2980, term: 1 })
+  await log.close()
+})

@@ -14,7 +14,7 @@ import type { DurableReply, LogWriter, StartLogWriter, TidiedReply, WriterFailur
 import { RecentEntries } from './recent-entries.ts'
 import type { LogId } from './segment-format.ts'
 import { SegmentLogReader } from './segment-log-reader.ts'
-import { SegmentWriter, bytesOf, segmentBytesMax, type LogEnd } from './segment-writer.ts'
+import { SegmentWriter, bytesOf, prepareBytes, segmentBytesMax, type LogEnd } from './segment-writer.ts'
 
 /** Entries kept in memory: what followers that lag a little, and the state machine, ask for. */
 const recentBytesMax = 32 * 1024 * 1024
@@ -24,7 +24,7 @@ export interface SegmentLogOptions {
   /** Called on the thread that owns the log, before anything else happens to it. */
   readonly onFatal: OnFatal
   /** Smaller in tests. */
-  readonly limits?: { readonly segmentBytesMax: number; readonly recentBytesMax: number }
+  readonly limits?: { readonly segmentBytesMax: number; readonly recentBytesMax: number; readonly prepareBytes?: number }
 }
 
 /** Reads the whole log, written by a thread; cuts a torn tail, refuses damage in the synced part. `directory` holds a log made by createLog with the same id. */
@@ -36,9 +36,9 @@ export function openSegmentLog(options: SegmentLogOptions & { readonly directory
 export function openSegmentLogOn(disk: LogDisk, startWriter: StartLogWriter, options: SegmentLogOptions): Result<SegmentLog, LogProblem> {
   const recovered = recoverLog(disk, options.logId)
   if (!recovered.ok) return fail(recovered.problem)
-  const limits = options.limits ?? { segmentBytesMax, recentBytesMax }
+  const limits = { segmentBytesMax, recentBytesMax, prepareBytes, ...options.limits }
   // One more frame: from now on damage to what was recovered can be told from a torn write.
-  const writer = new SegmentWriter(disk, { logId: options.logId, end: recovered.value.end, segmentBytesMax: limits.segmentBytesMax })
+  const writer = new SegmentWriter(disk, { ...limits, logId: options.logId, end: recovered.value.end })
   writer.write({ kind: 'opened', hardState: recovered.value.end.hardState, entryCount: 0, entries: [], indexMax: 0 })
   writer.close()
   return ok(new SegmentLog(disk, startWriter, { ...options, limits, recovered: recovered.value, end: writer.end }))
@@ -69,7 +69,11 @@ export class SegmentLog implements LogStore {
   constructor(
     disk: LogDisk,
     startWriter: StartLogWriter,
-    options: Required<SegmentLogOptions> & { readonly recovered: RecoveredLog; readonly end: LogEnd },
+    options: Omit<SegmentLogOptions, 'limits'> & {
+      readonly limits: Required<NonNullable<SegmentLogOptions['limits']>>
+      readonly recovered: RecoveredLog
+      readonly end: LogEnd
+    },
   ) {
     const { logId, recovered, end, limits } = options
     this.#onFatal = options.onFatal
@@ -81,7 +85,7 @@ export class SegmentLog implements LogStore {
     this.#segmentReader = new SegmentLogReader(disk, this.#index, this.#recent, options.onFatal)
     this.reader = this.#segmentReader
     this.#writer = startWriter(
-      { logId, end, segmentBytesMax: limits.segmentBytesMax },
+      { ...limits, logId, end },
       {
         durable: (reply) => this.#durable(reply),
         tidied: (reply) => this.#tidied(reply),

@@ -12,12 +12,19 @@ import {
   type FrameKind,
   type LogId,
 } from './segment-format.ts'
+import { isDiskFull } from './write-failure.ts'
 
 /**
  * A full segment is closed and a new one begun. Large, because each new file costs two more syncs; small enough that compaction gives space back in steps. One frame
  * may go beyond it: frames are never split.
  */
 export const segmentBytesMax = 64 * 1024 * 1024
+
+/**
+ * Zeros are written ahead of the frames in steps of this size, so that most syncs only overwrite what the file has already (ADR 9). Small, because the frame whose sync
+ * carries them waits for them too: a millisecond or two.
+ */
+export const prepareBytes = 1024 * 1024
 
 /** What must be known of a segment to tell whether it is still needed. */
 export interface SegmentExtent {
@@ -64,17 +71,25 @@ export class SegmentWriter {
   readonly #disk: LogDisk
   readonly #logId: LogId
   readonly #bytesMax: number
+  readonly #prepareBytes: number
   #end: LogEnd
   #file: LogFile
+  /** Length of the file: behind the last frame it is zeros. */
+  #preparedTo: number
   #started: { readonly end: LogEnd; readonly written: WrittenFrame } | undefined
   #superfluous: readonly SegmentExtent[] = []
 
-  constructor(disk: LogDisk, options: { readonly logId: LogId; readonly end: LogEnd; readonly segmentBytesMax: number }) {
+  constructor(
+    disk: LogDisk,
+    options: { readonly logId: LogId; readonly end: LogEnd; readonly segmentBytesMax: number; readonly prepareBytes: number },
+  ) {
     this.#disk = disk
     this.#logId = options.logId
     this.#end = options.end
     this.#bytesMax = options.segmentBytesMax
+    this.#prepareBytes = options.prepareBytes
     this.#file = disk.open(segmentName(lastOf(options.end).segment))
+    this.#preparedTo = this.#file.size()
   }
 
   get end(): LogEnd {
@@ -100,6 +115,7 @@ export class SegmentWriter {
     const number = this.#end.frame + 1
     const firstSegment = segments[0]?.segment ?? segment
     this.#file.write(encodeFrame(this.#logId, { ...frame, segment, number, offset, base, firstSegment }), offset)
+    if (offset + length > this.#preparedTo) this.#prepareFrom(offset + length)
     this.#started = {
       end: { frame: number, hardState: frame.hardState, base, segments },
       written: { segment, entriesOffset: offset + length - entryBytes },
@@ -145,11 +161,24 @@ export class SegmentWriter {
     return givenUp?.segment === segment && givenUp.offset > this.#bytesMax / 8 && givenUp.offset > bytes / 2
   }
 
+  /** Synced with the frame before them. Not one of the log's bytes: a frame that never came. */
+  #prepareFrom(offset: number): void {
+    this.#preparedTo = Math.max(offset, Math.min(offset + this.#prepareBytes, this.#bytesMax))
+    try {
+      if (this.#preparedTo > offset) this.#file.write(new Uint8Array(this.#preparedTo - offset), offset)
+    } catch (error) {
+      // The frame itself has found room.
+      if (!isDiskFull(error)) throw error
+      this.#preparedTo = offset
+    }
+  }
+
   #beginSegment(): void {
     this.#file.close()
     const segment = lastOf(this.#end).segment + 1
     this.#file = createSegment(this.#disk, this.#logId, { segment, firstFrame: this.#end.frame + 1 })
     this.#disk.syncDirectory()
+    this.#preparedTo = segmentHeaderBytes
     this.#end = { ...this.#end, segments: [...this.#end.segments, { segment, indexMax: 0, bytes: segmentHeaderBytes }] }
   }
 }
