@@ -22,8 +22,11 @@ import {
 import { SegmentWriter, createSegment, type LogEnd, type SegmentExtent } from './segment-writer.ts'
 
 export interface LogProblem {
-  /** `log_missing`: no segments where there must be some. `log_corrupt`: damage in what had been synced. `log_of_another_node`: made with another data directory. */
-  readonly code: 'log_missing' | 'log_corrupt' | 'log_of_another_node'
+  /**
+   * `log_missing`: no segments where there must be some. `log_corrupt`: damage in what had been synced. `log_of_another_node`: made with another data directory.
+   * `log_disk_full`: the log is good, but there is no room to go on.
+   */
+  readonly code: 'log_missing' | 'log_corrupt' | 'log_of_another_node' | 'log_disk_full'
   readonly message: string
 }
 

@@ -10,12 +10,12 @@ import { createLog } from './log-recovery.ts'
 import type { FatalProblem } from './fatal.ts'
 import { startInlineWriter } from './inline-log-writer.ts'
 import { MemoryDisk } from './memory-disk.ts'
-import { openSegmentLog, openSegmentLogOn, type SegmentLog } from './segment-log.ts'
+import { openSegmentLog, openSegmentLogOn, type LogLimits, type SegmentLog } from './segment-log.ts'
 
 const logId = Buffer.alloc(16, 7)
 const unexpected = (problem: unknown): never => assert.fail(`fatal: ${JSON.stringify(problem)}`)
 
-function open(directory: string, limits?: { segmentBytesMax: number; recentBytesMax: number }): SegmentLog {
+function open(directory: string, limits?: Partial<LogLimits>): SegmentLog {
   const log = openSegmentLog({ directory, logId, onFatal: unexpected, ...(limits === undefined ? {} : { limits }) })
   assert(log.ok)
   return log.value
@@ -23,7 +23,7 @@ function open(directory: string, limits?: { segmentBytesMax: number; recentBytes
 
 const small = { segmentBytesMax: 300, recentBytesMax: 0 }
 
-function onDirectory(limits?: typeof small): () => Promise<LogStoreUnderTest> {
+function onDirectory(limits?: Partial<LogLimits>): () => Promise<LogStoreUnderTest> {
   return async () => {
     const directory = await mkdtemp(join(tmpdir(), 'segment-log-'))
     createLog(new DirectoryDisk(directory), logId)
@@ -178,4 +178,29 @@ test('memory and descriptors do not grow with a log that is compacted', async ()
   assert(disk.usedBytes() < 20_000)
   assert.deepEqual({ ...log.reader.base }, { index: 2980, term: 1 })
   await log.close()
+})
+
+test('a node whose disk is full starts once more on what was kept for it; when that is gone too, it says so', () => {
+  const disk = new MemoryDisk()
+  createLog(disk, logId)
+  const startWriter = startInlineWriter(disk, () => {})
+  const start = (): ReturnType<typeof openSegmentLogOn> =>
+    openSegmentLogOn(disk, startWriter, { logId, onFatal: unexpected, limits: { ...small, prepareBytes: 0, reserveBytes: 1000 } })
+  assert(start().ok)
+  assert.equal(disk.read('reserve').length, 1000)
+  disk.limit(disk.usedBytes())
+  const again = start()
+  assert(again.ok)
+  assert(!disk.names().includes('reserve'))
+  assert.deepEqual(again.value.hardState, { term: 0, votedFor: undefined })
+  disk.limit(disk.usedBytes())
+  const full = start()
+  assert(!full.ok && full.problem.code === 'log_disk_full')
+  // Room, but not twice as much: it would be the reserve that fills the disk.
+  disk.limit(disk.usedBytes() + 1500)
+  assert(start().ok)
+  assert(!disk.names().includes('reserve'))
+  disk.limit(Infinity)
+  assert(start().ok)
+  assert(disk.names().includes('reserve'))
 })

@@ -6,6 +6,7 @@ import type { Entry } from '../raft/entry.ts'
 import type { HardState, LogBase, LogReader, Persist } from '../raft/raft-port.ts'
 import type { LogStore } from '../replica/log-store.ts'
 import { DirectoryDisk } from './directory-disk.ts'
+import { giveReserveFree, keepReserve } from './disk-reserve.ts'
 import type { OnFatal } from './fatal.ts'
 import type { LogDisk } from './log-disk.ts'
 import { recoverLog, type LogProblem, type RecoveredLog } from './log-recovery.ts'
@@ -15,33 +16,68 @@ import { RecentEntries } from './recent-entries.ts'
 import type { LogId } from './segment-format.ts'
 import { SegmentLogReader } from './segment-log-reader.ts'
 import { SegmentWriter, bytesOf, prepareBytes, segmentBytesMax, type LogEnd } from './segment-writer.ts'
+import { isDiskFull } from './write-failure.ts'
 
 /** Entries kept in memory: what followers that lag a little, and the state machine, ask for. */
 const recentBytesMax = 32 * 1024 * 1024
+
+/** Enough to start a few times and to follow for a while. Only half of what must be free when it is laid down. */
+const reserveBytes = 1024 * 1024
+
+export interface LogLimits {
+  readonly segmentBytesMax: number
+  readonly recentBytesMax: number
+  /** Zeros that are written ahead. */
+  readonly prepareBytes: number
+  /** Kept for a disk that is full; 0: nothing. */
+  readonly reserveBytes: number
+}
 
 export interface SegmentLogOptions {
   readonly logId: LogId
   /** Called on the thread that owns the log, before anything else happens to it. */
   readonly onFatal: OnFatal
   /** Smaller in tests. */
-  readonly limits?: { readonly segmentBytesMax: number; readonly recentBytesMax: number; readonly prepareBytes?: number }
+  readonly limits?: Partial<LogLimits>
 }
 
 /** Reads the whole log, written by a thread; cuts a torn tail, refuses damage in the synced part. `directory` holds a log made by createLog with the same id. */
 export function openSegmentLog(options: SegmentLogOptions & { readonly directory: string }): Result<SegmentLog, LogProblem> {
-  return openSegmentLogOn(new DirectoryDisk(options.directory), startWriterThread(options.directory), options)
+  return openSegmentLogOn(new DirectoryDisk(options.directory), startWriterThread(options.directory), {
+    ...options,
+    limits: { reserveBytes, ...options.limits },
+  })
 }
 
-/** The same over any disk and writer. Throws what the disk throws. */
+/** The same over any disk and writer; without a reserve unless one is asked for. Throws what the disk throws, but for a full disk. */
 export function openSegmentLogOn(disk: LogDisk, startWriter: StartLogWriter, options: SegmentLogOptions): Result<SegmentLog, LogProblem> {
-  const recovered = recoverLog(disk, options.logId)
-  if (!recovered.ok) return fail(recovered.problem)
-  const limits = { segmentBytesMax, recentBytesMax, prepareBytes, ...options.limits }
-  // One more frame: from now on damage to what was recovered can be told from a torn write.
-  const writer = new SegmentWriter(disk, { ...limits, logId: options.logId, end: recovered.value.end })
-  writer.write({ kind: 'opened', hardState: recovered.value.end.hardState, entryCount: 0, entries: [], indexMax: 0 })
-  writer.close()
-  return ok(new SegmentLog(disk, startWriter, { ...options, limits, recovered: recovered.value, end: writer.end }))
+  const limits = { segmentBytesMax, recentBytesMax, prepareBytes, reserveBytes: 0, ...options.limits }
+  const begin = (): Result<SegmentLog, LogProblem> => {
+    const recovered = recoverLog(disk, options.logId)
+    if (!recovered.ok) return fail(recovered.problem)
+    // One more frame: from now on damage to what was recovered can be told from a torn write.
+    const writer = new SegmentWriter(disk, { ...limits, logId: options.logId, end: recovered.value.end })
+    writer.write({ kind: 'opened', hardState: recovered.value.end.hardState, entryCount: 0, entries: [], indexMax: 0 })
+    writer.close()
+    return ok(new SegmentLog(disk, startWriter, { ...options, limits, recovered: recovered.value, end: writer.end }))
+  }
+  try {
+    const opened = begin()
+    if (opened.ok) keepReserve(disk, limits.reserveBytes)
+    return opened
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+  }
+  // The half-written frame is a torn one: it is cut, and the log is read again, as after any crash.
+  try {
+    if (giveReserveFree(disk)) return begin()
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+  }
+  return fail({
+    code: 'log_disk_full',
+    message: 'the disk has no room for a single write of the log, not even with what was kept for this case',
+  })
 }
 
 interface InFlight {
@@ -69,8 +105,8 @@ export class SegmentLog implements LogStore {
   constructor(
     disk: LogDisk,
     startWriter: StartLogWriter,
-    options: Omit<SegmentLogOptions, 'limits'> & {
-      readonly limits: Required<NonNullable<SegmentLogOptions['limits']>>
+    options: SegmentLogOptions & {
+      readonly limits: LogLimits
       readonly recovered: RecoveredLog
       readonly end: LogEnd
     },
