@@ -74,3 +74,56 @@ test('a refused proposal is ended with the reason, an unknown id is nothing', ()
   pending.placed(9, { index: 1, term: 1 })
   assert.deepEqual(Array.from(ends), [[1, { kind: 'refused', code: 'overloaded' }]])
 })
+
+test('what is refused because leadership is handed over waits, and is given to the core again in its order', () => {
+  const { pending, ends, add } = proposals()
+  add(1)
+  add(2)
+  pending.refused(1, 'transfer_in_progress')
+  pending.refused(2, 'transfer_in_progress')
+  assert.equal(ends.size, 0)
+  assert.equal(pending.count, 2)
+  assert.deepEqual(
+    pending.release().map(({ id }) => id),
+    [1, 2],
+  )
+  assert.deepEqual(pending.release(), [])
+  pending.refused(1, 'not_leader')
+  pending.placed(2, { index: 5, term: 1 })
+  pending.applied(applied(5, 1))
+  assert.deepEqual([ends.get(1)?.kind, ends.get(2)?.kind], ['refused', 'applied'])
+})
+
+test('what waits has certainly not entered the log: at its deadline it is refused, not unknown', () => {
+  const { pending, ends, add } = proposals()
+  add(1, 100)
+  add(2, 100)
+  pending.refused(1, 'transfer_in_progress')
+  pending.expire(100)
+  assert.deepEqual(ends.get(1), { kind: 'refused', code: 'transfer_in_progress' })
+  assert.deepEqual(ends.get(2), { kind: 'unknown' })
+  assert.deepEqual(pending.release(), [])
+})
+
+test('what may wait is bounded in bytes, and what has ended makes room', () => {
+  const { pending, ends, add } = proposals()
+  for (const id of [1, 2, 3]) {
+    add(id, id * 100)
+    pending.refused(id, 'transfer_in_progress')
+  }
+  assert.deepEqual(ends.get(3), { kind: 'refused', code: 'overloaded' })
+  pending.expire(100)
+  add(4)
+  pending.refused(4, 'transfer_in_progress')
+  assert.equal(ends.has(4), false)
+})
+
+test('what a snapshot has skipped is unknown at once: it may be in there', () => {
+  const { pending, ends, add } = proposals()
+  for (const id of [1, 2]) {
+    add(id)
+    pending.placed(id, { index: id * 10, term: 1 })
+  }
+  pending.skippedTo(10)
+  assert.deepEqual([...ends], [[1, { kind: 'unknown' }]])
+})

@@ -43,10 +43,6 @@ export class PendingProposals {
     return this.#byId.size
   }
 
-  get hasHeld(): boolean {
-    return this.#held.size > 0
-  }
-
   add(input: ProposalInput, proposal: Proposal): void {
     this.#byId.set(input.id, { ...proposal, progress: { kind: 'sent', input } })
     this.#earliestDeadlineAtMs = Math.min(this.#earliestDeadlineAtMs, proposal.deadlineAtMs)
