@@ -1,8 +1,10 @@
-// Turns what happens in the consensus into log lines and metrics: elections, leadership, membership (who came, who went).
+// Turns what happens in the consensus into log lines and metrics: elections, leadership, membership (who came, who went). What the loop does by itself: loop-reports.ts.
 import type { Logger } from '../../runtime/log.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
 import type { RaftEvent } from '../raft/raft-port.ts'
+import { loopReports } from './loop-reports.ts'
 import type { Replica } from './replica-port.ts'
+import type { ReplicaLoop } from './replica.ts'
 
 const kinds = [
   'became-follower',
@@ -16,7 +18,7 @@ const kinds = [
   'trust-changed',
 ] as const satisfies readonly RaftEvent['kind'][]
 
-export function raftReports(options: { readonly replica: Replica; readonly logger: Logger; readonly metrics: Metrics }): void {
+export function raftReports(options: { readonly replica: ReplicaLoop; readonly logger: Logger; readonly metrics: Metrics }): void {
   const { replica, metrics } = options
   const log = options.logger.child({ part: 'raft' })
   const counter = metrics.counter({
@@ -29,6 +31,7 @@ export function raftReports(options: { readonly replica: Replica; readonly logge
     write(log, event)
   })
   gauges(metrics, replica)
+  loopReports({ replica, log, metrics })
 }
 
 function write(log: Logger, event: RaftEvent): void {

@@ -157,6 +157,12 @@ export class ReplicaLoop implements Replica {
     return this.#standing.current
   }
 
+  /** Where the log begins, and what it occupies on disk. */
+  logFacts(): { readonly baseIndex: number; readonly bytes: number } {
+    const { log } = this.#options
+    return { baseIndex: log.reader.base.index, bytes: log.bytes() }
+  }
+
   leaderContactAgeMs(): number {
     return this.#leads() ? 0 : this.#contact.ageMs(this.#options.clock.monotonicMs())
   }
