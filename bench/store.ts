@@ -1,6 +1,6 @@
-// `node bench/store.ts`: three questions about the store alone, in seconds. Do preallocated segments pay? What does applying cost by size of group? How long is the
+// `node bench/store.ts`: two questions about the database alone, in seconds. What does applying cost by size of group? How long is the
 // pause when the WAL is emptied, by its limit? Prints tables; figures in node/store/README.md come from here.
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeCommand } from '../node/command/command-codec.ts'
@@ -9,27 +9,6 @@ import { SqliteStateMachine } from '../node/store/sqlite-state-machine.ts'
 import { openWriteConnection } from '../node/store/write-connection.ts'
 
 const directory = mkdtempSync(join(process.argv[2] ?? tmpdir(), 'bench-store-'))
-
-function appendsPerSecond(bytes: number, preallocatedBytes: number): number {
-  const path = join(directory, 'segment')
-  const descriptor = openSync(path, 'w')
-  const zeros = Buffer.alloc(1 << 20)
-  for (let at = 0; at < preallocatedBytes; at += zeros.length) writeSync(descriptor, zeros, 0, zeros.length, at)
-  fdatasyncSync(descriptor)
-  const batch = Buffer.alloc(bytes, 7)
-  const limit = preallocatedBytes === 0 ? Infinity : preallocatedBytes - bytes
-  let count = 0
-  const startedAtMs = performance.now()
-  for (let at = 0; performance.now() - startedAtMs < 1000 && at < limit; at += bytes) {
-    writeSync(descriptor, batch, 0, bytes, at)
-    fdatasyncSync(descriptor)
-    count += 1
-  }
-  const perSecond = (count * 1000) / (performance.now() - startedAtMs)
-  closeSync(descriptor)
-  rmSync(path)
-  return Math.round(perSecond)
-}
 
 function inserts(from: number, count: number): readonly Entry[] {
   return Array.from({ length: count }, (_, at) =>
@@ -107,16 +86,6 @@ function checkpointPauses(walBytes: number): { readonly medianMs: number; readon
 
 try {
   const mebibyte = 1 << 20
-  console.table(
-    [4096, 65_536].flatMap((bytes) =>
-      [1, 2, 3].map((round) => ({
-        bytes,
-        round,
-        extending: appendsPerSecond(bytes, 0),
-        preallocated: appendsPerSecond(bytes, 256 * mebibyte),
-      })),
-    ),
-  )
   const applied = []
   for (const group of [1, 16, 64, 256]) applied.push({ group, ...(await appliesPerSecond(group)) })
   console.table(applied)
