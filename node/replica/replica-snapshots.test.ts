@@ -3,42 +3,8 @@ import { test } from 'node:test'
 import type { NodeId } from '../raft/membership.ts'
 import type { SnapshotQuestion } from './memory-snapshot-source.ts'
 import { MemorySnapshotStore } from './memory-snapshot-store.ts'
+import { assertCatchesUp, compaction, hasCaughtUp, kinds, lagging, long } from './lagging-follower.ts'
 import { ids, record, World, type StartChanges } from './replica-world.ts'
-
-/** So short that a node that was away for a moment finds the log gone. */
-const compaction = { everyEntries: 5, intervalMs: 500, trailingEntries: 5 }
-/** Forty of them are three chunks. */
-const long = 'x'.repeat(65_000)
-
-/** A follower is down while the others write and compact; it is still down. */
-async function lagging(prefix = 'c', count = 40): Promise<{ readonly world: World; readonly leader: NodeId; readonly follower: NodeId }> {
-  const world = new World({ compaction })
-  const leader = world.leader()
-  const follower = ids.find((id) => id !== leader)!
-  await world.writeMany(3, 'early')
-  await world.run(1_000)
-  world.kill(follower)
-  await world.writeMany(count, prefix)
-  await world.run(3_000)
-  assert(world.node(leader).disk.base.index > world.node(follower).database.appliedIndex, 'what the follower lacks is gone from the log')
-  return { world, leader, follower }
-}
-
-function kinds(world: World, id: NodeId): readonly string[] {
-  return world.node(id).events.map(({ kind }) => kind)
-}
-
-function hasCaughtUp(world: World, follower: NodeId, leader: NodeId): boolean {
-  return (
-    world.node(follower).database.hash === world.node(leader).database.hash &&
-    world.node(follower).database.appliedIndex === world.node(leader).database.appliedIndex
-  )
-}
-
-async function assertCatchesUp(world: World, follower: NodeId, withinMs = 60_000): Promise<void> {
-  const caughtUp = await world.until(() => hasCaughtUp(world, follower, world.leader(ids)), { withinMs })
-  assert(caughtUp, `the follower has caught up: ${JSON.stringify(world.node(follower).events)}`)
-}
 
 test('a follower whose entries are gone from the log gets a snapshot, and then the log', async () => {
   const { world, leader, follower } = await lagging()
