@@ -307,7 +307,16 @@ async function run(ground: Ground): Promise<void> {
   handler = api.value.handler
   logger.info({ api: formatHostPort(api.value.address), raft: formatHostPort(peers.address) }, 'listening')
   const { leaving } = configuration.raft
-  const stop = stopper(ground, { access: access.value, api: api.value, peers, store, replica: () => replica, leaving, logger })
+  const stop = stopper(ground, {
+    access: access.value,
+    api: api.value,
+    peers,
+    store,
+    replica: () => replica,
+    leaving,
+    clock: systemClock,
+    logger,
+  })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
   const cluster = await peers.formation()
   if (!cluster.ok) {

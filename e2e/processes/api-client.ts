@@ -24,7 +24,7 @@ export interface ApiClientOptions {
 }
 
 export interface ApiRequest {
-  readonly method?: 'GET' | 'POST'
+  readonly method?: 'GET' | 'POST' | 'DELETE'
   readonly path: string
   /** Sent as JSON. */
   readonly body?: unknown

@@ -25,8 +25,9 @@ type OnRefusal = (code: RefusalCode, message: string, address: string) => void
 const lost = ['too_many', 'handshake', 'malformed'] as const
 // Node's sweep for connections that are too slow; its default of 30 s would let them live that much longer.
 const sweepMs = 2000
-// Requests that are being served when the node ends may finish; then everything is cut.
-const closeGraceMs = 3000
+// Requests that are being served when the node ends may finish; then everything is cut. Longer than the replica's grace after the requests' own (lifecycle/orderly-stop.ts):
+// what it ends is still answered.
+const closeGraceMs = 4500
 
 export class ApiServer {
   readonly #server: http.Server | https.Server

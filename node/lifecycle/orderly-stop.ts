@@ -1,6 +1,7 @@
 // The way out: nothing that was accepted is dropped, and the cluster is not left without a leader. Each step has a bound, so that the whole ends within ten seconds.
 import type { Logger } from '../../runtime/log.ts'
 import type { Result } from '../../runtime/result.ts'
+import type { Clock } from '../replica/clock.ts'
 import type { Replica } from '../replica/replica-port.ts'
 
 interface Closable {
@@ -15,11 +16,13 @@ export interface StoppingParts {
   readonly store: Closable
   readonly access: Closable
   readonly leaving: { readonly leaveOnStop: boolean; readonly handOverOnStop: boolean }
+  readonly clock: Pick<Clock, 'after'>
   readonly logger: Logger
 }
 
 const handOverMsMax = 1_500
 const leaveMsMax = 2_000
+const finishMsMax = 2_500
 
 /**
  * Says that it ends; hands leadership over; leaves the cluster if it should; takes no new connections and finishes what is in flight, forwarded to the new leader where
@@ -30,8 +33,11 @@ export async function stopInOrder(parts: StoppingParts): Promise<void> {
   const replica = parts.replica()
   api.drain()
   if (replica?.standing() === 'member') await stepAside(parts, replica)
-  // Together: the replica ends what can be ended, and each end is an answer that the API still sends.
-  await Promise.all([api.close(), replica?.close()])
+  // This node goes on acknowledging while its last requests finish: its vote may be the one that a majority of two needs. What cannot finish (no majority) is ended by the
+  // replica's close, and each end is an answer that the API still sends.
+  const apiClosed = api.close()
+  await Promise.race([apiClosed, new Promise<void>((resolve) => parts.clock.after(finishMsMax, resolve))])
+  await Promise.all([apiClosed, replica?.close()])
   await peers.close()
   await store.close()
   await access.close()

@@ -24,7 +24,7 @@ export const callersMax = 65_536
 /** Messages waiting for a turn; Raft copes with the loss of what comes beyond it, memory would not cope with keeping it. */
 export const messagesMax = 16_384
 /** How long close() waits for what is in flight. */
-export const closeGraceMs = 5_000
+export const closeGraceMs = 1_500
 
 export class ReplicaLoop implements Replica {
   readonly #options: ReplicaOptions
