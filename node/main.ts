@@ -166,8 +166,8 @@ function factsOf(ground: Ground): NodeFacts {
 
 /** The founders' first entry must be on disk before the replica reads its log. */
 async function writeFirstEntry(store: Store, members: Membership): Promise<void> {
-  // A log that has begun anew after damage is empty as well, but it knows a term.
-  if (store.log.reader.lastIndex() > 0 || store.log.hardState.term > 0) return
+  // A log that has begun anew after damage is empty as well, but it knows a term; members named by hand are no first entry.
+  if (store.log.reader.lastIndex() > 0 || store.log.hardState.term > 0 || members.epoch !== undefined) return
   await new Promise<void>((resolve) => {
     store.log.onDurable(() => resolve())
     store.log.append({ sequence: 0, hardState: { term: 1, votedFor: undefined }, entries: [firstEntry(members)] })

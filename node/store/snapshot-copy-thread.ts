@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { syncDirectory } from './directory-disk.ts'
+import { stepBehind } from './quiet-thread.ts'
 import { hold, type CopyOptions, type CopyReply } from './snapshot-copy.ts'
 import { readSnapshotPoint } from './snapshot-point.ts'
 
@@ -119,6 +120,7 @@ class Pace {
 }
 
 try {
+  stepBehind()
   await holding(copyPages)
   port.postMessage(describe())
 } catch (error) {

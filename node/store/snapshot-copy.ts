@@ -54,7 +54,7 @@ export class SnapshotCopy {
     Atomics.notify(this.#stop, 0)
   }
 
-  /** As `stop`, and waits until the thread has the database no longer open. (One that is only starting is not waited for: it may need the main thread to start.) */
+  /** As `stop`, and waits until the thread has the database no longer open; one that is only starting will not open it. */
   release(): void {
     this.stop()
     Atomics.compareExchange(this.#hold, 0, hold.notYet, hold.released)

@@ -1,17 +1,14 @@
 // The throw-away process of snapshot-examination.ts: `node snapshot-examiner.ts PATH` reads the whole file and says on its standard output what it is.
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
-import { setPriority } from 'node:os'
 import { argv, stdout } from 'node:process'
 import Database from 'better-sqlite3'
 import { bookkeepingTable } from './bookkeeping.ts'
+import { stepBehind } from './quiet-thread.ts'
 import { readSnapshotPoint } from './snapshot-point.ts'
 
 const bufferBytes = 1024 * 1024
-/** Behind everything else: a member that waits is still a member that answers. */
-const niceness = 10
-
-setPriority(niceness)
+stepBehind()
 stdout.write(JSON.stringify(examine(argv[2] ?? '')))
 
 function examine(path: string): unknown {
