@@ -104,7 +104,10 @@ interface Load {
 }
 
 /** 200 writes a second at fixed instants while `body` runs; each counts from when it was asked for, so that a machine that is busy otherwise does not count twice. */
-async function underLoad<Value>(writer: Writer, body: () => Promise<Value>): Promise<{ readonly value: Value; readonly ms: number; readonly load: Load }> {
+async function underLoad<Value>(
+  writer: Writer,
+  body: () => Promise<Value>,
+): Promise<{ readonly value: Value; readonly ms: number; readonly load: Load }> {
   const latencies: number[] = []
   let isDone = false
   let [rss, wal, longestPauseMs, lastTurnAtMs] = [0, 0, 0, performance.now()]

@@ -100,28 +100,31 @@ function stateOf({ identity, stateMachine }: Store): Recovered {
   return { clusterId: identity.cluster?.clusterId, membership: stateMachine.membership }
 }
 
-withPlace('survivors with the same peers.json agree on new members, a new epoch and a new cluster; log and vote stay; it happens once', async (place) => {
-  const seen: Recovered[] = []
-  for (const id of ['n1', 'n2']) {
-    await place.makeMember(id)
-    writeFileSync(place.peersOf(id), JSON.stringify(survivors))
-    const store = await place.open(id)
-    assert.deepEqual(store.log.hardState, { term: 4, votedFor: id })
-    assert.equal(store.log.reader.lastIndex(), 1)
-    seen.push(stateOf(store))
-    await store.close()
-    assert.equal(existsSync(place.peersOf(id)), false)
-    assert.equal(existsSync(join(place.pathOf(id), 'raft', 'peers.info')), true)
-    const again = await place.open(id)
-    assert.deepEqual(stateOf(again), seen.at(-1), 'a later start changes nothing')
-    await again.close()
-  }
-  assert.deepEqual(seen[0], seen[1])
-  assert.match(seen[0]?.clusterId ?? '', /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)
-  const [n1, n2] = before.members
-  assert(n1 !== undefined && n2 !== undefined)
-  assert.deepEqual(seen[0]?.membership, { members: [n1, { ...n2, raftAddress: 'elsewhere:7', suffrage: 'non-voter' }], epoch: 1 })
-})
+withPlace(
+  'survivors with the same peers.json agree on new members, a new epoch and a new cluster; log and vote stay; it happens once',
+  async (place) => {
+    const seen: Recovered[] = []
+    for (const id of ['n1', 'n2']) {
+      await place.makeMember(id)
+      writeFileSync(place.peersOf(id), JSON.stringify(survivors))
+      const store = await place.open(id)
+      assert.deepEqual(store.log.hardState, { term: 4, votedFor: id })
+      assert.equal(store.log.reader.lastIndex(), 1)
+      seen.push(stateOf(store))
+      await store.close()
+      assert.equal(existsSync(place.peersOf(id)), false)
+      assert.equal(existsSync(join(place.pathOf(id), 'raft', 'peers.info')), true)
+      const again = await place.open(id)
+      assert.deepEqual(stateOf(again), seen.at(-1), 'a later start changes nothing')
+      await again.close()
+    }
+    assert.deepEqual(seen[0], seen[1])
+    assert.match(seen[0]?.clusterId ?? '', /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)
+    const [n1, n2] = before.members
+    assert(n1 !== undefined && n2 !== undefined)
+    assert.deepEqual(seen[0]?.membership, { members: [n1, { ...n2, raftAddress: 'elsewhere:7', suffrage: 'non-voter' }], epoch: 1 })
+  },
+)
 
 withPlace('survivors with different files can never meet again', async (place) => {
   const ids: unknown[] = []
@@ -166,33 +169,36 @@ withPlace('a node that was never a member refuses it', async (place) => {
   assert.equal(await place.refused('n1', JSON.stringify(survivors)), 'peers_file_without_cluster')
 })
 
-withPlace('killed after it was carried out but before the file was renamed, the epoch moves once; the same file on another day moves it again', async (place) => {
-  await place.makeMember('n1')
-  const [, alone] = survivors
-  const text = JSON.stringify([alone])
-  writeFileSync(place.peersOf('n1'), text)
-  const old = join(place.directory, 'old-database')
-  cpSync(place.pathOf('n1'), old, { recursive: true })
-  await (await place.open('n1')).close()
-  // The identity was written; the database has lost the transaction that followed it, the file lies there still.
-  for (const name of ['db.sqlite', 'db.sqlite-wal', 'db.sqlite-shm']) {
-    rmSync(join(place.pathOf('n1'), name), { force: true })
-    if (existsSync(join(old, name))) cpSync(join(old, name), join(place.pathOf('n1'), name))
-  }
-  const identity = join(place.pathOf('n1'), 'identity.json')
-  renameSync(join(place.pathOf('n1'), 'raft', 'peers.info'), place.peersOf('n1'))
-  const again = await place.open('n1')
-  const first = stateOf(again)
-  assert.equal(first.membership?.epoch, 1)
-  await again.close()
-  await (await place.open('n1')).close()
-  assert.equal((JSON.parse(readFileSync(identity, 'utf8')) as { recoveredBy: unknown }).recoveredBy, null)
-  writeFileSync(place.peersOf('n1'), text)
-  const later = await place.open('n1')
-  assert.equal(stateOf(later).membership?.epoch, 2)
-  assert.notEqual(stateOf(later).clusterId, first.clusterId)
-  await later.close()
-})
+withPlace(
+  'killed after it was carried out but before the file was renamed, the epoch moves once; the same file on another day moves it again',
+  async (place) => {
+    await place.makeMember('n1')
+    const [, alone] = survivors
+    const text = JSON.stringify([alone])
+    writeFileSync(place.peersOf('n1'), text)
+    const old = join(place.directory, 'old-database')
+    cpSync(place.pathOf('n1'), old, { recursive: true })
+    await (await place.open('n1')).close()
+    // The identity was written; the database has lost the transaction that followed it, the file lies there still.
+    for (const name of ['db.sqlite', 'db.sqlite-wal', 'db.sqlite-shm']) {
+      rmSync(join(place.pathOf('n1'), name), { force: true })
+      if (existsSync(join(old, name))) cpSync(join(old, name), join(place.pathOf('n1'), name))
+    }
+    const identity = join(place.pathOf('n1'), 'identity.json')
+    renameSync(join(place.pathOf('n1'), 'raft', 'peers.info'), place.peersOf('n1'))
+    const again = await place.open('n1')
+    const first = stateOf(again)
+    assert.equal(first.membership?.epoch, 1)
+    await again.close()
+    await (await place.open('n1')).close()
+    assert.equal((JSON.parse(readFileSync(identity, 'utf8')) as { recoveredBy: unknown }).recoveredBy, null)
+    writeFileSync(place.peersOf('n1'), text)
+    const later = await place.open('n1')
+    assert.equal(stateOf(later).membership?.epoch, 2)
+    assert.notEqual(stateOf(later).clusterId, first.clusterId)
+    await later.close()
+  },
+)
 
 withPlace('an only voter with a damaged log goes on from its database when the operator says so, and is trusted', async (place) => {
   await place.makeMember('n1')
