@@ -19,7 +19,7 @@ function marked(...heard: readonly Life[]): LifeMarks {
 }
 
 test('a disk that was put back to an earlier life is refused', () => {
-  assert.equal(marked(life(5, 9)).judge(member, life(4, 9)), 'rolled_back')
+  assert.equal(marked(life(5, 9)).judge(member, life(4, 9, { process: life(5, 9).process })), 'rolled_back')
 })
 
 test('of two processes that counted on from the same disk the second is refused', () => {
