@@ -17,6 +17,7 @@ import type { NodeFacts, NodeView } from './api/node-view.ts'
 import { openApi } from './api/open-api.ts'
 import { stopInOrder, type StoppingParts } from './lifecycle/orderly-stop.ts'
 import { Reaper } from './lifecycle/reaper.ts'
+import { keepLinksWarm } from './lifecycle/warm-links.ts'
 import { readStartFiles, type StartFiles } from './lifecycle/start-files.ts'
 import { firstEntry } from './peer/first-entry.ts'
 import { openPeers, type Peers } from './peer/open-peers.ts'
@@ -249,7 +250,7 @@ function stopper(ground: Ground, parts: StoppingParts): (reason: string) => void
 }
 
 /** What looks after the cluster while the node runs. */
-function lookAfter(ground: Ground, replica: ReplicaLoop, stop: (reason: string) => void): void {
+function lookAfter(ground: Ground, replica: ReplicaLoop, around: { readonly peers: Peers; readonly stop: (reason: string) => void }): void {
   const { configuration, logger, metrics } = ground
   const { reaping, leaving } = configuration.raft
   const reaper = new Reaper({
@@ -260,11 +261,11 @@ function lookAfter(ground: Ground, replica: ReplicaLoop, stop: (reason: string) 
     logger,
     metrics,
   })
+  keepLinksWarm({ replica, reach: (member, options) => around.peers.reach(member, options), clock: systemClock })
   const heed = (): void => {
     if (replica.standing() !== 'removed') return
     reaper.close()
-    logger.warn('this node was removed from the cluster')
-    if (leaving.exitWhenRemoved) stop('removed')
+    if (leaving.exitWhenRemoved) around.stop('removed')
   }
   replica.onLoopEvent((event) => {
     if (event.kind === 'standing-changed') heed()
@@ -328,7 +329,7 @@ async function run(ground: Ground): Promise<void> {
   if (cluster.value.origin === 'formed') await writeFirstEntry(store, cluster.value.members)
   // Who joins has no membership of its own yet: it follows whoever leads, and learns it from the log.
   replica = openReplica(ground, store, peers, cluster.value.origin === 'formed' ? cluster.value.members : { members: [] })
-  lookAfter(ground, replica, stop)
+  lookAfter(ground, replica, { peers, stop })
 }
 
 process.umask(0o077)
