@@ -59,12 +59,16 @@ test('a connection lost in the middle costs one chunk: the transfer goes on wher
   world.node(follower).source.fault = (question) => {
     if (question.kind !== 'chunk') return undefined
     asked.push(question.offset)
+    if (asked.length === 1) void world.at(leader).propose(Buffer.from('meanwhile'), { timeoutMs: 3_000 })
     if (asked.length !== 2) return undefined
     isCut = true
     return 'unreachable'
   }
+  assert(await world.until(() => isCut, { withinMs: 5_000 }))
+  // Somebody else gets a newer copy meanwhile: no reason to begin anew.
+  const newer = await world.node(leader).snapshots.take({ indexMin: world.node(leader).database.appliedIndex })
+  assert(newer.ok && newer.value.index > (world.node(follower).events.find((event) => event.kind === 'snapshot-fetch-begun')?.index ?? 0))
   await assertCatchesUp(world, follower)
-  assert(isCut)
   assert.equal(new Set(asked).size, asked.length - 1, `only the lost chunk is asked for twice: ${asked.join(' ')}`)
   assert.equal(asked.length, 4)
   assert.deepEqual(world.commands(follower), world.commands(leader))

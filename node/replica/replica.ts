@@ -284,7 +284,7 @@ export class ReplicaLoop implements Replica {
     this.#contact.settle(this.#leader)
     this.#callers.answered(output)
     if (output.committed.length > 0) this.#apply(output.committed)
-    if (output.fetchSnapshot !== undefined && this.#state === 'open') this.#fetch.want(output.fetchSnapshot)
+    if (output.fetchSnapshot !== undefined) this.#fetch.want(output.fetchSnapshot)
   }
 
   #apply(entries: Output['committed']): void {
