@@ -1,0 +1,162 @@
+// What must hold in every run, checked as it runs, from what was sent and what the disks hold, never from what nodes believe of one another (Raft figure 3).
+import type { Entry } from '../raft/entry.ts'
+import { decodeMembership } from '../raft/membership-codec.ts'
+import type { Membership, NodeId } from '../raft/membership.ts'
+import type { Parcel } from '../raft/message.ts'
+import type { LogReader, Persist, RaftStatus } from '../raft/raft-port.ts'
+import type { DurableLog } from './durable-log.ts'
+import type { Sometimes } from './sometimes.ts'
+import { must } from './violation.ts'
+
+/** One life of a node, as the invariants see it. */
+export interface Watched {
+  readonly id: NodeId
+  readonly incarnation: string
+  readonly durable: DurableLog
+  /** What it held before its disk was damaged, until it holds all of that again. */
+  readonly formerly: DurableLog | undefined
+  readonly reader: LogReader
+  readonly status: RaftStatus
+  lastCommit: number
+  lastTerm: number
+}
+
+export class Invariants {
+  readonly #sometimes: Sometimes
+  readonly #nodes: (id: NodeId, incarnation: string) => Pick<Watched, 'durable' | 'formerly'> | undefined
+  readonly #leaderOfTerm = new Map<number, string>()
+  // Incarnation and term -> for whom.
+  readonly #votes = new Map<string, NodeId>()
+  // By index: every entry that was ever written there, and the term before it.
+  readonly #written: { readonly entry: Entry; readonly termBefore: number }[][] = []
+  readonly #committed: Entry[] = []
+  // In which leader's term each was first seen to be committed.
+  readonly #committedInTerm: number[] = []
+  readonly #hashAt = new Map<number, number>()
+  #membership: Membership | undefined
+
+  constructor(options: {
+    readonly sometimes: Sometimes
+    readonly nodes: (id: NodeId, incarnation: string) => Pick<Watched, 'durable' | 'formerly'> | undefined
+  }) {
+    this.#sometimes = options.sometimes
+    this.#nodes = options.nodes
+  }
+
+  get committed(): readonly Entry[] {
+    return this.#committed
+  }
+
+  /** The newest that is committed. */
+  get membership(): Membership | undefined {
+    return this.#membership
+  }
+
+  /** Election safety and leader completeness. */
+  becameLeader(node: Watched, term: number): void {
+    const other = this.#leaderOfTerm.get(term)
+    must(other === undefined || other === node.incarnation, 'election safety', () => `${other} and ${node.incarnation} both lead term ${term}`)
+    this.#leaderOfTerm.set(term, node.incarnation)
+    // Of what earlier terms have committed; a belated winner of an older term need not know what has happened since.
+    const last = this.#committed[this.#committedInTerm.findLastIndex((committedIn) => committedIn < term)]
+    if (last === undefined) return
+    const { reader } = node
+    const isThere = last.index <= reader.base.index || (reader.lastIndex() >= last.index && reader.termAt(last.index) === last.term)
+    must(isThere, 'leader completeness', () => `${node.id} leads term ${term} without the committed entry ${last.index}/${last.term}`)
+  }
+
+  /** Log matching: an index and a term name one entry and, entry by entry, all that stands before it. */
+  wrote(node: Watched, persist: Persist, reader: LogReader): void {
+    const first = persist.entries[0]
+    if (first === undefined) return
+    if (first.index <= reader.lastIndex()) this.#sometimes.met('entries replaced')
+    let termBefore = first.index - 1 === persist.reset?.index ? persist.reset.term : reader.termAt(first.index - 1)
+    for (const entry of persist.entries) {
+      const there = (this.#written[entry.index] ??= [])
+      const known = there.find((written) => written.entry.term === entry.term)
+      if (known === undefined) there.push({ entry, termBefore })
+      else {
+        const isSame = known.termBefore === termBefore && (known.entry === entry || Buffer.compare(known.entry.bytes, entry.bytes) === 0)
+        must(isSame, 'log matching', () => `${node.id} writes another entry ${entry.index} of term ${entry.term} than was written elsewhere`)
+      }
+      termBefore = entry.term
+    }
+  }
+
+  /** What a message promises is on the sender's disk when it leaves; a vote is given once per term over all lives. */
+  sent(node: Watched, { to, message }: Parcel): void {
+    const { durable } = node
+    if (message.kind === 'append')
+      must(this.#leaderOfTerm.get(message.term) === node.incarnation, 'leader only', () => `${node.id} sends appends of term ${message.term}`)
+    if (message.kind === 'append-reply' && message.accepted) {
+      must(durable.hardState.term >= message.term, 'promise', () => `${node.id} acknowledges in term ${message.term}, its disk has ${durable.hardState.term}`)
+      must(message.matchIndex <= durable.last, 'promise', () => `${node.id} acknowledges entry ${message.matchIndex}, its disk has ${durable.last}`)
+    }
+    const isVote = message.kind === 'vote' || (message.kind === 'vote-reply' && message.granted)
+    if (!isVote) return
+    must(durable.hardState.term >= message.term, 'promise', () => `${node.id} sends a ${message.kind} of term ${message.term} that it could forget`)
+    if (message.kind === 'vote')
+      must(durable.last >= message.lastLogIndex, 'promise', () => `${node.id} stands for election with a log that it could lose`)
+    const key = `${node.incarnation} ${message.term}`
+    const voteFor = message.kind === 'vote' ? node.id : to
+    const before = this.#votes.get(key) ?? voteFor
+    must(before === voteFor, 'one vote', () => `${node.id} votes in term ${message.term} for ${voteFor} after ${before}`)
+    this.#votes.set(key, voteFor)
+  }
+
+  /** Term and commit index never go back within a life, and what a leader calls committed is on the disks of a majority. */
+  stepped(node: Watched): void {
+    const { status } = node
+    must(status.commitIndex <= status.lastIndex, 'commit in log', () => `${node.id} commits ${status.commitIndex}, its log ends at ${status.lastIndex}`)
+    must(status.commitIndex >= node.lastCommit, 'commit monotone', () => `${node.id}: ${node.lastCommit}, then ${status.commitIndex}`)
+    must(status.term >= node.lastTerm, 'term monotone', () => `${node.id}: ${node.lastTerm}, then ${status.term}`)
+    must(status.appliedIndex <= status.commitIndex, 'applied committed', () => `${node.id} applied ${status.appliedIndex} of ${status.commitIndex}`)
+    node.lastCommit = status.commitIndex
+    node.lastTerm = status.term
+    if (status.role === 'leader' && status.commitIndex > this.#committed.length) this.#leaderCommitted(node, status)
+  }
+
+  /** State machine safety: at one index, every state machine has gone through the same. */
+  applied(node: Watched, index: number, hash: number): void {
+    must(index <= this.#committed.length, 'state machine safety', () => `${node.id} has applied entry ${index}, which no leader has committed`)
+    const known = this.#hashAt.get(index)
+    must(known === undefined || known === hash, 'state machine safety', () => `${node.id} stands elsewhere after entry ${index} than others did`)
+    this.#hashAt.set(index, hash)
+    must(index <= node.durable.last, 'applied durable', () => `${node.id} has applied entry ${index}, its disk ends at ${node.durable.last}`)
+  }
+
+  #leaderCommitted(node: Watched, status: RaftStatus): void {
+    const voters = status.membership.members.filter((member) => member.suffrage === 'voter')
+    const holdersOf = (entry: Entry): number =>
+      voters.filter(({ id, incarnation }) => {
+        const holder = this.#nodes(id, incarnation)
+        return holder !== undefined && (holder.durable.holds(entry) || holder.formerly?.holds(entry) === true)
+      }).length
+    for (let index = this.#committed.length + 1; index <= status.commitIndex; index += 1) {
+      const entry = node.reader.read({ from: index, to: index, bytesMax: 1 })[0]
+      must(entry !== undefined, 'commit in log', () => `${node.id} cannot read entry ${index}`)
+      const holders = holdersOf(entry)
+      must(holders * 2 > voters.length, 'durable quorum', () => `${node.id} commits ${index}/${entry.term} with ${holders} durable copies of ${voters.length}`)
+      this.#committed.push(entry)
+      this.#committedInTerm.push(status.term)
+      if (entry.kind === 'membership') this.#membershipCommitted(entry)
+    }
+  }
+
+  /** Any two quorums of consecutive memberships share a member: at most one voter comes or goes (thesis §4.1). */
+  #membershipCommitted(entry: Entry): void {
+    const decoded = decodeMembership(entry.payload)
+    must(decoded.ok, 'membership', () => `entry ${entry.index} cannot be read`)
+    if (this.#membership !== undefined) {
+      const voters = voterNames(decoded.value)
+      const before = voterNames(this.#membership)
+      const changes = Array.from(voters).filter((name) => !before.has(name)).length + Array.from(before).filter((name) => !voters.has(name)).length
+      must(changes <= 1, 'membership', () => `entry ${entry.index} changes ${changes} votes at once`)
+    }
+    this.#membership = decoded.value
+  }
+}
+
+function voterNames(membership: Membership): ReadonlySet<string> {
+  return new Set(membership.members.filter((member) => member.suffrage === 'voter').map((member) => member.incarnation))
+}

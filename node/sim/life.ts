@@ -1,0 +1,83 @@
+// One run of a node's process, from its start to its end, however it ends.
+import assert from 'node:assert/strict'
+import type { Membership, NodeId } from '../raft/membership.ts'
+import type { LogReader, RaftStatus } from '../raft/raft-port.ts'
+import type { ReplicaLoop } from '../replica/replica.ts'
+import type { TransportListener } from '../replica/transport.ts'
+import type { DurableLog } from './durable-log.ts'
+import type { EventOwner, EventQueue } from './event-queue.ts'
+import type { Watched } from './invariants.ts'
+import type { Endpoint } from './network.ts'
+import type { SimMachine } from './sim-machine.ts'
+import { VirtualClock } from './virtual-clock.ts'
+import type { VirtualLog } from './virtual-log.ts'
+
+/** What outlives it. */
+export interface Body {
+  readonly id: NodeId
+  readonly incarnation: string
+  readonly durable: DurableLog
+  readonly formerly: DurableLog | undefined
+}
+
+export class Life implements EventOwner, Watched, Endpoint {
+  readonly #body: Body
+  readonly clock: VirtualClock
+  isAlive = true
+  stoppedUntilMs = 0
+  membership: Membership = { members: [] }
+  listener: TransportListener | undefined
+  lastCommit = 0
+  lastTerm = 0
+  #log: VirtualLog | undefined
+  #machine: SimMachine | undefined
+  /** Undefined until the first entry of a new cluster is on its disk. */
+  loop: ReplicaLoop | undefined
+  /** The process ends when it has made so many more calls to its ports. */
+  endsAfterCalls: number | undefined
+
+  constructor(body: Body, queue: EventQueue, clockRate: number) {
+    this.#body = body
+    this.clock = new VirtualClock(queue, this, clockRate)
+  }
+
+  openStore(log: VirtualLog, machine: SimMachine): void {
+    this.#log = log
+    this.#machine = machine
+  }
+
+  get id(): NodeId {
+    return this.#body.id
+  }
+
+  get incarnation(): string {
+    return this.#body.incarnation
+  }
+
+  get durable(): DurableLog {
+    return this.#body.durable
+  }
+
+  get formerly(): DurableLog | undefined {
+    return this.#body.formerly
+  }
+
+  get log(): VirtualLog {
+    assert(this.#log !== undefined)
+    return this.#log
+  }
+
+  get machine(): SimMachine {
+    assert(this.#machine !== undefined)
+    return this.#machine
+  }
+
+  get reader(): LogReader {
+    return this.log.reader
+  }
+
+  get status(): RaftStatus {
+    assert(this.loop !== undefined)
+    return this.loop.status()
+  }
+}

@@ -1,0 +1,98 @@
+// The one who runs the cluster: adds nodes, removes them, replaces those that are lost. It asks whoever leads, again and again until it is done or the run ends.
+import type { MembershipChange } from '../raft/membership.ts'
+import type { SimNode } from './sim-node.ts'
+import { memberOf, type World } from './world.ts'
+
+const membersMax = 7
+const attemptsMax = 60
+
+export class MembershipOperator {
+  readonly #world: World
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  /** False: the cluster is large enough. */
+  add(): boolean {
+    if (this.#voters().length >= membersMax || this.#world.nodes.filter((node) => !node.isGone).length > membersMax + 2) return false
+    const node = this.#world.addNode({ isFounder: false })
+    this.#world.start(node)
+    const { suffrage: _, ...member } = memberOf(node.id, 'learner')
+    this.#ask({ kind: 'add-learner', member }, attemptsMax)
+    return true
+  }
+
+  remove(node: SimNode | undefined): boolean {
+    if (node === undefined || !this.#mayRemove(node)) return false
+    this.#ask({ kind: 'remove', id: node.id }, attemptsMax)
+    return true
+  }
+
+  /** Its disk is gone for good: it is removed and another takes its place. */
+  lose(node: SimNode | undefined): boolean {
+    if (node === undefined || !this.mayDestroy(node)) return false
+    this.#world.crash(node, 'power')
+    node.isGone = true
+    node.disk.wipe()
+    node.database.dispose()
+    this.#world.queue.after(200, undefined, () => {
+      this.add()
+      this.#ask({ kind: 'remove', id: node.id }, attemptsMax)
+    })
+    return true
+  }
+
+  /** The rule of the atlas. */
+  mayDestroy(node: SimNode): boolean {
+    const voters = this.#voters()
+    if (this.#isChanging() || !voters.includes(node)) return false
+    const damaged = voters.filter((voter) => isDamaged(voter) && voter !== node).length + 1
+    return damaged <= Math.floor((voters.length - 1) / 2)
+  }
+
+  #mayRemove(node: SimNode): boolean {
+    const voters = this.#voters()
+    if (isDamaged(node)) return true
+    const damaged = voters.filter(isDamaged).length
+    return voters.length > 2 && damaged <= Math.floor((voters.length - 2) / 2)
+  }
+
+  #ask(change: MembershipChange, left: number): void {
+    const { queue, leader, sometimes } = this.#world
+    const again = (): void => {
+      if (left > 1) queue.after(150, undefined, () => this.#ask(change, left - 1))
+    }
+    const victim = change.kind === 'remove' ? this.#world.nodes.find((node) => node.id === change.id) : undefined
+    if (leader?.life?.loop === undefined || (victim !== undefined && !this.#mayRemove(victim))) return again()
+    const wasLeader = victim === leader
+    leader.life.loop.changeMembership(change, { timeoutMs: 600 }).then((ended) => {
+      if (ended.ok) sometimes.met(`membership: ${wasLeader ? 'leader removed' : change.kind}`)
+      else if (ended.problem.code !== 'membership_change_invalid') again()
+    }, this.#world.broke)
+  }
+
+  /** Of the newest committed membership. */
+  #voters(): readonly SimNode[] {
+    const membership = this.#world.invariants.membership ?? this.#world.founders
+    return this.#world.nodes.filter((node) =>
+      membership.members.some((member) => member.id === node.id && member.incarnation === node.incarnation && member.suffrage === 'voter'),
+    )
+  }
+
+  /** Some log holds a membership that is not committed yet. */
+  #isChanging(): boolean {
+    const committed = this.#world.invariants.committed.length
+    return this.#world.nodes.some(({ durable, life }) => {
+      const reader = life?.reader
+      if (reader === undefined) return durable.entries.some((entry) => entry.index > committed && entry.kind === 'membership')
+      const from = Math.max(committed, reader.base.index) + 1
+      const to = reader.lastIndex()
+      return from <= to && reader.read({ from, to, bytesMax: Infinity }).some((entry) => entry.kind === 'membership')
+    })
+  }
+}
+
+function isDamaged(node: SimNode): boolean {
+  return node.isGone || node.formerly !== undefined
+}

@@ -1,0 +1,218 @@
+// Messages between nodes in virtual time. Weather decides how long they take and which are lost, doubled or spoiled; links are cut one way at a time; a process that
+// has ended refuses connections, and its peers hear of that. Order is never promised. A part of the runs sends the production's bytes.
+import type { Membership, NodeId } from '../raft/membership.ts'
+import type { Parcel } from '../raft/message.ts'
+import { decodeMessage, encodeMessage } from '../peer/message-codec.ts'
+import type { Transport, TransportListener } from '../replica/transport.ts'
+import type { Chance } from './chance.ts'
+import type { EventOwner, EventQueue } from './event-queue.ts'
+import type { Sometimes } from './sometimes.ts'
+import type { Trace } from './trace.ts'
+
+export interface Weather {
+  readonly lost: number
+  readonly doubled: number
+  /** A bit of an entry on its way is flipped. */
+  readonly spoiled: number
+  readonly delay: { readonly kind: 'uniform' | 'exponential' | 'bimodal'; readonly minMs: number; readonly meanMs: number }
+}
+
+export const calm: Weather = { lost: 0, doubled: 0, spoiled: 0, delay: { kind: 'uniform', minMs: 0.3, meanMs: 1 } }
+
+/** One life of a node, as the network sees it. */
+export interface Endpoint extends EventOwner {
+  readonly id: NodeId
+  readonly incarnation: string
+  readonly listener: TransportListener | undefined
+  /** As it was last told to its transport. */
+  readonly membership: Membership
+}
+
+export interface NetworkPorts {
+  readonly queue: EventQueue
+  readonly chance: Chance
+  readonly sometimes: Sometimes
+  readonly trace: Trace
+  /** Before a message leaves: the process may end here, and what it promises is judged. */
+  readonly onSend: (from: Endpoint, parcel: Parcel) => void
+}
+
+export class VirtualNetwork {
+  readonly #ports: NetworkPorts
+  readonly #usesBytes: boolean
+  readonly #endpoints = new Map<NodeId, Endpoint>()
+  // "from to" -> how many faults cut it.
+  readonly #cuts = new Map<string, number>()
+  weather: Weather = calm
+
+  constructor(ports: NetworkPorts, options: { readonly usesBytes: boolean }) {
+    this.#ports = ports
+    this.#usesBytes = options.usesBytes
+  }
+
+  /** Undefined where nothing listens. */
+  at(id: NodeId): Endpoint | undefined {
+    return this.#endpoints.get(id)
+  }
+
+  join(endpoint: Endpoint): void {
+    this.#endpoints.set(endpoint.id, endpoint)
+  }
+
+  /** The process has ended: its peers' connections are reset. */
+  leave(endpoint: Endpoint): void {
+    if (this.#endpoints.get(endpoint.id) === endpoint) this.#endpoints.delete(endpoint.id)
+    for (const other of this.#endpoints.values()) if (!this.isCut(endpoint.id, other.id)) this.#tellUnreachable(other, endpoint.id)
+  }
+
+  cut(from: NodeId, to: NodeId): void {
+    const key = `${from} ${to}`
+    this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + 1)
+  }
+
+  mend(from: NodeId, to: NodeId): void {
+    const key = `${from} ${to}`
+    this.#cuts.set(key, Math.max(0, (this.#cuts.get(key) ?? 0) - 1))
+  }
+
+  mendAll(): void {
+    this.#cuts.clear()
+  }
+
+  isCut(from: NodeId, to: NodeId): boolean {
+    return (this.#cuts.get(`${from} ${to}`) ?? 0) > 0
+  }
+
+  /** Connections between two are reset: both hear of it. */
+  reset(a: NodeId, b: NodeId): void {
+    for (const [one, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const endpoint = this.#endpoints.get(one)
+      if (endpoint !== undefined) this.#tellUnreachable(endpoint, other)
+    }
+  }
+
+  send(from: Endpoint, parcel: Parcel): void {
+    this.#ports.onSend(from, parcel)
+    const { chance, sometimes } = this.#ports
+    if (this.isCut(from.id, parcel.to)) return sometimes.met('message into a cut link')
+    if (chance.happens(this.weather.lost)) return sometimes.met('message lost')
+    const times = chance.happens(this.weather.doubled) ? 2 : 1
+    if (times === 2) sometimes.met('message doubled')
+    for (let time = 0; time < times; time += 1) this.#carry(from, parcel)
+  }
+
+  delayMs(): number {
+    const { kind, minMs, meanMs } = this.weather.delay
+    const { chance } = this.#ports
+    switch (kind) {
+      case 'uniform':
+        return minMs + chance.fraction() * 2 * meanMs
+      case 'exponential':
+        return minMs + chance.exponential(meanMs)
+      case 'bimodal':
+        return minMs + (chance.happens(0.9) ? chance.fraction() * meanMs : meanMs * chance.between(5, 20))
+    }
+  }
+
+  #carry(from: Endpoint, parcel: Parcel): void {
+    const target = this.#endpoints.get(parcel.to)
+    const delayMs = this.delayMs()
+    if (target === undefined) {
+      if (this.#ports.chance.happens(0.2)) this.#tellUnreachable(from, parcel.to)
+      return
+    }
+    const sent = this.#usesBytes ? this.#asBytes(parcel) : parcel
+    if (sent === undefined) return this.#tellUnreachable(from, parcel.to)
+    this.#ports.queue.after(delayMs, target, () => this.#arrive(from, target, sent))
+  }
+
+  #arrive(from: Endpoint, target: Endpoint, parcel: Parcel): void {
+    const { trace, queue, sometimes } = this.#ports
+    if (this.isCut(from.id, target.id)) return sometimes.met('message into a cut link')
+    if (!this.#isLetIn(from, target)) return this.#tellUnreachable(from, target.id)
+    trace.often(queue.nowMs, target.id, () => `<- ${from.id} ${wordsOf(parcel)}`)
+    trace.number(parcel.message.term)
+    target.listener?.message(from.id, parcel.message)
+  }
+
+  // As the production's hello does: one who is known must be of the incarnation that is known, a stranger must be vouched for by a member whom the receiver knows.
+  #isLetIn(from: Endpoint, target: Endpoint): boolean {
+    const known = memberOf(target.membership, from)
+    if (known !== undefined) return known.incarnation === from.incarnation
+    if (target.membership.members.length === 0) return true
+    return target.membership.members.some(({ id }) => {
+      const voucher = this.#endpoints.get(id)
+      if (voucher === undefined || this.isCut(target.id, id) || this.isCut(id, target.id)) return false
+      return memberOf(voucher.membership, from)?.incarnation === from.incarnation
+    })
+  }
+
+  // Undefined: spoiled, and the receiver closed the connection.
+  #asBytes(parcel: Parcel): Parcel | undefined {
+    const bytes = Buffer.concat(encodeMessage(parcel.message))
+    const { chance, sometimes } = this.#ports
+    if (parcel.message.kind === 'append' && parcel.message.entries.length > 0 && chance.happens(this.weather.spoiled)) {
+      sometimes.met('entry spoiled on its way')
+      const entryBytes = parcel.message.entries.reduce((sum, entry) => sum + entry.bytes.length, 0)
+      const at = bytes.length - 1 - chance.below(entryBytes)
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << chance.below(8))
+    }
+    const message = decodeMessage(bytes)
+    return typeof message === 'string' ? undefined : { to: parcel.to, message }
+  }
+
+  #tellUnreachable(endpoint: Endpoint, id: NodeId): void {
+    this.#ports.queue.after(this.delayMs(), endpoint, () => endpoint.listener?.unreachable(id))
+  }
+}
+
+/** The production's Transport for one life of a node. */
+export class VirtualTransport implements Transport {
+  readonly #network: VirtualNetwork
+  readonly #endpoint: Endpoint & { membership: Membership; listener: TransportListener | undefined }
+
+  constructor(network: VirtualNetwork, endpoint: Endpoint & { membership: Membership; listener: TransportListener | undefined }) {
+    this.#network = network
+    this.#endpoint = endpoint
+  }
+
+  send(parcels: readonly Parcel[]): void {
+    for (const parcel of parcels) if (parcel.to !== this.#endpoint.id) this.#network.send(this.#endpoint, parcel)
+  }
+
+  setMembership(membership: Membership): void {
+    this.#endpoint.membership = membership
+  }
+
+  listen(listener: TransportListener): void {
+    this.#endpoint.listener = listener
+  }
+}
+
+function memberOf(membership: Membership, endpoint: { readonly id: NodeId }): { readonly incarnation: string } | undefined {
+  return membership.members.find((member) => member.id === endpoint.id)
+}
+
+function wordsOf({ message }: Parcel): string {
+  switch (message.kind) {
+    case 'append':
+      return `append t${message.term} after ${message.prevLogIndex}/${message.prevLogTerm} +${message.entries.length} commit ${message.leaderCommit} read ${message.readSequence}`
+    case 'append-reply':
+      return `append-reply t${message.term} ${message.accepted ? 'accepted' : 'refused'} ${message.matchIndex} hint ${message.hintIndex}/${message.hintTerm} read ${message.readSequence}`
+    case 'pre-vote':
+    case 'vote':
+      return `${message.kind} t${message.term} log ${message.lastLogIndex}/${message.lastLogTerm}`
+    case 'pre-vote-reply':
+    case 'vote-reply':
+      return `${message.kind} t${message.term} ${message.granted ? 'granted' : 'refused'}`
+    case 'read-index':
+    case 'read-index-reply':
+    case 'timeout-now':
+    case 'install-snapshot':
+    case 'distrust':
+      return `${message.kind} t${message.term}`
+  }
+}

@@ -1,0 +1,31 @@
+// Port: a state machine of the simulator: the production port and what clients and checkers need of it. `model-machine.ts` is cheap, `real-machine.ts` is SQLite.
+import type { StateMachine } from '../replica/state-machine.ts'
+import type { Operation, ReadAnswer, WriteAnswer, WriteOperation } from './operation.ts'
+
+export interface SimMachine extends StateMachine {
+  /** As of what is applied now. */
+  read(operation: Extract<Operation, { kind: 'read' }>): ReadAnswer
+  answer(outcome: unknown): WriteAnswer
+  /** Counters by key, and the idempotency keys of the increments that took effect. */
+  audit(): { readonly counters: ReadonlyMap<number, number>; readonly done: ReadonlySet<number> }
+  /** Everything that it holds. */
+  digest(): string
+}
+
+/** What outlives the process: a database file, so to speak. */
+export interface SimDatabase {
+  readonly durableIndex: number
+  open(ports: SimMachinePorts): SimMachine
+  /** The process has ended; with `power`, what was not durable may be gone, whole transactions at a time. */
+  crash(how: 'process' | 'power'): void
+  /** For good: its files are removed. */
+  dispose(): void
+  encode(operation: WriteOperation): Uint8Array
+}
+
+export interface SimMachinePorts {
+  /** Runs a callback later, on a thread of its own so to speak. */
+  readonly later: (run: () => void) => void
+  /** After each entry; `hash` is the same on every node that has applied as much. */
+  readonly onStep: (index: number, hash: number) => void
+}
