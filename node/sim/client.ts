@@ -17,7 +17,10 @@ export interface Habits {
 }
 
 type Answer = { readonly done: boolean; readonly values: ReadAnswer }
-type Ended = { readonly kind: 'answer'; readonly answer: Answer } | { readonly kind: 'refused'; readonly leader: string | undefined } | { readonly kind: 'unknown' }
+type Ended =
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  | { readonly kind: 'refused'; readonly leader: string | undefined }
+  | { readonly kind: 'unknown' }
 
 const timeoutMs = 800
 const attemptsMax = 40
@@ -32,7 +35,10 @@ export class Client {
   #isStopped = false
   #lastValue = 0
 
-  constructor(world: World, options: { readonly history: History; readonly habits: Habits; readonly chance: Chance; readonly number: number }) {
+  constructor(
+    world: World,
+    options: { readonly history: History; readonly habits: Habits; readonly chance: Chance; readonly number: number },
+  ) {
     this.#world = world
     this.#history = options.history
     this.#habits = options.habits
@@ -72,7 +78,12 @@ export class Client {
       case 'append':
         return { kind: 'append', key, value }
       case 'transfer':
-        return { kind: 'transfer', from: this.#chance.below(accountCount), to: this.#chance.below(accountCount), amount: 1 + this.#chance.below(20) }
+        return {
+          kind: 'transfer',
+          from: this.#chance.below(accountCount),
+          to: this.#chance.below(accountCount),
+          amount: 1 + this.#chance.below(20),
+        }
       case 'increment':
         return { kind: 'increment', key, value, by: 1 + this.#chance.below(9) }
       case 'read':
@@ -163,5 +174,7 @@ export class Client {
 }
 
 function endOf(problem: ReplicaProblem): Ended {
-  return problem.code === 'outcome_unknown' || problem.code === 'deadline' ? { kind: 'unknown' } : { kind: 'refused', leader: problem.leader }
+  return problem.code === 'outcome_unknown' || problem.code === 'deadline'
+    ? { kind: 'unknown' }
+    : { kind: 'refused', leader: problem.leader }
 }

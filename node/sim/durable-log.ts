@@ -34,7 +34,11 @@ export class DurableLog {
   /** What recovery found must be all that was called durable, and of what was under way a beginning. Then it is the new truth. */
   recovered(found: { readonly hardState: HardState; readonly reader: LogReader }, who: string): void {
     for (let more = this.#pending.length; !this.#equals(found); more -= 1) {
-      must(more > 0, 'durable', () => `${who}: after the restart its disk holds ${this.#inWords(found)}, it had promised ${this.#inWords(undefined)}`)
+      must(
+        more > 0,
+        'durable',
+        () => `${who}: after the restart its disk holds ${this.#inWords(found)}, it had promised ${this.#inWords(undefined)}`,
+      )
       this.#reach(this.#pending.shift())
     }
     this.#pending = []

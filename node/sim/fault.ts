@@ -17,7 +17,7 @@ export const faultKinds = [
   'slow-disk',
   'full-disk',
   'write-error',
-  'sync-error',
+  'power-at-call',
   'clock-jump',
   'transfer',
   'add',

@@ -55,7 +55,11 @@ export class Invariants {
   /** Election safety and leader completeness. */
   becameLeader(node: Watched, term: number): void {
     const other = this.#leaderOfTerm.get(term)
-    must(other === undefined || other === node.incarnation, 'election safety', () => `${other} and ${node.incarnation} both lead term ${term}`)
+    must(
+      other === undefined || other === node.incarnation,
+      'election safety',
+      () => `${other} and ${node.incarnation} both lead term ${term}`,
+    )
     this.#leaderOfTerm.set(term, node.incarnation)
     // Of what earlier terms have committed; a belated winner of an older term need not know what has happened since.
     const last = this.#committed[this.#committedInTerm.findLastIndex((committedIn) => committedIn < term)]
@@ -77,7 +81,11 @@ export class Invariants {
       if (known === undefined) there.push({ entry, termBefore })
       else {
         const isSame = known.termBefore === termBefore && (known.entry === entry || Buffer.compare(known.entry.bytes, entry.bytes) === 0)
-        must(isSame, 'log matching', () => `${node.id} writes another entry ${entry.index} of term ${entry.term} than was written elsewhere`)
+        must(
+          isSame,
+          'log matching',
+          () => `${node.id} writes another entry ${entry.index} of term ${entry.term} than was written elsewhere`,
+        )
       }
       termBefore = entry.term
     }
@@ -86,15 +94,33 @@ export class Invariants {
   /** What a message promises is on the sender's disk when it leaves; a vote is given once per term over all lives. */
   sent(node: Watched, { to, message }: Parcel): void {
     const { durable } = node
+    // The process may end before its step does: what it says is committed is judged when it says so.
+    if (message.kind === 'append' && message.leaderCommit > this.#committed.length) this.stepped(node)
     if (message.kind === 'append')
-      must(this.#leaderOfTerm.get(message.term) === node.incarnation, 'leader only', () => `${node.id} sends appends of term ${message.term}`)
+      must(
+        this.#leaderOfTerm.get(message.term) === node.incarnation,
+        'leader only',
+        () => `${node.id} sends appends of term ${message.term}`,
+      )
     if (message.kind === 'append-reply' && message.accepted) {
-      must(durable.hardState.term >= message.term, 'promise', () => `${node.id} acknowledges in term ${message.term}, its disk has ${durable.hardState.term}`)
-      must(message.matchIndex <= durable.last, 'promise', () => `${node.id} acknowledges entry ${message.matchIndex}, its disk has ${durable.last}`)
+      must(
+        durable.hardState.term >= message.term,
+        'promise',
+        () => `${node.id} acknowledges in term ${message.term}, its disk has ${durable.hardState.term}`,
+      )
+      must(
+        message.matchIndex <= durable.last,
+        'promise',
+        () => `${node.id} acknowledges entry ${message.matchIndex}, its disk has ${durable.last}`,
+      )
     }
     const isVote = message.kind === 'vote' || (message.kind === 'vote-reply' && message.granted)
     if (!isVote) return
-    must(durable.hardState.term >= message.term, 'promise', () => `${node.id} sends a ${message.kind} of term ${message.term} that it could forget`)
+    must(
+      durable.hardState.term >= message.term,
+      'promise',
+      () => `${node.id} sends a ${message.kind} of term ${message.term} that it could forget`,
+    )
     if (message.kind === 'vote')
       must(durable.last >= message.lastLogIndex, 'promise', () => `${node.id} stands for election with a log that it could lose`)
     const key = `${node.incarnation} ${message.term}`
@@ -107,10 +133,18 @@ export class Invariants {
   /** Term and commit index never go back within a life, and what a leader calls committed is on the disks of a majority. */
   stepped(node: Watched): void {
     const { status } = node
-    must(status.commitIndex <= status.lastIndex, 'commit in log', () => `${node.id} commits ${status.commitIndex}, its log ends at ${status.lastIndex}`)
+    must(
+      status.commitIndex <= status.lastIndex,
+      'commit in log',
+      () => `${node.id} commits ${status.commitIndex}, its log ends at ${status.lastIndex}`,
+    )
     must(status.commitIndex >= node.lastCommit, 'commit monotone', () => `${node.id}: ${node.lastCommit}, then ${status.commitIndex}`)
     must(status.term >= node.lastTerm, 'term monotone', () => `${node.id}: ${node.lastTerm}, then ${status.term}`)
-    must(status.appliedIndex <= status.commitIndex, 'applied committed', () => `${node.id} applied ${status.appliedIndex} of ${status.commitIndex}`)
+    must(
+      status.appliedIndex <= status.commitIndex,
+      'applied committed',
+      () => `${node.id} applied ${status.appliedIndex} of ${status.commitIndex}`,
+    )
     node.lastCommit = status.commitIndex
     node.lastTerm = status.term
     if (status.role === 'leader' && status.commitIndex > this.#committed.length) this.#leaderCommitted(node, status)
@@ -118,11 +152,23 @@ export class Invariants {
 
   /** State machine safety: at one index, every state machine has gone through the same. */
   applied(node: Watched, index: number, hash: number): void {
-    must(index <= this.#committed.length, 'state machine safety', () => `${node.id} has applied entry ${index}, which no leader has committed`)
+    must(
+      index <= this.#committed.length,
+      'state machine safety',
+      () => `${node.id} has applied entry ${index}, which no leader has committed`,
+    )
     const known = this.#hashAt.get(index)
-    must(known === undefined || known === hash, 'state machine safety', () => `${node.id} stands elsewhere after entry ${index} than others did`)
+    must(
+      known === undefined || known === hash,
+      'state machine safety',
+      () => `${node.id} stands elsewhere after entry ${index} than others did`,
+    )
     this.#hashAt.set(index, hash)
-    must(index <= node.durable.last, 'applied durable', () => `${node.id} has applied entry ${index}, its disk ends at ${node.durable.last}`)
+    must(
+      index <= node.durable.last,
+      'applied durable',
+      () => `${node.id} has applied entry ${index}, its disk ends at ${node.durable.last}`,
+    )
   }
 
   #leaderCommitted(node: Watched, status: RaftStatus): void {
@@ -136,7 +182,11 @@ export class Invariants {
       const entry = node.reader.read({ from: index, to: index, bytesMax: 1 })[0]
       must(entry !== undefined, 'commit in log', () => `${node.id} cannot read entry ${index}`)
       const holders = holdersOf(entry)
-      must(holders * 2 > voters.length, 'durable quorum', () => `${node.id} commits ${index}/${entry.term} with ${holders} durable copies of ${voters.length}`)
+      must(
+        holders * 2 > voters.length,
+        'durable quorum',
+        () => `${node.id} commits ${index}/${entry.term} with ${holders} durable copies of ${voters.length}`,
+      )
       this.#committed.push(entry)
       this.#committedInTerm.push(status.term)
       if (entry.kind === 'membership') this.#membershipCommitted(entry)
@@ -150,7 +200,8 @@ export class Invariants {
     if (this.#membership !== undefined) {
       const voters = voterNames(decoded.value)
       const before = voterNames(this.#membership)
-      const changes = Array.from(voters).filter((name) => !before.has(name)).length + Array.from(before).filter((name) => !voters.has(name)).length
+      const changes =
+        Array.from(voters).filter((name) => !before.has(name)).length + Array.from(before).filter((name) => !voters.has(name)).length
       must(changes <= 1, 'membership', () => `entry ${entry.index} changes ${changes} votes at once`)
     }
     this.#membership = decoded.value

@@ -4,13 +4,13 @@ import type { Membership, NodeId } from '../raft/membership.ts'
 import type { LogReader, RaftStatus } from '../raft/raft-port.ts'
 import type { ReplicaLoop } from '../replica/replica.ts'
 import type { TransportListener } from '../replica/transport.ts'
+import type { SegmentLog } from '../store/segment-log.ts'
 import type { DurableLog } from './durable-log.ts'
 import type { EventOwner, EventQueue } from './event-queue.ts'
 import type { Watched } from './invariants.ts'
 import type { Endpoint } from './network.ts'
 import type { SimMachine } from './sim-machine.ts'
 import { VirtualClock } from './virtual-clock.ts'
-import type { VirtualLog } from './virtual-log.ts'
 
 /** What outlives it. */
 export interface Body {
@@ -29,7 +29,7 @@ export class Life implements EventOwner, Watched, Endpoint {
   listener: TransportListener | undefined
   lastCommit = 0
   lastTerm = 0
-  #log: VirtualLog | undefined
+  #log: SegmentLog | undefined
   #machine: SimMachine | undefined
   /** Undefined until the first entry of a new cluster is on its disk. */
   loop: ReplicaLoop | undefined
@@ -41,7 +41,7 @@ export class Life implements EventOwner, Watched, Endpoint {
     this.clock = new VirtualClock(queue, this, clockRate)
   }
 
-  openStore(log: VirtualLog, machine: SimMachine): void {
+  openStore(log: SegmentLog, machine: SimMachine): void {
     this.#log = log
     this.#machine = machine
   }
@@ -62,7 +62,7 @@ export class Life implements EventOwner, Watched, Endpoint {
     return this.#body.formerly
   }
 
-  get log(): VirtualLog {
+  get log(): SegmentLog {
     assert(this.#log !== undefined)
     return this.#log
   }

@@ -1,19 +1,123 @@
-// `npm run sim -- --seeds N [--from S] [--jobs J] [--verbose] [--seed X [--trace]]`
-import { runSeed, rejected } from './seed-run.ts'
+// `npm run sim`: many seeds on several processes, or one seed to look at. A run of many begins with every seed that ever failed (regression-seeds.json).
+// The last line is `seeds N, violations V`; the exit code is 0 only when V is 0 and everything that must have happened sometimes did.
+import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { failureInWords, parseReport, reportOf, type SeedReport } from './seed-report.ts'
+import { rejected, runSeed } from './seed-run.ts'
+import { shrink } from './shrink.ts'
+import { parseSimArguments, usage, type SimArguments } from './sim-arguments.ts'
+import { tooRare } from './sometimes-expected.ts'
+import { Sometimes } from './sometimes.ts'
+
+/** Failures that are made short in one run: each costs as much as dozens of seeds. */
+const shrunkMax = 3
 
 process.on('unhandledRejection', rejected)
-const seeds = Number(process.argv[2] ?? 10)
-const from = Number(process.argv[3] ?? 1)
-const began = performance.now()
-let events = 0
-let bad = 0
-for (let seed = from; seed < from + seeds; seed += 1) {
-  const verdict = await runSeed({ seed, ...(process.argv[4] === 'trace' ? { write: (line: string) => console.log(line) } : {}) })
-  events += verdict.events
-  if (verdict.violation !== undefined) {
-    bad += 1
-    console.log(`seed ${seed}: ${verdict.violation.message}`)
+
+const parsed = parseSimArguments(process.argv.slice(2))
+if (!parsed.ok) {
+  console.error(`${parsed.problem}\n${usage}`)
+  process.exit(2)
+}
+const options = parsed.value
+if (options.seed !== undefined) await lookAtOne(options.seed, options)
+else if (options.step !== undefined) await work(options, (report) => console.log(JSON.stringify(report)))
+else await runMany(options)
+
+async function lookAtOne(seed: number, { isTraced, without }: SimArguments): Promise<void> {
+  const verdict = await runSeed({ seed, without: new Set(without), ...(isTraced ? { write: (line: string) => console.log(line) } : {}) })
+  if (verdict.violation !== undefined)
+    console.log(failureInWords(reportOf(verdict, without.length > 0 ? undefined : await shrink(verdict))))
+  console.log(`${verdict.events} events, ${verdict.operations} operations, trace ${verdict.traceHash}`)
+  finish({ seeds: 1, violations: verdict.violation === undefined ? 0 : 1, rare: [] })
+}
+
+/** Every `step`-th seed, one after the other. */
+async function work({ seeds, from, step, stopsAtFirst }: SimArguments, tell: (report: SeedReport) => void): Promise<void> {
+  let shrunk = 0
+  for (let at = 0; at < seeds; at += step ?? 1) {
+    const verdict = await runSeed({ seed: (from ?? 1) + at })
+    const isShrunk = verdict.violation !== undefined && !stopsAtFirst && shrunk < shrunkMax
+    if (isShrunk) shrunk += 1
+    tell(reportOf(verdict, isShrunk ? await shrink(verdict) : undefined))
+    if (stopsAtFirst && verdict.violation !== undefined) return
   }
 }
-const seconds = (performance.now() - began) / 1000
-console.log(`${seeds} seeds, ${bad} bad, ${events} events, ${(events / seconds).toFixed(0)} events/s, ${(seeds / seconds).toFixed(2)} seeds/s`)
+
+async function runMany(options: SimArguments): Promise<void> {
+  const from = options.from ?? randomInt(2 ** 31)
+  const beganAtMs = performance.now()
+  const sometimes = new Sometimes()
+  let seeds = 0
+  let events = 0
+  let violations = 0
+  const take = (report: SeedReport): void => {
+    seeds += 1
+    events += report.events
+    sometimes.add(report.sometimes)
+    if (report.violation === undefined) return
+    violations += 1
+    console.log(failureInWords(report))
+  }
+  const known = options.stopsAtFirst ? [] : regressionSeeds()
+  console.log(`${known.length} seeds that once failed, then seeds ${from} to ${from + options.seeds - 1} on ${options.jobs} processes`)
+  for (const seed of known) await work({ ...options, from: seed, seeds: 1, step: 1 }, take)
+  const jobs = Math.max(1, Math.min(options.jobs, options.seeds))
+  if (jobs === 1) await work({ ...options, from, step: 1 }, take)
+  else
+    await Promise.all(
+      Array.from({ length: jobs }, (_, job) => child({ ...options, from: from + job, seeds: options.seeds - job }, jobs, take)),
+    )
+  const seconds = (performance.now() - beganAtMs) / 1000
+  if (options.isVerbose)
+    for (const [what, times] of Array.from(sometimes.counts).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      console.log(`${String(times).padStart(9)} ${what}`)
+  console.log(
+    `${events} events, ${(events / seconds).toFixed(0)} events/s, ${(seeds / seconds).toFixed(2)} seeds/s, ${seconds.toFixed(1)} s`,
+  )
+  finish({ seeds, violations, rare: options.stopsAtFirst ? [] : tooRare(sometimes.counts, options.seeds) })
+}
+
+function child({ from, seeds, stopsAtFirst }: SimArguments, step: number, take: (report: SeedReport) => void): Promise<void> {
+  const args = [
+    import.meta.filename,
+    '--seeds',
+    String(seeds),
+    '--from',
+    String(from),
+    '--step',
+    String(step),
+    ...(stopsAtFirst ? ['--first'] : []),
+  ]
+  const program = spawn(process.execPath, [...process.execArgv, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  createInterface({ input: program.stdout }).on('line', (line) => {
+    const report = parseReport(line)
+    if (report === undefined) console.log(line)
+    else take(report)
+  })
+  return new Promise((resolve, reject) => {
+    program.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`a process of the simulator ended with ${String(code)}`))))
+  })
+}
+
+function finish({
+  seeds,
+  violations,
+  rare,
+}: {
+  readonly seeds: number
+  readonly violations: number
+  readonly rare: readonly string[]
+}): void {
+  for (const problem of rare) console.log(problem)
+  console.log(`${seeds - violations} passed, ${violations + rare.length} failed`)
+  console.log(`seeds ${seeds}, violations ${violations}`)
+  process.exitCode = violations + rare.length === 0 ? 0 : 1
+}
+
+function regressionSeeds(): readonly number[] {
+  const text = readFileSync(new URL('regression-seeds.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { readonly seed: number }[]).map(({ seed }) => seed) // our own file
+}

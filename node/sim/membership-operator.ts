@@ -1,5 +1,5 @@
 // The one who runs the cluster: adds nodes, removes them, replaces those that are lost. It asks whoever leads, again and again until it is done or the run ends.
-import type { MembershipChange } from '../raft/membership.ts'
+import type { Membership, MembershipChange } from '../raft/membership.ts'
 import type { SimNode } from './sim-node.ts'
 import { memberOf, type World } from './world.ts'
 
@@ -43,12 +43,17 @@ export class MembershipOperator {
     return true
   }
 
-  /** The rule of the atlas. */
+  /** The rule of the atlas, by the newest membership and by all that survivors of a power failure could still go by. */
   mayDestroy(node: SimNode): boolean {
-    const voters = this.#voters()
-    if (this.#isChanging() || !voters.includes(node)) return false
-    const damaged = voters.filter((voter) => isDamaged(voter) && voter !== node).length + 1
-    return damaged <= Math.floor((voters.length - 1) / 2)
+    if (this.#isChanging() || !this.#voters().includes(node)) return false
+    const remembered = this.#world.nodes.flatMap((other) =>
+      other.isGone || other === node ? [] : [other.database.durableMembership ?? this.#world.founders],
+    )
+    return [this.#newest(), ...remembered].every((membership) => {
+      const voters = this.#votersOf(membership)
+      const damaged = voters.filter((voter) => isDamaged(voter) || voter === node).length
+      return damaged <= Math.floor((voters.length - 1) / 2)
+    })
   }
 
   #mayRemove(node: SimNode): boolean {
@@ -72,9 +77,15 @@ export class MembershipOperator {
     }, this.#world.broke)
   }
 
-  /** Of the newest committed membership. */
+  #newest(): Membership {
+    return this.#world.invariants.membership ?? this.#world.founders
+  }
+
   #voters(): readonly SimNode[] {
-    const membership = this.#world.invariants.membership ?? this.#world.founders
+    return this.#votersOf(this.#newest())
+  }
+
+  #votersOf(membership: Membership): readonly SimNode[] {
     return this.#world.nodes.filter((node) =>
       membership.members.some((member) => member.id === node.id && member.incarnation === node.incarnation && member.suffrage === 'voter'),
     )

@@ -59,7 +59,6 @@ export class ModelData {
 
   /** The whole of it, so that two can be compared. */
   digest(): string {
-    const sorted = <Value>(map: Map<number, Value>): [number, Value][] => Array.from(map).toSorted((a, b) => a[0] - b[0])
     return JSON.stringify([
       sorted(this.registers),
       sorted(this.lists),
@@ -68,4 +67,8 @@ export class ModelData {
       Array.from(this.done).toSorted((a, b) => a - b),
     ])
   }
+}
+
+function sorted<Value>(map: ReadonlyMap<number, Value>): readonly (readonly [number, Value])[] {
+  return Array.from(map).toSorted((a, b) => a[0] - b[0])
 }

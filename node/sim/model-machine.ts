@@ -29,8 +29,8 @@ export class ModelDatabase implements SimDatabase {
     this.#chance = chance
   }
 
-  get durableIndex(): number {
-    return this.#durable.index
+  get durableMembership(): Membership | undefined {
+    return this.#durable.membership
   }
 
   open(ports: SimMachinePorts): SimMachine {

@@ -7,6 +7,7 @@ import { drawFaults, type Fault } from './fault.ts'
 import { History } from './history.ts'
 import { Nemesis } from './nemesis.ts'
 import type { Operation } from './operation.ts'
+import type { Membership } from '../raft/membership.ts'
 import { tickMs, electionTicks, type SimNode } from './sim-node.ts'
 import { Trace } from './trace.ts'
 import { must, Violation } from './violation.ts'
@@ -86,13 +87,19 @@ class SeedRun {
   readonly #nemesis: Nemesis
   readonly #clients: readonly Client[]
 
-  constructor(world: World, parts: { readonly history: History; readonly faults: readonly Fault[]; readonly habits: Habits; readonly chance: Chance }) {
+  constructor(
+    world: World,
+    parts: { readonly history: History; readonly faults: readonly Fault[]; readonly habits: Habits; readonly chance: Chance },
+  ) {
     const { history, faults, habits, chance } = parts
     this.#world = world
     this.#history = history
     this.#nemesis = new Nemesis(world, faults)
     const count = 2 + chance.below(4)
-    this.#clients = Array.from({ length: count }, (_, at) => new Client(world, { history, habits, chance: chance.fork(at), number: at + 1 }))
+    this.#clients = Array.from(
+      { length: count },
+      (_, at) => new Client(world, { history, habits, chance: chance.fork(at), number: at + 1 }),
+    )
   }
 
   async run(safetyMs: number): Promise<void> {
@@ -117,7 +124,11 @@ class SeedRun {
       world.queue.after(100 * at, undefined, () => last.ask(operation, () => left.delete(at)))
     }
     await world.run(untilMs, () => left.size === 0 && this.#isSettled())
-    must(left.size === 0, 'liveness', () => `${left.size} questions are not answered ${livenessMs} ms after the last fault: ${this.#inWords()}`)
+    must(
+      left.size === 0,
+      'liveness',
+      () => `${left.size} questions are not answered ${livenessMs} ms after the last fault: ${this.#inWords()}`,
+    )
     must(this.#isSettled(), 'liveness', () => `not settled ${livenessMs} ms after the last fault: ${this.#inWords()}`)
     world.sometimes.met('run settled')
   }
@@ -130,7 +141,9 @@ class SeedRun {
   #isSettled(): boolean {
     const leader = this.#world.leader?.status
     if (leader === undefined || leader.commitIndex < leader.lastIndex) return false
-    return this.#members().every((node) => node.isGone || (node.status?.appliedIndex === leader.commitIndex && node.life?.machine.appliedIndex === leader.commitIndex))
+    return this.#members().every(
+      (node) => node.isGone || (node.status?.appliedIndex === leader.commitIndex && node.life?.machine.appliedIndex === leader.commitIndex),
+    )
   }
 
   #judge(): void {
@@ -139,7 +152,11 @@ class SeedRun {
     const first = machines[0]
     must(first !== undefined, 'liveness', () => 'no member runs')
     for (const { id, machine } of machines)
-      must(machine.digest() === first.machine.digest(), 'equal state', () => `${id} and ${first.id} hold different data at entry ${machine.appliedIndex}`)
+      must(
+        machine.digest() === first.machine.digest(),
+        'equal state',
+        () => `${id} and ${first.id} hold different data at entry ${machine.appliedIndex}`,
+      )
     const { problems, undecided } = checkHistory(this.#history.records)
     if (undecided > 0) world.sometimes.met('register search given up')
     must(problems.length === 0, 'history', () => problems.join('; '))
@@ -148,11 +165,19 @@ class SeedRun {
   }
 
   #judgeCounters(audit: { readonly counters: ReadonlyMap<number, number>; readonly done: ReadonlySet<number> }): void {
-    const increments = this.#history.records.flatMap(({ operation, ending }) => (operation.kind === 'increment' ? [{ operation, ending }] : []))
+    const increments = this.#history.records.flatMap(({ operation, ending }) =>
+      operation.kind === 'increment' ? [{ operation, ending }] : [],
+    )
     for (const { operation, ending } of increments)
-      must(ending.kind !== 'answered' || audit.done.has(operation.value), 'history', () => `an acknowledged increment of counter ${operation.key} is lost`)
+      must(
+        ending.kind !== 'answered' || audit.done.has(operation.value),
+        'history',
+        () => `an acknowledged increment of counter ${operation.key} is lost`,
+      )
     for (const [key, value] of audit.counters) {
-      const done = increments.filter(({ operation }) => operation.key === key && audit.done.has(operation.value)).map(({ operation }) => operation)
+      const done = increments
+        .filter(({ operation }) => operation.key === key && audit.done.has(operation.value))
+        .map(({ operation }) => operation)
       const problem = finalCounterProblem({ value, done })
       must(problem === undefined, 'history', () => `counter ${key}: ${problem}`)
     }
@@ -161,10 +186,18 @@ class SeedRun {
   #inWords(): string {
     return this.#world.nodes
       .map(({ id, isGone, status }) =>
-        isGone ? `${id} gone` : status === undefined ? `${id} down` : `${id} ${status.role} t${status.term} ${status.appliedIndex}/${status.commitIndex}/${status.lastIndex}`,
+        isGone
+          ? `${id} gone`
+          : status === undefined
+            ? `${id} down`
+            : `${id} ${status.role} t${status.term} ${status.appliedIndex}/${status.commitIndex}/${status.lastIndex} of ${inWordsMembership(status.membership)}`,
       )
       .join(', ')
   }
+}
+
+function inWordsMembership({ members }: Membership): string {
+  return members.map(({ id, suffrage }) => (suffrage === 'voter' ? id : `(${id})`)).join('+')
 }
 
 const quiet: Habits = { thinkMsMean: 1, keys: 1, weights: { write: 0, cas: 0, append: 0, transfer: 0, increment: 0, read: 1 }, strays: 0 }

@@ -1,4 +1,5 @@
 // Port: a state machine of the simulator: the production port and what clients and checkers need of it. `model-machine.ts` is cheap, `real-machine.ts` is SQLite.
+import type { Membership } from '../raft/membership.ts'
 import type { StateMachine } from '../replica/state-machine.ts'
 import type { Operation, ReadAnswer, WriteAnswer, WriteOperation } from './operation.ts'
 
@@ -14,7 +15,8 @@ export interface SimMachine extends StateMachine {
 
 /** What outlives the process: a database file, so to speak. */
 export interface SimDatabase {
-  readonly durableIndex: number
+  /** As it would be after a power failure. */
+  readonly durableMembership: Membership | undefined
   open(ports: SimMachinePorts): SimMachine
   /** The process has ended; with `power`, what was not durable may be gone, whole transactions at a time. */
   crash(how: 'process' | 'power'): void

@@ -7,16 +7,17 @@ import type { Parcel } from '../raft/message.ts'
 import type { LogReader, Persist, RaftStatus } from '../raft/raft-port.ts'
 import type { LogStore } from '../replica/log-store.ts'
 import { ReplicaLoop } from '../replica/replica.ts'
-import { createLog, recoverLog, type RecoveredLog } from '../store/log-recovery.ts'
+import { startInlineWriter, type WriterStep } from '../store/inline-log-writer.ts'
+import { createLog } from '../store/log-recovery.ts'
+import { MemoryDisk, type DiskImage } from '../store/memory-disk.ts'
 import type { LogId } from '../store/segment-format.ts'
+import { openSegmentLogOn, type SegmentLog } from '../store/segment-log.ts'
 import type { Chance } from './chance.ts'
 import { DurableLog } from './durable-log.ts'
 import { Life } from './life.ts'
 import { VirtualTransport } from './network.ts'
-import { SectorDisk, type DiskImage } from './sector-disk.ts'
 import type { SimDatabase } from './sim-machine.ts'
 import { must, ProcessEnded } from './violation.ts'
-import { VirtualLog } from './virtual-log.ts'
 import type { World } from './world.ts'
 
 export interface NodeOptions {
@@ -31,12 +32,15 @@ export interface NodeOptions {
 export const tickMs = 20
 export const electionTicks = 10
 export const heartbeatTicks = 2
+const applyMsMean = 0.3
+/** Small, so that a run passes from one segment to the next many times and reads from them. */
+const logLimits = { segmentBytesMax: 8 * 1024, recentBytesMax: 4 * 1024 }
 const raftLimits = { appendBytesMax: 2048, inflightMessagesMax: 4, inflightBytesMax: 6144, uncommittedBytesMax: 32_768 }
 
 export class SimNode {
   readonly id: NodeId
   readonly incarnation: string
-  readonly disk: SectorDisk
+  readonly disk = new MemoryDisk()
   readonly database: SimDatabase
   readonly durable = new DurableLog()
   formerly: DurableLog | undefined
@@ -57,7 +61,6 @@ export class SimNode {
     this.#world = world
     this.#options = options
     this.#chance = chance
-    this.disk = new SectorDisk(chance.fork(1))
     this.database = options.database
     this.#logId = Uint8Array.from({ length: 16 }, () => chance.below(256))
   }
@@ -66,16 +69,13 @@ export class SimNode {
     return this.life?.loop?.status()
   }
 
-  /** Throws DiskRefused when the disk does not let it start. */
+  /** Throws what the disk throws when it does not let it start. */
   start(): void {
     assert(this.life === undefined && !this.isGone, 'started while it runs')
     if (!this.#isLogMade) createLog(this.disk, this.#logId)
     // As the identity file says: only from now on is a log that is gone a damage.
     this.#isLogMade = true
-    const recovered = recoverLog(this.disk, this.#logId)
-    must(recovered.ok, 'restart', () => `${this.id} refuses to start: ${recovered.ok ? '' : recovered.problem.message}`)
-    if (recovered.value.tornBytes > 0) this.#world.sometimes.met('torn tail cut')
-    const life = this.#begin(recovered.value)
+    const life = this.#begin()
     this.life = life
     this.durable.recovered({ hardState: life.log.hardState, reader: life.log.reader }, this.id)
     this.#world.network.join(life)
@@ -93,15 +93,7 @@ export class SimNode {
     if (life === undefined) return
     life.isAlive = false
     this.life = undefined
-    this.disk.endAfter(this.#chance.below(5))
-    try {
-      if (this.#chance.happens(0.7)) life.log.writeWhatWaits()
-    } catch (error) {
-      if (!(error instanceof ProcessEnded)) throw error
-      this.#world.sometimes.met('crash in the middle of a write')
-    }
-    this.disk.endNever()
-    if (how === 'power') this.disk.losePower()
+    if (how === 'power') this.disk.powerFailure(this.#chance.below(2 ** 30))
     this.database.crash(how)
     this.#world.network.leave(life)
   }
@@ -119,18 +111,29 @@ export class SimNode {
     throw new ProcessEnded(what)
   }
 
-  #begin(recovered: RecoveredLog): Life {
+  #begin(): Life {
     const { queue, invariants } = this.#world
     const life = new Life(this, queue, this.#options.clockRate)
-    const later = (what: 'write' | 'message' | 'apply', run: () => void): void => void queue.after(this.#delayOf(what), life, run)
-    const onFatal = (message: string): void => this.#world.fatal(this, message)
-    const log = new VirtualLog(this.disk, { logId: this.#logId, recovered, ports: { later, onFatal } })
     const machine = this.database.open({
-      later: (run) => later('apply', run),
+      later: (run) => void queue.after(this.#chance.exponential(applyMsMean), life, run),
       onStep: (index, hash) => invariants.applied(life, index, hash),
     })
-    life.openStore(log, machine)
+    life.openStore(this.#openLog(life), machine)
     return life
+  }
+
+  #openLog(life: Life): SegmentLog {
+    const schedule = (step: WriterStep, turn: () => void): void => {
+      this.#world.queue.after(this.#chance.exponential(step === 'sync' ? this.diskDelayMs : this.diskDelayMs / 10), life, turn)
+    }
+    const opened = openSegmentLogOn(this.disk, startInlineWriter(this.disk, schedule), {
+      logId: this.#logId,
+      onFatal: (problem) => this.#world.fatal(this, problem),
+      limits: logLimits,
+    })
+    must(opened.ok, 'restart', () => `${this.id} refuses to start: ${opened.ok ? '' : opened.problem.message}`)
+    if (opened.value.tornBytes > 0) this.#world.sometimes.met('torn tail cut')
+    return opened.value
   }
 
   #open(life: Life): void {
@@ -173,7 +176,7 @@ export class SimNode {
           this.durable.durable(sequence)
           listener(sequence)
         }),
-      compact: () => log.compact(),
+      compact: (to) => log.compact(to),
       bytes: () => log.bytes(),
       close: () => log.close(),
     }
@@ -183,16 +186,5 @@ export class SimNode {
   sending(life: Life, parcel: Parcel): void {
     this.#call(life, 'send')
     this.#world.invariants.sent(life, parcel)
-  }
-
-  #delayOf(what: 'write' | 'message' | 'apply'): number {
-    switch (what) {
-      case 'write':
-        return this.#chance.exponential(this.diskDelayMs)
-      case 'message':
-        return 0.05
-      case 'apply':
-        return this.#chance.exponential(0.3)
-    }
   }
 }

@@ -1,6 +1,8 @@
 // One run: nodes, network, clients and faults on one event queue. Everything that happens here is decided by the seed.
 import type { Membership, NodeId } from '../raft/membership.ts'
 import type { RaftEvent } from '../raft/raft-port.ts'
+import type { FatalProblem } from '../store/fatal.ts'
+import { PowerLost } from '../store/power-lost.ts'
 import { Chance } from './chance.ts'
 import { EventQueue } from './event-queue.ts'
 import { Invariants } from './invariants.ts'
@@ -8,7 +10,6 @@ import { Life } from './life.ts'
 import { ModelDatabase } from './model-machine.ts'
 import { VirtualNetwork, type Endpoint } from './network.ts'
 import type { WriteOperation } from './operation.ts'
-import { DiskRefused } from './sector-disk.ts'
 import type { SimDatabase } from './sim-machine.ts'
 import { SimNode } from './sim-node.ts'
 import { Sometimes } from './sometimes.ts'
@@ -102,9 +103,10 @@ export class World {
       node.start()
       this.trace.note(this.queue.nowMs, node.id, 'starts')
     } catch (error) {
-      if (!(error instanceof DiskRefused)) throw error
+      if (!isOfDisk(error)) throw error
       this.sometimes.met('start refused by the disk')
       this.trace.note(this.queue.nowMs, node.id, `cannot start: ${error.message}`)
+      if (error instanceof PowerLost) this.crash(node, 'power')
       this.restart(node, 300)
     }
   }
@@ -121,9 +123,9 @@ export class World {
   }
 
   /** The production code has asked for the end of its process. */
-  fatal(node: SimNode, message: string): void {
-    this.sometimes.met('fatal disk error')
-    this.trace.note(this.queue.nowMs, node.id, `ends: ${message}`)
+  fatal(node: SimNode, problem: FatalProblem): void {
+    this.sometimes.met(`fatal: ${problem.code}`)
+    this.trace.note(this.queue.nowMs, node.id, `ends: ${problem.code} ${problem.message}`)
     this.crash(node, 'process')
   }
 
@@ -139,11 +141,12 @@ export class World {
       this.trace.events += 1
       try {
         event.run()
-        for (let turn = 0; turn < microtasksPerEvent; turn += 1) await undefined
+        for (let turn = 0; turn < microtasksPerEvent; turn += 1) await turned
         if (event.owner instanceof Life && event.owner.isAlive && event.owner.loop !== undefined) this.invariants.stepped(event.owner)
       } catch (error) {
         if (!(error instanceof ProcessEnded)) throw error
       }
+      for (const node of this.nodes) if (!node.disk.hasPower) this.crash(node, 'power')
       if (this.#broken !== undefined) throw this.#broken.error
       if (this.trace.events % 256 === 0 && isDone()) return
     }
@@ -164,4 +167,12 @@ function nameOf(number: number): NodeId {
 
 function incarnationOf(id: NodeId): string {
   return `${id}-data`
+}
+
+/** Already there: awaiting it lets what waits run. */
+const turned = Promise.resolve()
+
+/** As the production's start would end: an error of the disk's calls. */
+function isOfDisk(error: unknown): error is Error {
+  return error instanceof PowerLost || (error instanceof Error && 'syscall' in error)
 }

@@ -51,7 +51,8 @@ const registerOperation: Take<RegisterOperation> = ({ operation, ending }) => {
 }
 
 const listOperation: Take<ListOperation> = ({ operation, ending }) => {
-  if (operation.kind === 'append' && ending.kind !== 'refused') return { key: operation.key, operation: { kind: 'append', value: operation.value } }
+  if (operation.kind === 'append' && ending.kind !== 'refused')
+    return { key: operation.key, operation: { kind: 'append', value: operation.value } }
   if (operation.kind !== 'read' || operation.of !== 'list' || ending.kind !== 'answered') return undefined
   return { key: operation.key, operation: { kind: 'read', values: ending.values } }
 }
@@ -76,5 +77,7 @@ function byKey<Operation>(records: readonly Record[], take: Take<Operation>): Re
 }
 
 function refusedAppends(records: readonly Record[]): ReadonlySet<number> {
-  return new Set(records.flatMap(({ operation, ending }) => (operation.kind === 'append' && ending.kind === 'refused' ? [operation.value] : [])))
+  return new Set(
+    records.flatMap(({ operation, ending }) => (operation.kind === 'append' && ending.kind === 'refused' ? [operation.value] : [])),
+  )
 }

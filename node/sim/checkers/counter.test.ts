@@ -3,8 +3,16 @@ import { test } from 'node:test'
 import { counterProblem, finalCounterProblem, type CounterOperation } from './counter.ts'
 import type { Timed } from './linearizable.ts'
 
-const increment = (began: number, ended: number, by: number): Timed<CounterOperation> => ({ began, ended, operation: { kind: 'increment', by } })
-const read = (began: number, ended: number, value: number): Timed<CounterOperation> => ({ began, ended, operation: { kind: 'read', value } })
+const increment = (began: number, ended: number, by: number): Timed<CounterOperation> => ({
+  began,
+  ended,
+  operation: { kind: 'increment', by },
+})
+const read = (began: number, ended: number, value: number): Timed<CounterOperation> => ({
+  began,
+  ended,
+  operation: { kind: 'read', value },
+})
 
 test('a counter whose increments happened once has no problem', () => {
   assert.equal(counterProblem([increment(1, 2, 5), increment(3, Infinity, 2), read(4, 5, 5), read(6, 7, 7)]), undefined)

@@ -82,14 +82,21 @@ function stepped(state: number, operation: RegisterOperation): number | undefine
   }
 }
 
-/** A write of unknown outcome whose value nobody has ever met may stand at the end: leaving it out changes no verdict and much of the search. */
+/**
+ * A write of unknown outcome whose value nobody has met may stand at the end: leaving it out changes no verdict and much of the search. A compare-and-set that
+ * failed behind its beginning has met it perhaps: any other value than the expected one makes it fail.
+ */
 function withoutNeverSeen(history: readonly Timed<RegisterOperation>[]): readonly Timed<RegisterOperation>[] {
   const seen = new Set<number>()
-  for (const { operation } of history) {
+  let lastFailed = -Infinity
+  for (const { operation, ended } of history) {
     if (operation.kind === 'read') seen.add(operation.value)
     if (operation.kind === 'cas' && operation.done !== false) seen.add(operation.expected)
+    if (operation.kind === 'cas' && operation.done === false) lastFailed = Math.max(lastFailed, ended)
   }
-  return history.filter(({ operation, ended }) => ended !== Infinity || operation.kind === 'read' || seen.has(operation.value))
+  return history.filter(
+    ({ operation, began, ended }) => ended !== Infinity || operation.kind === 'read' || seen.has(operation.value) || began < lastFailed,
+  )
 }
 
 function eventsOf(operations: readonly Timed<RegisterOperation>[]): { after: Event | undefined } {

@@ -3,12 +3,23 @@ import { test } from 'node:test'
 import type { Timed } from './linearizable.ts'
 import { listProblem, type ListOperation } from './list-append.ts'
 
-const append = (began: number, ended: number, value: number): Timed<ListOperation> => ({ began, ended, operation: { kind: 'append', value } })
-const read = (began: number, ended: number, ...values: number[]): Timed<ListOperation> => ({ began, ended, operation: { kind: 'read', values } })
+const append = (began: number, ended: number, value: number): Timed<ListOperation> => ({
+  began,
+  ended,
+  operation: { kind: 'append', value },
+})
+const read = (began: number, ended: number, ...values: number[]): Timed<ListOperation> => ({
+  began,
+  ended,
+  operation: { kind: 'read', values },
+})
 const none: ReadonlySet<number> = new Set()
 
 test('a good history has no problem, whatever became of what is unknown', () => {
-  assert.equal(listProblem([append(1, 2, 1), append(3, Infinity, 2), append(4, 5, 3), read(6, 7, 1, 3), read(8, 9, 1, 3, 2)], none), undefined)
+  assert.equal(
+    listProblem([append(1, 2, 1), append(3, Infinity, 2), append(4, 5, 3), read(6, 7, 1, 3), read(8, 9, 1, 3, 2)], none),
+    undefined,
+  )
   assert.equal(listProblem([], none), undefined)
 })
 

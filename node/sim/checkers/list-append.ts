@@ -8,8 +8,12 @@ export type ListOperation =
 
 /** Undefined: nothing is wrong. `refused`: values whose append was refused for certain. */
 export function listProblem(history: readonly Timed<ListOperation>[], refused: ReadonlySet<number>): string | undefined {
-  const reads = history.flatMap(({ operation, began, ended }) => (operation.kind === 'read' ? [{ values: operation.values, began, ended }] : []))
-  const appends = new Map(history.flatMap(({ operation, began, ended }) => (operation.kind === 'append' ? [[operation.value, { began, ended }] as const] : [])))
+  const reads = history.flatMap(({ operation, began, ended }) =>
+    operation.kind === 'read' ? [{ values: operation.values, began, ended }] : [],
+  )
+  const appends = new Map(
+    history.flatMap(({ operation, began, ended }) => (operation.kind === 'append' ? [[operation.value, { began, ended }] as const] : [])),
+  )
   const longest = reads.reduce<readonly number[]>((list, { values }) => (values.length > list.length ? values : list), [])
   return (
     problemOfList(longest, appends, refused) ??
@@ -47,7 +51,9 @@ function problemOfRead(
   return undefined
 }
 
-function problemOfReads(reads: readonly { readonly values: readonly number[]; readonly began: number; readonly ended: number }[]): string | undefined {
+function problemOfReads(
+  reads: readonly { readonly values: readonly number[]; readonly began: number; readonly ended: number }[],
+): string | undefined {
   const byEnd = reads.toSorted((a, b) => a.ended - b.ended)
   let longestEnded = 0
   let next = 0
