@@ -60,8 +60,18 @@ export const rooms: Readonly<Record<string, Room>> = {
   // The rule for removing silent members counts majorities as the core does.
   'node/lifecycle': room(types('node/replica'), types('node/raft'), 'node/raft/quorum.ts', 'node/access', 'contract', 'runtime'),
   'node/console': room('node/api', 'node/access', 'runtime'),
-  // Of the peers only what is arithmetic: the bytes of a message, the first entry of a cluster.
-  'node/sim': room('node/raft', 'node/replica', 'node/command', 'node/store', 'node/peer/message-codec.ts', 'node/peer/first-entry.ts'),
+  'node/sim': room(
+    'node/raft',
+    'node/replica',
+    'node/command',
+    'node/store',
+    // Of the peers what decides without a socket: bytes of messages, the first entry of a cluster, who is let in.
+    'node/peer/message-codec.ts',
+    'node/peer/first-entry.ts',
+    'node/peer/hello.ts',
+    'node/peer/life-marks.ts',
+    'node/peer/member-directory.ts',
+  ),
   'operator/resource': room('contract'),
   'operator/desired': pure(['node:crypto', 'yaml'], 'operator/resource', 'contract'),
   'operator/credentials': room('contract'),

@@ -54,3 +54,7 @@ export function mixed(seed: number): number {
   bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)
   return (bits ^ (bits >>> 16)) >>> 0
 }
+
+export function randomBytesFrom(chance: Chance, length: number): Uint8Array {
+  return Uint8Array.from({ length }, () => chance.below(256))
+}

@@ -31,6 +31,15 @@ export class DurableLog {
     while (this.#pending[0] !== undefined && this.#pending[0].sequence <= sequence) this.#reach(this.#pending.shift())
   }
 
+  /** For what comes later: a disk may be damaged or put back. */
+  copy(): DurableLog {
+    const copy = new DurableLog()
+    copy.hardState = this.hardState
+    copy.base = this.base
+    copy.entries = [...this.entries]
+    return copy
+  }
+
   /** What recovery found must be all that was called durable, and of what was under way a beginning. Then it is the new truth. */
   recovered(found: { readonly hardState: HardState; readonly reader: LogReader }, who: string): void {
     for (let more = this.#pending.length; !this.#equals(found); more -= 1) {

@@ -147,7 +147,9 @@ export class Invariants {
     )
     node.lastCommit = status.commitIndex
     node.lastTerm = status.term
-    if (status.role === 'leader' && status.commitIndex > this.#committed.length) this.#leaderCommitted(node, status)
+    // It may have stepped down in the same step.
+    const hasLed = this.#leaderOfTerm.get(status.term) === node.incarnation
+    if (hasLed && status.commitIndex > this.#committed.length) this.#leaderCommitted(node, status)
   }
 
   /** State machine safety: at one index, every state machine has gone through the same. */
@@ -169,6 +171,38 @@ export class Invariants {
       'applied durable',
       () => `${node.id} has applied entry ${index}, its disk ends at ${node.durable.last}`,
     )
+  }
+
+  /** A snapshot has taken the place of a state machine. */
+  installed(node: Watched, index: number, hash: number): void {
+    must(index <= this.#committed.length, 'snapshot', () => `${node.id} installs a snapshot of ${index}, which no leader has committed`)
+    const known = this.#hashAt.get(index)
+    must(
+      known === undefined || known === hash,
+      'snapshot',
+      () => `${node.id} installs a snapshot that says ${index} and holds something else`,
+    )
+  }
+
+  /** The log may give up only what the database holds through a power failure. */
+  gaveUp(node: Watched, index: number, durableIndex: number): void {
+    must(
+      index <= durableIndex,
+      'compaction',
+      () => `${node.id} gives up its log up to ${index}, its database is durable up to ${durableIndex}`,
+    )
+  }
+
+  /** A node that had lost entries is believed again: it has everything back that was committed with its help. */
+  trustedAgain(node: Watched): void {
+    const { formerly } = node
+    if (formerly === undefined) return
+    for (const entry of this.#committed)
+      must(
+        !formerly.holds(entry) || node.durable.holds(entry),
+        'trust',
+        () => `${node.id} is trusted again without the committed entry ${entry.index}`,
+      )
   }
 
   #leaderCommitted(node: Watched, status: RaftStatus): void {

@@ -1,12 +1,14 @@
 // One run of a node's process, from its start to its end, however it ends.
 import assert from 'node:assert/strict'
-import type { Membership, NodeId } from '../raft/membership.ts'
+import type { NodeId } from '../raft/membership.ts'
 import type { LogReader, RaftStatus } from '../raft/raft-port.ts'
 import type { ReplicaLoop } from '../replica/replica.ts'
+import type { SnapshotStore } from '../replica/snapshot-store.ts'
 import type { TransportListener } from '../replica/transport.ts'
 import type { SegmentLog } from '../store/segment-log.ts'
 import type { DurableLog } from './durable-log.ts'
 import type { EventOwner, EventQueue } from './event-queue.ts'
+import type { Introducer } from './introduction.ts'
 import type { Watched } from './invariants.ts'
 import type { Endpoint } from './network.ts'
 import type { SimMachine } from './sim-machine.ts'
@@ -25,20 +27,24 @@ export class Life implements EventOwner, Watched, Endpoint {
   readonly clock: VirtualClock
   isAlive = true
   stoppedUntilMs = 0
-  membership: Membership = { members: [] }
   listener: TransportListener | undefined
+  readonly introducer: Introducer
+  snapshots: SnapshotStore | undefined
   lastCommit = 0
   lastTerm = 0
   #log: SegmentLog | undefined
   #machine: SimMachine | undefined
   /** Undefined until the first entry of a new cluster is on its disk. */
   loop: ReplicaLoop | undefined
+  /** By file: what was on the disk before this life's first frame, which proves that it had been synced. */
+  provenBytes: ReadonlyMap<string, number> = new Map()
   /** The process ends when it has made so many more calls to its ports. */
   endsAfterCalls: number | undefined
 
-  constructor(body: Body, queue: EventQueue, clockRate: number) {
+  constructor(body: Body, introducer: Introducer, options: { readonly queue: EventQueue; readonly clockRate: number }) {
     this.#body = body
-    this.clock = new VirtualClock(queue, this, clockRate)
+    this.introducer = introducer
+    this.clock = new VirtualClock(options.queue, this, options.clockRate)
   }
 
   openStore(log: SegmentLog, machine: SimMachine): void {

@@ -11,6 +11,7 @@ export class MembershipOperator {
 
   constructor(world: World) {
     this.#world = world
+    world.onLost = (node) => this.#replace(node)
   }
 
   /** False: the cluster is large enough. */
@@ -36,11 +37,15 @@ export class MembershipOperator {
     node.isGone = true
     node.disk.wipe()
     node.database.dispose()
+    this.#replace(node)
+    return true
+  }
+
+  #replace(node: SimNode): void {
     this.#world.queue.after(200, undefined, () => {
       this.add()
       this.#ask({ kind: 'remove', id: node.id }, attemptsMax)
     })
-    return true
   }
 
   /** The rule of the atlas, by the newest membership and by all that survivors of a power failure could still go by. */
@@ -105,5 +110,5 @@ export class MembershipOperator {
 }
 
 function isDamaged(node: SimNode): boolean {
-  return node.isGone || node.formerly !== undefined
+  return !node.isSound
 }

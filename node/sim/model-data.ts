@@ -1,22 +1,28 @@
 // The data of the cheap state machine: what four small tables would hold. PURE.
 import { accountCount, openingBalance, type ReadAnswer, type WriteAnswer, type WriteOperation, type Operation } from './operation.ts'
 
+type Fields = Pick<ModelData, 'registers' | 'lists' | 'accounts' | 'counters' | 'done' | 'hash' | 'rolling'>
+type Parts = [[number, number][], [number, number[]][], number[], [number, number][], number[], number, number]
+
 export class ModelData {
   readonly registers: Map<number, number>
   readonly lists: Map<number, number[]>
   readonly accounts: number[]
   readonly counters: Map<number, number>
   readonly done: Set<number>
-  /** Over everything applied so far, in order. */
+  /** Over all entries applied so far, in order. */
   hash: number
+  /** Over what they did: what nodes compare among themselves. */
+  rolling: number
 
-  constructor(from?: ModelData) {
+  constructor(from?: Fields) {
     this.registers = new Map(from?.registers)
     this.lists = new Map(Array.from(from?.lists ?? [], ([key, values]) => [key, [...values]]))
     this.accounts = from === undefined ? Array.from({ length: accountCount }, () => openingBalance) : [...from.accounts]
     this.counters = new Map(from?.counters)
     this.done = new Set(from?.done)
     this.hash = from?.hash ?? 0
+    this.rolling = from?.rolling ?? 0
   }
 
   apply(operation: WriteOperation): WriteAnswer {
@@ -55,6 +61,32 @@ export class ModelData {
       case 'counter':
         return [this.counters.get(operation.key) ?? 0]
     }
+  }
+
+  /** For a copy. */
+  toJson(): string {
+    return JSON.stringify([
+      Array.from(this.registers),
+      Array.from(this.lists),
+      this.accounts,
+      Array.from(this.counters),
+      Array.from(this.done),
+      this.hash,
+      this.rolling,
+    ])
+  }
+
+  static fromJson(text: string): ModelData {
+    const [registers, lists, accounts, counters, done, hash, rolling] = JSON.parse(text) as Parts // our own copy, its hash is right
+    return new ModelData({
+      registers: new Map(registers),
+      lists: new Map(lists),
+      accounts,
+      counters: new Map(counters),
+      done: new Set(done),
+      hash,
+      rolling,
+    })
   }
 
   /** The whole of it, so that two can be compared. */

@@ -5,7 +5,8 @@ import { crc32 } from 'node:zlib'
 import type { Entry } from '../raft/entry.ts'
 import { decodeMembership } from '../raft/membership-codec.ts'
 import type { Membership } from '../raft/membership.ts'
-import type { Applied } from '../replica/state-machine.ts'
+import type { SnapshotPoint } from '../raft/raft-port.ts'
+import type { Applied, Divergence } from '../replica/state-machine.ts'
 import type { Chance } from './chance.ts'
 import { ModelData } from './model-data.ts'
 import type { ReadAnswer, WriteAnswer, WriteOperation, Operation } from './operation.ts'
@@ -27,6 +28,18 @@ export class ModelDatabase implements SimDatabase {
 
   constructor(chance: Chance) {
     this.#chance = chance
+  }
+
+  get durableIndex(): number {
+    return this.#durable.index
+  }
+
+  get appliedIndex(): number {
+    return this.current.index
+  }
+
+  get appliedTerm(): number {
+    return this.current.term
   }
 
   get durableMembership(): Membership | undefined {
@@ -68,11 +81,45 @@ export class ModelDatabase implements SimDatabase {
     return this.#durable.index
   }
 
-  /** The database of another node in place of this one: what a snapshot does. */
-  replace(image: Image): void {
-    this.current = copyOf(image)
+  copy(): { readonly point: SnapshotPoint; readonly bytes: Uint8Array } | undefined {
+    const { index, term, membership, data } = this.current
+    if (membership === undefined) return undefined
+    const bytes = new TextEncoder().encode(JSON.stringify({ index, term, membership, data: data.toJson() }))
+    return { point: { index, term, membership }, bytes }
+  }
+
+  pointIn(bytes: Uint8Array): SnapshotPoint | undefined {
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes)) as SnapshotPoint // written by copy()
+    } catch {
+      return undefined // no JSON
+    }
+  }
+
+  replace(bytes: Uint8Array): void {
+    const { index, term, membership, data } = JSON.parse(new TextDecoder().decode(bytes)) as SnapshotPoint & { readonly data: string } // checked before
+    this.current = { data: ModelData.fromJson(data), index, term, membership }
+    this.onReplaced()
     this.makeDurable()
   }
+
+  image(): unknown {
+    return copyOf(this.#durable)
+  }
+
+  putBack(image: unknown): void {
+    this.#durable = copyOf(image as Image) // made by image()
+    this.current = copyOf(this.#durable)
+    this.#recent = []
+  }
+
+  diverge(): boolean {
+    for (const { data } of [this.current, this.#durable]) data.rolling = (data.rolling ^ 1) >>> 0
+    return true
+  }
+
+  /** The machine that is open. */
+  onReplaced: () => void = () => {}
 }
 
 class ModelMachine implements SimMachine {
@@ -81,11 +128,17 @@ class ModelMachine implements SimMachine {
   #queue: (readonly Entry[])[] = []
   #isBusy = false
   #isClosed = false
+  #isDiverged = false
+  /** By index, since this life began: what the state had come to. */
+  readonly #hashes = new Map<number, number>()
+  #comparedIndex = 0
+  #divergenceListener: (divergence: Divergence) => void = () => {}
   #listener: (applied: readonly Applied[]) => void = () => {}
 
   constructor(database: ModelDatabase, ports: SimMachinePorts) {
     this.#database = database
     this.#ports = ports
+    database.onReplaced = () => this.#replaced()
   }
 
   get appliedIndex(): number {
@@ -102,6 +155,7 @@ class ModelMachine implements SimMachine {
 
   apply(entries: readonly Entry[]): void {
     assert(!this.#isClosed, 'apply after close')
+    if (this.#isDiverged) return
     let index = this.#queue.at(-1)?.at(-1)?.index ?? this.appliedIndex
     for (const entry of entries) assert(entry.index === (index += 1), 'entries are applied without a gap, each once')
     this.#queue.push(entries)
@@ -116,9 +170,14 @@ class ModelMachine implements SimMachine {
     return new Promise((resolve) => this.#ports.later(() => resolve(this.#database.makeDurable())))
   }
 
-  stateHash(): undefined {}
+  stateHash(): Uint8Array | undefined {
+    if (this.appliedIndex <= this.#comparedIndex || this.#hashes.size === 0) return undefined
+    return new TextEncoder().encode(`${this.appliedIndex} ${this.#database.current.data.rolling}`)
+  }
 
-  onDiverged(): void {}
+  onDiverged(listener: (divergence: Divergence) => void): void {
+    this.#divergenceListener = listener
+  }
 
   close(): Promise<void> {
     this.#isClosed = true
@@ -146,11 +205,34 @@ class ModelMachine implements SimMachine {
     this.#isBusy = true
     this.#ports.later(() => {
       const group = this.#queue.shift() ?? []
-      const applied = this.#database.commit(group, this.#ports.onStep)
+      const cut = group.findIndex((entry) => this.#divergence(entry) !== undefined)
+      const applied = this.#database.commit(cut === -1 ? group : group.slice(0, cut), (index, hash) => {
+        this.#hashes.set(index, this.#database.current.data.rolling)
+        this.#ports.onStep(index, hash)
+      })
       this.#isBusy = false
-      this.#listener(applied)
-      this.#next()
+      if (applied.length > 0) this.#listener(applied)
+      const divergence = cut === -1 ? undefined : this.#divergence(group[cut])
+      if (divergence === undefined) return this.#next()
+      this.#isDiverged = true
+      this.#queue = []
+      this.#divergenceListener(divergence)
     })
+  }
+
+  #divergence(entry: Entry | undefined): Divergence | undefined {
+    if (entry?.kind !== 'state-hash') return undefined
+    const [index = 0, expected = 0] = new TextDecoder().decode(entry.payload).split(' ').map(Number)
+    this.#comparedIndex = Math.max(this.#comparedIndex, index)
+    const own = this.#hashes.get(index)
+    return own === undefined || own === expected ? undefined : { index, own: own.toString(16), expected: expected.toString(16) }
+  }
+
+  #replaced(): void {
+    assert(this.#queue.length === 0 && !this.#isBusy, 'a snapshot is installed while nothing is being applied')
+    this.#hashes.clear()
+    this.#isDiverged = false
+    this.#ports.onReplaced(this.appliedIndex, this.#database.current.data.hash)
   }
 }
 
@@ -166,7 +248,9 @@ function applyOne(image: Image, entry: Entry): Applied {
   }
   if (entry.kind !== 'command') return { index: entry.index, term: entry.term, outcome: undefined }
   const operation = JSON.parse(new TextDecoder().decode(entry.payload)) as WriteOperation // written by encode
-  return { index: entry.index, term: entry.term, outcome: image.data.apply(operation) }
+  const outcome = image.data.apply(operation)
+  image.data.rolling = crc32(`${entry.index} ${outcome.done}`, image.data.rolling)
+  return { index: entry.index, term: entry.term, outcome }
 }
 
 function copyOf(image: Image): Image {

@@ -6,6 +6,7 @@ import { decodeMessage, encodeMessage } from '../peer/message-codec.ts'
 import type { Transport, TransportListener } from '../replica/transport.ts'
 import type { Chance } from './chance.ts'
 import type { EventOwner, EventQueue } from './event-queue.ts'
+import type { Introducer } from './introduction.ts'
 import type { Sometimes } from './sometimes.ts'
 import type { Trace } from './trace.ts'
 
@@ -23,9 +24,8 @@ export const calm: Weather = { lost: 0, doubled: 0, spoiled: 0, delay: { kind: '
 export interface Endpoint extends EventOwner {
   readonly id: NodeId
   readonly incarnation: string
-  readonly listener: TransportListener | undefined
-  /** As it was last told to its transport. */
-  readonly membership: Membership
+  listener: TransportListener | undefined
+  readonly introducer: Introducer
 }
 
 export interface NetworkPorts {
@@ -37,10 +37,22 @@ export interface NetworkPorts {
   readonly onSend: (from: Endpoint, parcel: Parcel) => void
 }
 
+interface Connection {
+  readonly from: Endpoint
+  readonly to: Endpoint
+  readonly isOpen: boolean
+  readonly madeAtMs: number
+}
+
+/** How long a dialer waits after a refusal. */
+const redialMs = 60
+
 export class VirtualNetwork {
   readonly #ports: NetworkPorts
   readonly #usesBytes: boolean
   readonly #endpoints = new Map<NodeId, Endpoint>()
+  // "from to" -> the connection of one life to another, or when the next may be tried.
+  readonly #connections = new Map<string, Connection>()
   // "from to" -> how many faults cut it.
   readonly #cuts = new Map<string, number>()
   weather: Weather = calm
@@ -132,22 +144,39 @@ export class VirtualNetwork {
   #arrive(from: Endpoint, target: Endpoint, parcel: Parcel): void {
     const { trace, queue, sometimes } = this.#ports
     if (this.isCut(from.id, target.id)) return sometimes.met('message into a cut link')
-    if (!this.#isLetIn(from, target)) return this.#tellUnreachable(from, target.id)
+    // The connection may be gone with its maker; what was on its way may still arrive.
+    if (!this.#isLetIn(from, target)) return
     trace.often(queue.nowMs, target.id, () => `<- ${from.id} ${wordsOf(parcel)}`)
     trace.number(parcel.message.term)
     target.listener?.message(from.id, parcel.message)
   }
 
-  // As the production's hello does: one who is known must be of the incarnation that is known, a stranger must be vouched for by a member whom the receiver knows.
   #isLetIn(from: Endpoint, target: Endpoint): boolean {
-    const known = memberOf(target.membership, from)
-    if (known !== undefined) return known.incarnation === from.incarnation
-    if (target.membership.members.length === 0) return true
-    return target.membership.members.some(({ id }) => {
+    const { queue, sometimes } = this.#ports
+    const key = `${from.id} ${target.id}`
+    const known = this.#connections.get(key)
+    if (known?.from === from && known.to === target) {
+      const isStillKnown = target.introducer.directory.member(from.id)?.incarnation === from.incarnation
+      if (known.isOpen && isStillKnown) return true
+      if (!known.isOpen && queue.nowMs - known.madeAtMs < redialMs) return false
+    }
+    const introduced = from.introducer.introduceTo(target.introducer, () => this.#vouch(from, target))
+    this.#connections.set(key, { from, to: target, isOpen: introduced === 'welcome', madeAtMs: queue.nowMs })
+    if (introduced === 'welcome') return true
+    sometimes.met(`hello: ${introduced}`)
+    if (introduced === 'removed') this.#tell(from, (listener) => listener.removed())
+    if (introduced === 'rolled_back') this.#tell(from, (listener) => listener.rolledBack())
+    return false
+  }
+
+  /** The members whom `target` knows are asked about a stranger. */
+  #vouch(from: Endpoint, target: Endpoint): void {
+    for (const { id } of target.introducer.directory.others()) {
       const voucher = this.#endpoints.get(id)
-      if (voucher === undefined || this.isCut(target.id, id) || this.isCut(id, target.id)) return false
-      return memberOf(voucher.membership, from)?.incarnation === from.incarnation
-    })
+      if (voucher === undefined || this.isCut(target.id, id) || this.isCut(id, target.id)) continue
+      const member = voucher.introducer.directory.known(from.id)
+      if (member !== undefined && member.incarnation === from.incarnation && target.introducer.directory.vouch(member)) return
+    }
   }
 
   // Undefined: spoiled, and the receiver closed the connection.
@@ -165,35 +194,37 @@ export class VirtualNetwork {
   }
 
   #tellUnreachable(endpoint: Endpoint, id: NodeId): void {
-    this.#ports.queue.after(this.delayMs(), endpoint, () => endpoint.listener?.unreachable(id))
+    this.#connections.delete(`${endpoint.id} ${id}`)
+    this.#tell(endpoint, (listener) => listener.unreachable(id))
+  }
+
+  #tell(endpoint: Endpoint, what: (listener: TransportListener) => void): void {
+    this.#ports.queue.after(this.delayMs(), endpoint, () => endpoint.listener !== undefined && what(endpoint.listener))
   }
 }
 
 /** The production's Transport for one life of a node. */
 export class VirtualTransport implements Transport {
   readonly #network: VirtualNetwork
-  readonly #endpoint: Endpoint & { membership: Membership; listener: TransportListener | undefined }
+  readonly #endpoint: Endpoint
 
-  constructor(network: VirtualNetwork, endpoint: Endpoint & { membership: Membership; listener: TransportListener | undefined }) {
+  constructor(network: VirtualNetwork, endpoint: Endpoint) {
     this.#network = network
     this.#endpoint = endpoint
   }
 
   send(parcels: readonly Parcel[]): void {
-    for (const parcel of parcels) if (parcel.to !== this.#endpoint.id) this.#network.send(this.#endpoint, parcel)
+    const { directory } = this.#endpoint.introducer
+    for (const parcel of parcels) if (directory.member(parcel.to) !== undefined) this.#network.send(this.#endpoint, parcel)
   }
 
   setMembership(membership: Membership): void {
-    this.#endpoint.membership = membership
+    this.#endpoint.introducer.directory.update(membership)
   }
 
   listen(listener: TransportListener): void {
     this.#endpoint.listener = listener
   }
-}
-
-function memberOf(membership: Membership, endpoint: { readonly id: NodeId }): { readonly incarnation: string } | undefined {
-  return membership.members.find((member) => member.id === endpoint.id)
 }
 
 function wordsOf({ message }: Parcel): string {

@@ -46,6 +46,13 @@ export async function runSeed(options: SeedOptions): Promise<SeedVerdict> {
     founders: chance.pick([1, 2, 3, 3, 3, 3, 4, 5, 5]) ?? 3,
     clockDrift: chance.happens(0.5) ? 0.05 : 0,
     usesBytes: chance.happens(0.3),
+    compaction: {
+      everyEntries: chance.pick([5, 20, 80]) ?? 20,
+      intervalMs: chance.pick([100, 500, 2000]) ?? 500,
+      trailingEntries: chance.pick([0, 5, 40, 1000]) ?? 5,
+      logBytesMax: chance.pick([8_000, 30_000, 10_000_000]) ?? 30_000,
+    },
+    stateHashEveryEntries: chance.pick([7, 25, 100]) === 0 ? 25 : 1_000_000,
   }
   const habits = drawHabits(chance.fork(2))
   const history = new History()
@@ -225,5 +232,8 @@ function drawHabits(chance: Chance): Habits {
 function violationOf(error: unknown): { readonly rule: string; readonly message: string } {
   if (error instanceof Violation) return { rule: error.rule, message: error.message }
   if (!(error instanceof Error)) return { rule: 'thrown', message: String(error) }
-  return { rule: 'thrown', message: `${error.name}: ${error.message}\n${(error.stack ?? '').split('\n').slice(1, 6).join('\n')}` }
+  return {
+    rule: `thrown: ${error.message.slice(0, 60)}`,
+    message: `${error.name}: ${error.message}\n${(error.stack ?? '').split('\n').slice(1, 6).join('\n')}`,
+  }
 }

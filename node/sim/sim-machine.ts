@@ -1,5 +1,6 @@
 // Port: a state machine of the simulator: the production port and what clients and checkers need of it. `model-machine.ts` is cheap, `real-machine.ts` is SQLite.
 import type { Membership } from '../raft/membership.ts'
+import type { SnapshotPoint } from '../raft/raft-port.ts'
 import type { StateMachine } from '../replica/state-machine.ts'
 import type { Operation, ReadAnswer, WriteAnswer, WriteOperation } from './operation.ts'
 
@@ -15,8 +16,25 @@ export interface SimMachine extends StateMachine {
 
 /** What outlives the process: a database file, so to speak. */
 export interface SimDatabase {
-  /** As it would be after a power failure. */
+  /** What would be left by a power failure. */
+  readonly durableIndex: number
   readonly durableMembership: Membership | undefined
+  /** Where it stands, process or not. */
+  readonly appliedIndex: number
+  readonly appliedTerm: number
+  /** All of it, at one index; undefined: before the first membership. */
+  copy(): { readonly point: SnapshotPoint; readonly bytes: Uint8Array } | undefined
+  /** What a copy says of itself; undefined: it is none. */
+  pointIn(bytes: Uint8Array): SnapshotPoint | undefined
+  /** Makes all of it survive a power failure, at once. */
+  makeDurable(): number
+  /** For `putBack`: what is durable. */
+  image(): unknown
+  putBack(image: unknown): void
+  /** Comes to differ from the others without knowing it; false: it cannot. */
+  diverge(): boolean
+  /** At once and durably, also under a machine that is open and has nothing under way. */
+  replace(bytes: Uint8Array): void
   open(ports: SimMachinePorts): SimMachine
   /** The process has ended; with `power`, what was not durable may be gone, whole transactions at a time. */
   crash(how: 'process' | 'power'): void
@@ -30,4 +48,6 @@ export interface SimMachinePorts {
   readonly later: (run: () => void) => void
   /** After each entry; `hash` is the same on every node that has applied as much. */
   readonly onStep: (index: number, hash: number) => void
+  /** A copy has taken the place of everything. */
+  readonly onReplaced: (index: number, hash: number) => void
 }

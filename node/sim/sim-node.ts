@@ -4,37 +4,48 @@ import assert from 'node:assert/strict'
 import { firstEntry } from '../peer/first-entry.ts'
 import type { Membership, NodeId } from '../raft/membership.ts'
 import type { Parcel } from '../raft/message.ts'
-import type { LogReader, Persist, RaftStatus } from '../raft/raft-port.ts'
+import type { LogBase, Persist, RaftStatus, Trust } from '../raft/raft-port.ts'
 import type { LogStore } from '../replica/log-store.ts'
+import { MemoryTrustStore } from '../replica/memory-trust-store.ts'
 import { ReplicaLoop } from '../replica/replica.ts'
-import { startInlineWriter, type WriterStep } from '../store/inline-log-writer.ts'
-import { createLog } from '../store/log-recovery.ts'
+import type { CompactionOptions } from '../replica/replica-options.ts'
 import { MemoryDisk, type DiskImage } from '../store/memory-disk.ts'
-import type { LogId } from '../store/segment-format.ts'
-import { openSegmentLogOn, type SegmentLog } from '../store/segment-log.ts'
-import type { Chance } from './chance.ts'
+import { randomBytesFrom, type Chance } from './chance.ts'
 import { DurableLog } from './durable-log.ts'
+import { Introducer } from './introduction.ts'
 import { Life } from './life.ts'
 import { VirtualTransport } from './network.ts'
+import { openNodeLog } from './node-log.ts'
 import type { SimDatabase } from './sim-machine.ts'
-import { must, ProcessEnded } from './violation.ts'
+import { ProcessEnded } from './violation.ts'
+import { Staging, VirtualSnapshotSource, VirtualSnapshotStore } from './virtual-snapshots.ts'
 import type { World } from './world.ts'
 
 export interface NodeOptions {
   readonly id: NodeId
   readonly incarnation: string
-  /** Of the cluster that it forms with others; undefined: it joins one. */
-  readonly founders: Membership | undefined
+  /** Of the cluster that it forms with others, or that it joins. */
+  readonly members: Membership
+  readonly origin: 'formed' | 'joined'
   readonly database: SimDatabase
   readonly clockRate: number
+  readonly compaction: CompactionOptions
+  readonly stateHashEveryEntries: number
+}
+
+export interface Volume {
+  readonly atMs: number
+  readonly disk: DiskImage
+  readonly database: unknown
+  readonly durable: DurableLog
+  readonly starts: number
+  readonly trust: Trust
 }
 
 export const tickMs = 20
 export const electionTicks = 10
 export const heartbeatTicks = 2
 const applyMsMean = 0.3
-/** Small, so that a run passes from one segment to the next many times and reads from them. */
-const logLimits = { segmentBytesMax: 8 * 1024, recentBytesMax: 4 * 1024 }
 const raftLimits = { appendBytesMax: 2048, inflightMessagesMax: 4, inflightBytesMax: 6144, uncommittedBytesMax: 32_768 }
 
 export class SimNode {
@@ -42,18 +53,25 @@ export class SimNode {
   readonly incarnation: string
   readonly disk = new MemoryDisk()
   readonly database: SimDatabase
-  readonly durable = new DurableLog()
+  readonly staging = new Staging()
+  readonly trust = new MemoryTrustStore()
+  readonly logId: Uint8Array
+  durable = new DurableLog()
+  /** What it held before its disk was damaged or put back, until it is believed again. */
   formerly: DurableLog | undefined
   life: Life | undefined
   /** Set when it must not come back: its disk is gone, or it refused to start. */
   isGone = false
+  /** Its disk will refuse something. */
+  isDoomed = false
   diskDelayMs = 1
-  image: DiskImage | undefined
+  isLogMade = false
+  /** Counts the starts, on the disk. */
+  starts = 0
+  startedAtMs = 0
   readonly #world: World
   readonly #options: NodeOptions
   readonly #chance: Chance
-  readonly #logId: LogId
-  #isLogMade = false
 
   constructor(world: World, options: NodeOptions, chance: Chance) {
     this.id = options.id
@@ -62,40 +80,75 @@ export class SimNode {
     this.#options = options
     this.#chance = chance
     this.database = options.database
-    this.#logId = Uint8Array.from({ length: 16 }, () => chance.below(256))
+    this.logId = randomBytesFrom(chance, 16)
   }
 
   get status(): RaftStatus | undefined {
     return this.life?.loop?.status()
   }
 
+  /** Nothing is wrong with its disk, and nothing will be. */
+  get isSound(): boolean {
+    return !this.isGone && !this.isDoomed && this.formerly === undefined && this.trust.trust === 'trusted'
+  }
+
   /** Throws what the disk throws when it does not let it start. */
   start(): void {
     assert(this.life === undefined && !this.isGone, 'started while it runs')
-    if (!this.#isLogMade) createLog(this.disk, this.#logId)
-    // As the identity file says: only from now on is a log that is gone a damage.
-    this.#isLogMade = true
+    this.starts += 1
+    this.startedAtMs = this.#world.queue.nowMs
     const life = this.#begin()
+    const opened = openNodeLog(this, { world: this.#world, life, chance: this.#chance })
+    if (opened === 'must be replaced') return this.#world.lost(this)
+    life.openStore(opened.log, this.#openMachine(life))
     this.life = life
-    this.durable.recovered({ hardState: life.log.hardState, reader: life.log.reader }, this.id)
     this.#world.network.join(life)
-    const { founders } = this.#options
-    if (founders !== undefined && life.log.reader.lastIndex() === 0) {
-      const persist = { sequence: 0, hardState: { term: 1, votedFor: undefined }, entries: [firstEntry(founders)] }
-      const log = this.#watchedLog(life)
-      log.onDurable(() => this.#open(life))
-      log.append(persist)
-    } else this.#open(life)
+    const persist = this.#firstWrite(life, opened.reset)
+    if (persist === undefined) return this.#open(life)
+    const log = this.#watchedLog(life)
+    log.onDurable(() => this.#open(life))
+    log.append(persist)
   }
 
   crash(how: 'process' | 'power'): void {
     const { life } = this
-    if (life === undefined) return
-    life.isAlive = false
+    if (life !== undefined) life.isAlive = false
     this.life = undefined
-    if (how === 'power') this.disk.powerFailure(this.#chance.below(2 ** 30))
+    if (how === 'power') {
+      this.disk.powerFailure(this.#chance.below(2 ** 30))
+      this.staging.losePower(this.#chance)
+    }
     this.database.crash(how)
-    this.#world.network.leave(life)
+    if (life !== undefined) this.#world.network.leave(life)
+  }
+
+  /** Everything that is on its volume, for `putBack`. */
+  volume(): Volume {
+    return {
+      atMs: this.#world.queue.nowMs,
+      disk: this.disk.image(),
+      database: this.database.image(),
+      durable: this.durable.copy(),
+      starts: this.starts,
+      trust: this.trust.trust,
+    }
+  }
+
+  /** While it is down. */
+  putBack(volume: Volume): void {
+    this.formerly = this.durable
+    this.durable = volume.durable.copy()
+    this.disk.restore(volume.disk)
+    this.database.putBack(volume.database)
+    this.staging.forget()
+    this.starts = volume.starts
+    this.trust.setTrust(volume.trust)
+  }
+
+  /** Called by the network before a message leaves. */
+  sending(life: Life, parcel: Parcel): void {
+    this.#call(life, 'send')
+    this.#world.invariants.sent(life, parcel)
   }
 
   /** A call to a port: the process may be meant to end here. */
@@ -111,55 +164,73 @@ export class SimNode {
     throw new ProcessEnded(what)
   }
 
-  #begin(): Life {
-    const { queue, invariants } = this.#world
-    const life = new Life(this, queue, this.#options.clockRate)
-    const machine = this.database.open({
-      later: (run) => void queue.after(this.#chance.exponential(applyMsMean), life, run),
-      onStep: (index, hash) => invariants.applied(life, index, hash),
-    })
-    life.openStore(this.#openLog(life), machine)
-    return life
+  /** What has to be on the disk before the replica reads its log, as in the node's own program. */
+  #firstWrite(life: Life, reset: LogBase | undefined): Persist | undefined {
+    if (reset !== undefined) return { sequence: 0, hardState: undefined, entries: [], reset }
+    if (this.#options.origin === 'joined' || life.reader.lastIndex() > 0) return undefined
+    return { sequence: 0, hardState: { term: 1, votedFor: undefined }, entries: [firstEntry(this.#options.members)] }
   }
 
-  #openLog(life: Life): SegmentLog {
-    const schedule = (step: WriterStep, turn: () => void): void => {
-      this.#world.queue.after(this.#chance.exponential(step === 'sync' ? this.diskDelayMs : this.diskDelayMs / 10), life, turn)
-    }
-    const opened = openSegmentLogOn(this.disk, startInlineWriter(this.disk, schedule), {
-      logId: this.#logId,
-      onFatal: (problem) => this.#world.fatal(this, problem),
-      limits: logLimits,
+  #begin(): Life {
+    const introducer = new Introducer({
+      ...this.#options,
+      clusterId: 'cluster',
+      chance: this.#chance,
+      disk: () => ({ number: this.starts, term: this.durable.hardState.term, isUntrusted: this.trust.trust === 'untrusted' }),
     })
-    must(opened.ok, 'restart', () => `${this.id} refuses to start: ${opened.ok ? '' : opened.problem.message}`)
-    if (opened.value.tornBytes > 0) this.#world.sometimes.met('torn tail cut')
-    return opened.value
+    return new Life(this, introducer, { queue: this.#world.queue, clockRate: this.#options.clockRate })
+  }
+
+  #openMachine(life: Life): ReturnType<SimDatabase['open']> {
+    const { queue, invariants } = this.#world
+    return this.database.open({
+      later: (run) => void queue.after(this.#chance.exponential(applyMsMean), life, run),
+      onStep: (index, hash) => invariants.applied(life, index, hash),
+      onReplaced: (index, hash) => invariants.installed(life, index, hash),
+    })
   }
 
   #open(life: Life): void {
     if (!life.isAlive) return
-    const { machine } = life
+    const { network, queue, sometimes, nodes } = this.#world
+    const snapshotPorts = {
+      life,
+      database: this.database,
+      staging: this.staging,
+      queue,
+      sometimes,
+      onCall: (what: string) => this.#call(life, what),
+    }
+    const snapshots = new VirtualSnapshotStore(snapshotPorts)
+    life.snapshots = snapshots
+    const lifeOf = (id: NodeId): Life | undefined => nodes.find((node) => node.id === id && node.life !== undefined)?.life
     const loop = new ReplicaLoop({
       id: this.id,
       log: this.#watchedLog(life),
-      stateMachine: machine,
-      transport: new VirtualTransport(this.#world.network, life),
+      stateMachine: life.machine,
+      snapshots,
+      snapshotSource: new VirtualSnapshotSource(snapshotPorts, { network, chance: this.#chance, lifeOf }),
+      trust: this.trust,
+      transport: new VirtualTransport(network, life),
       clock: life.clock,
-      bootstrap: this.#options.founders ?? { members: [] },
+      bootstrap: this.#options.origin === 'formed' ? this.#options.members : { members: [] },
       tickMs,
       electionTicks,
       heartbeatTicks,
       seed: this.#chance.below(2 ** 30),
       limits: raftLimits,
+      compaction: this.#options.compaction,
+      stateHashEveryEntries: this.#options.stateHashEveryEntries,
     })
     life.loop = loop
     loop.onEvent((event) => this.#world.raftEvent(this, life, event))
+    loop.onLoopEvent((event) => this.#world.loopEvent(this, event))
   }
 
   /** The log as the loop sees it: the simulator counts what is promised before the loop hears of it. */
   #watchedLog(life: Life): LogStore {
     const { log } = life
-    const before: LogReader = log.reader
+    const { invariants } = this.#world
     return {
       reader: log.reader,
       get hardState() {
@@ -167,7 +238,8 @@ export class SimNode {
       },
       append: (persist: Persist) => {
         this.#call(life, 'append')
-        this.#world.invariants.wrote(life, persist, before)
+        if (persist.reset !== undefined) invariants.gaveUp(life, persist.reset.index, this.database.durableIndex)
+        invariants.wrote(life, persist, log.reader)
         this.durable.written(persist)
         log.append(persist)
       },
@@ -176,15 +248,13 @@ export class SimNode {
           this.durable.durable(sequence)
           listener(sequence)
         }),
-      compact: (to) => log.compact(to),
+      compact: (to) => {
+        this.#call(life, 'compact')
+        invariants.gaveUp(life, to.index, this.database.durableIndex)
+        log.compact(to)
+      },
       bytes: () => log.bytes(),
       close: () => log.close(),
     }
-  }
-
-  /** Called by the network before a message leaves. */
-  sending(life: Life, parcel: Parcel): void {
-    this.#call(life, 'send')
-    this.#world.invariants.sent(life, parcel)
   }
 }

@@ -73,7 +73,15 @@ export const strikes: Readonly<Record<FaultKind, Strike>> = {
     world.queue.after(fault.lastsMs, undefined, () => victim.disk.limit(Infinity))
     return true
   },
-  'write-error': ({ victim }) => done(() => victim.disk.failNext('write')),
+  'write-error': (field) => doom(field, 'write'),
+  'sync-error': (field) => doom(field, 'sync'),
+  rot: ({ operator, world, victim, chance }) => operator.mayDestroy(victim) && rot(world, victim, chance),
+  rollback: (field) => rollBack(field),
+  diverge: ({ operator, victim }) => operator.mayDestroy(victim) && victim.database.diverge(),
+  compact: ({ victim, chance, world }) => {
+    victim.life?.loop?.compact({ trailingEntries: chance.happens(0.5) ? 0 : undefined, timeoutMs: 1000 }).catch(world.broke)
+    return true
+  },
   'power-at-call': ({ victim, chance }) => done(() => victim.disk.losePowerAfter(1 + chance.below(12))),
 
   transfer: ({ world, chance }) => {
@@ -88,6 +96,43 @@ export const strikes: Readonly<Record<FaultKind, Strike>> = {
   remove: ({ operator, victim }) => operator.remove(victim),
   replace: ({ operator, victim }) => operator.add() && operator.remove(victim),
   wipe: ({ operator, victim }) => operator.lose(victim),
+}
+
+/** Its next call of the kind fails: the process ends, and the disk is not believed. */
+function doom({ operator, victim }: Field & { readonly victim: SimNode }, call: 'write' | 'sync'): boolean {
+  if (!operator.mayDestroy(victim)) return false
+  victim.isDoomed = true
+  victim.disk.failNext(call)
+  return true
+}
+
+/** A bit of what was proven to be synced when the process began. Damage to the newest write of all cannot be told from a torn one (log-recovery.ts): not here. */
+function rot(world: World, victim: SimNode, chance: Chance): boolean {
+  const proven = victim.life?.provenBytes
+  const name = chance.pick(Array.from(proven?.keys() ?? []).filter((name) => victim.disk.names().includes(name)))
+  const end = name === undefined ? 0 : (proven?.get(name) ?? 0)
+  if (name === undefined || end < 1) return false
+  victim.formerly ??= victim.durable.copy()
+  world.crash(victim, 'process')
+  victim.disk.flip(name, chance.below(end), 1 << chance.below(8))
+  return true
+}
+
+/** The whole volume as it was a while ago, in an earlier life: what a restored backup or a virtual machine's snapshot does. */
+function rollBack({ operator, world, victim, fault }: Field & { readonly victim: SimNode }): boolean {
+  const image = victim.volume()
+  world.queue.after(fault.lastsMs * 3, undefined, () => {
+    const isNewer = victim.starts > image.starts && victim.durable.last > image.durable.last
+    const isWatched = world.nodes.every(
+      (node) => node === victim || node.isGone || (node.isSound && node.life !== undefined && node.startedAtMs < image.atMs),
+    )
+    if (victim.life === undefined || !isNewer || !isWatched || !operator.mayDestroy(victim)) return
+    world.sometimes.met('volume put back')
+    world.crash(victim, 'power')
+    victim.putBack(image)
+    world.holdsCrashesFor(victim)
+  })
+  return true
 }
 
 function done(strike: () => unknown): true {

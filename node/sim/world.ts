@@ -1,6 +1,8 @@
 // One run: nodes, network, clients and faults on one event queue. Everything that happens here is decided by the seed.
 import type { Membership, NodeId } from '../raft/membership.ts'
 import type { RaftEvent } from '../raft/raft-port.ts'
+import type { LoopEvent } from '../replica/loop-event.ts'
+import type { CompactionOptions } from '../replica/replica-options.ts'
 import type { FatalProblem } from '../store/fatal.ts'
 import { PowerLost } from '../store/power-lost.ts'
 import { Chance } from './chance.ts'
@@ -22,6 +24,8 @@ export interface WorldOptions {
   /** Clocks run up to this share fast or slow. */
   readonly clockDrift: number
   readonly usesBytes: boolean
+  readonly compaction: CompactionOptions
+  readonly stateHashEveryEntries: number
   readonly makeDatabase?: (chance: Chance) => SimDatabase
 }
 
@@ -43,6 +47,7 @@ export class World {
   readonly #first: SimDatabase
   #broken: { readonly error: unknown } | undefined
   #lastNode = 0
+  #watched: { readonly node: SimNode; readonly untilMs: number } | undefined
 
   constructor(options: WorldOptions, trace: Trace) {
     this.#options = options
@@ -80,9 +85,12 @@ export class World {
     const id = nameOf(this.#lastNode)
     const chance = this.#chance.fork(100 + this.#lastNode)
     const clockRate = 1 + chance.between(-this.#options.clockDrift, this.#options.clockDrift)
-    const founders = how.isFounder ? this.founders : undefined
     const database = this.#options.makeDatabase?.(chance) ?? new ModelDatabase(chance.fork(3))
-    const node = new SimNode(this, { id, incarnation: incarnationOf(id), founders, database, clockRate }, chance)
+    const origin = how.isFounder ? 'formed' : 'joined'
+    const members = how.isFounder ? this.founders : (this.invariants.membership ?? this.founders)
+    const { compaction, stateHashEveryEntries } = this.#options
+    const options = { id, incarnation: incarnationOf(id), members, origin, database, clockRate, compaction, stateHashEveryEntries } as const
+    const node = new SimNode(this, options, chance)
     this.nodes.push(node)
     return node
   }
@@ -106,7 +114,7 @@ export class World {
       if (!isOfDisk(error)) throw error
       this.sometimes.met('start refused by the disk')
       this.trace.note(this.queue.nowMs, node.id, `cannot start: ${error.message}`)
-      if (error instanceof PowerLost) this.crash(node, 'power')
+      if (error instanceof PowerLost) this.#end(node, 'power')
       this.restart(node, 300)
     }
   }
@@ -116,7 +124,24 @@ export class World {
   }
 
   crash(node: SimNode, how: 'process' | 'power'): void {
-    if (node.life === undefined) return
+    const watched = this.#watched
+    const isHeld =
+      watched !== undefined && this.queue.nowMs < watched.untilMs && watched.node !== node && watched.node.trust.trust === 'trusted'
+    if (!isHeld) this.#end(node, how)
+  }
+
+  /** What the others remember of it is what finds out that its volume was put back; so they stay up until it knows, or a while. */
+  holdsCrashesFor(node: SimNode): void {
+    this.#watched = { node, untilMs: this.queue.nowMs + 4000 }
+    for (const other of this.nodes) {
+      other.disk.losePowerAfter(Infinity)
+      other.disk.limit(Infinity)
+      if (other.life !== undefined) other.life.endsAfterCalls = undefined
+    }
+  }
+
+  #end(node: SimNode, how: 'process' | 'power'): void {
+    if (node.life === undefined && node.disk.hasPower) return
     this.trace.note(this.queue.nowMs, node.id, `crashes (${how})`)
     node.crash(how)
     this.restart(node, this.#chance.between(20, 1500))
@@ -126,13 +151,39 @@ export class World {
   fatal(node: SimNode, problem: FatalProblem): void {
     this.sometimes.met(`fatal: ${problem.code}`)
     this.trace.note(this.queue.nowMs, node.id, `ends: ${problem.code} ${problem.message}`)
-    this.crash(node, 'process')
+    if (problem.code === 'log_write_failed') {
+      node.trust.setTrust('untrusted')
+      node.formerly ??= node.durable.copy()
+      node.isDoomed = false
+    }
+    // Pages that a failed sync has dropped look well until the power goes; here it goes at once.
+    this.#end(node, problem.code === 'log_write_failed' ? 'power' : 'process')
   }
+
+  /** It refused to start and must be replaced. */
+  lost(node: SimNode): void {
+    this.sometimes.met('must be replaced')
+    this.trace.note(this.queue.nowMs, node.id, 'must be replaced')
+    node.isGone = true
+    this.onLost(node)
+  }
+
+  /** For the operator. */
+  onLost: (node: SimNode) => void = () => {}
 
   raftEvent(node: SimNode, life: Life, event: RaftEvent): void {
     this.sometimes.met(`raft: ${event.kind}${event.kind === 'stepped-down' ? ` (${event.why})` : ''}`)
     this.trace.note(this.queue.nowMs, node.id, `${event.kind}${'term' in event ? ` t${event.term}` : ''}`)
+    if (event.kind === 'trust-changed' && event.trust === 'trusted') {
+      this.invariants.trustedAgain(life)
+      node.formerly = undefined
+    }
     if (event.kind === 'became-leader') this.invariants.becameLeader(life, event.term)
+  }
+
+  loopEvent(node: SimNode, event: LoopEvent): void {
+    this.sometimes.met(`loop: ${event.kind}`)
+    this.trace.note(this.queue.nowMs, node.id, event.kind)
   }
 
   /** Until virtual time `untilMs`, or until `isDone`, asked now and then. */
@@ -146,7 +197,7 @@ export class World {
       } catch (error) {
         if (!(error instanceof ProcessEnded)) throw error
       }
-      for (const node of this.nodes) if (!node.disk.hasPower) this.crash(node, 'power')
+      for (const node of this.nodes) if (!node.disk.hasPower) this.#end(node, 'power')
       if (this.#broken !== undefined) throw this.#broken.error
       if (this.trace.events % 256 === 0 && isDone()) return
     }
