@@ -45,6 +45,11 @@ export function tickDeparture(leader: LeaderRole): void {
 export function settleDeparture(state: RaftState, leader: LeaderRole): void {
   const { departure } = leader
   if (departure === undefined) return
+  // It was elected as a learner whose promotion had not been applied (see mayCampaign), and now it has.
+  if (isVoter(state)) {
+    leader.departure = undefined
+    return
+  }
   noteTelling(state, leader, departure)
   const isTold = majorityReached(state.voters, (id) => (departure.told.has(id) ? 1 : 0)) === 1
   if (!isTold && departure.ticks < state.electionTicks) return

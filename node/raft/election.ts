@@ -19,11 +19,14 @@ export function isLoyal(state: RaftState, candidate: NodeId): boolean {
   return isFollowing(state.role) && state.role.leader !== candidate && state.electionElapsed < state.electionTicks
 }
 
-/** A learner has no vote to win with; and whoever knows of a committed change it has not applied would count by a membership no longer in force. */
+/**
+ * A learner has no vote to win with; and whoever knows of a committed change it has not applied would count by a membership no longer in force.
+ * A learner whose promotion stands in its log may be needed by those who know that it is committed: when its log is longer than theirs, nobody else can win. It wins by the votes
+ * of the voters that it knows, its own not among them, so never beside another of its term.
+ */
 export function mayCampaign(state: RaftState): boolean {
-  return (
-    state.role.kind !== 'leader' && isVoter(state) && state.doubt === undefined && !state.membershipLog.hasUnappliedUpTo(state.commitIndex)
-  )
+  const mayWin = isVoter(state) || state.membershipLog.givesVoteTo(state.id)
+  return state.role.kind !== 'leader' && mayWin && state.doubt === undefined && !state.membershipLog.hasUnappliedUpTo(state.commitIndex)
 }
 
 /** The election timer has run out, or the leader is known to be gone. */

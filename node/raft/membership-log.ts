@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import type { Entry } from './entry.ts'
 import type { RaftLog } from './log.ts'
 import { decodeMembership } from './membership-codec.ts'
-import type { Membership } from './membership.ts'
+import type { Membership, NodeId } from './membership.ts'
 
 const scanBytesMax = 4 * 1024 * 1024
 
@@ -40,6 +40,14 @@ export class MembershipLog {
   /** The newest epoch that an entry seen in this life carries: a leader whose own is newer has it to tell. */
   get newestEpoch(): number {
     return this.#newestEpoch
+  }
+
+  /** Whether the newest change in the log, committed or not, leaves `id` with a vote. */
+  givesVoteTo(id: NodeId): boolean {
+    const newest = this.#unapplied.at(-1)
+    if (newest === undefined) return false
+    const membership = decodeMembership(newest.payload)
+    return membership.ok && membership.value.members.some((member) => member.id === id && member.suffrage === 'voter')
   }
 
   /** Rule 2. */

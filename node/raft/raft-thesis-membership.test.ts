@@ -196,6 +196,49 @@ test('a learner does not stand for election', () => {
   assert.deepEqual([rig.take(), rig.status.leader], [[], undefined])
 })
 
+test('a learner whose promotion stands in its log may be the only one who can win, and stands', () => {
+  const rig = new Rig({ voters: ['n2'], learners: ['n1'], log: [1] }).follow('n2', 1)
+  const promotion = change(2, ['n1', 'n2'])
+  const after = virtualLog([1, 1, 1]).slice(2)
+  rig.receive('n2', {
+    kind: 'append',
+    term: 1,
+    prevLogIndex: 1,
+    prevLogTerm: 1,
+    leaderCommit: 1,
+    readSequence: 0,
+    appendNumber: 1,
+    entries: [promotion, ...after],
+  })
+  // n2 alone has committed the promotion, applied it, lost entry 3 with its power and needs this node's vote now.
+  assert.deepEqual(summary(rig.ticks(2 * rigElectionTicks)).slice(0, 1), ['n2 pre-vote 2'])
+  rig.receive('n2', { kind: 'pre-vote-reply', term: 2, granted: true })
+  rig.receive('n2', { kind: 'vote-reply', term: 2, granted: true })
+  assert.equal(rig.status.role, 'leader')
+  rig.accepted('n2', 4)
+  assert.equal(suffrages(rig), 'n1 voter, n2 voter')
+  rig.ticks(rigElectionTicks / 2)
+  assert.equal(rig.status.role, 'leader')
+})
+
+test('a learner that wins does not count its own vote', () => {
+  const rig = new Rig({ voters: ['n2', 'n3'], learners: ['n1'], log: [1] }).follow('n2', 1)
+  const entries = [change(2, ['n1', 'n2', 'n3'])]
+  rig.receive('n2', {
+    kind: 'append',
+    term: 1,
+    prevLogIndex: 1,
+    prevLogTerm: 1,
+    leaderCommit: 1,
+    readSequence: 0,
+    appendNumber: 1,
+    entries,
+  })
+  rig.ticks(2 * rigElectionTicks)
+  rig.receive('n2', { kind: 'pre-vote-reply', term: 2, granted: true })
+  assert.equal(rig.status.role, 'pre-candidate')
+})
+
 test('a node that joins knows nobody, and takes the log from the leader that writes to it', () => {
   const rig = new Rig({ voters: [] })
   const membership = virtualMembership(['n2', 'n3'], ['n1'])

@@ -271,3 +271,10 @@ test('an untrusted voter is not chosen to take over', () => {
   assert.deepEqual(summary(rig.take()), ['n3 timeout-now 1'])
   assert.equal(rig.status.followers.find(({ id }) => id === n3)?.matchIndex, 1)
 })
+
+test('the refusal of an append of an earlier term, in which this node led too, proves nothing', () => {
+  const rig = leader()
+  rig.receive('n2', reply({ accepted: false, matchIndex: 0 }))
+  assert(!rig.events.some(({ kind }) => kind === 'member-lost-entries'))
+  assert.equal(rig.status.followers.find(({ id }) => id === n2)?.matchIndex, 3)
+})

@@ -40,6 +40,8 @@ export function takeAppendReply(state: RaftState, from: NodeId, message: Extract
   const progress = state.role.followers.get(from)
   if (progress === undefined) return
   progress.heardAtTick = state.now
+  // Place 0 is in every log. So this refuses an append of an earlier term, in which this node led too, and says nothing about the log of now.
+  if (!message.accepted && message.matchIndex === 0) return
   const retryAfter = message.accepted ? message.matchIndex : state.log.lastIndexOfTermAtMost(message.hintTerm, message.hintIndex)
   // Nobody holds what this leader does not: it is not for this log.
   if (retryAfter > state.log.lastIndex) return
