@@ -3,7 +3,8 @@
 import type { LogBase, LogReader } from '../raft/raft-port.ts'
 import { salvageHardState } from '../store/damaged-log.ts'
 import { startInlineWriter, type WriterStep } from '../store/inline-log-writer.ts'
-import { createLog } from '../store/log-recovery.ts'
+import { createLog, recoverLog } from '../store/log-recovery.ts'
+import { segmentName } from '../store/segment-format.ts'
 import { openSegmentLogOn, type SegmentLog } from '../store/segment-log.ts'
 import type { Chance } from './chance.ts'
 import type { Life } from './life.ts'
@@ -15,7 +16,7 @@ import type { World } from './world.ts'
 /** Small, so that a run passes from one segment to the next many times and reads from them. */
 const logLimits = { segmentBytesMax: 8 * 1024, recentBytesMax: 4 * 1024 }
 
-/** The frame that is written at each opening, with the longest vote. */
+/** The frame that is written at each opening, with the longest vote here. */
 const openedFrameBytes = 120
 
 export interface OpenedLog {
@@ -66,12 +67,22 @@ function open(
     limits: logLimits,
   })
   if (opened.ok) {
-    life.provenBytes = new Map(node.disk.names().map((name) => [name, node.disk.open(name).size() - openedFrameBytes]))
+    life.provenBytes = provenBytes(node)
     return opened.value
   }
+  if (opened.problem.code === 'log_disk_full') throw Object.assign(new Error(opened.problem.message), { syscall: 'write' })
   must(node.formerly !== undefined, 'restart', () => `${node.id} refuses to start: ${opened.problem.message}`)
   world.sometimes.met(`damage found: ${opened.problem.code}`)
   return undefined
+}
+
+/** By file: what stands before the frame that has just been written, which proves that it had been synced. */
+function provenBytes(node: SimNode): ReadonlyMap<string, number> {
+  const recovered = recoverLog(node.disk.copy(), node.logId)
+  const segments = recovered.ok ? recovered.value.end.segments : []
+  return new Map(
+    segments.map(({ segment, bytes }, at) => [segmentName(segment), at < segments.length - 1 ? bytes : bytes - openedFrameBytes]),
+  )
 }
 
 function openDamaged(
