@@ -130,6 +130,15 @@ test('what is prepared is synced with the frame before it, used by those behind 
   assert.equal(recover(disk), 'last 40, term 3, cut 0')
 })
 
+test('a frame in its place whose number is not the next one is corruption: a write is missing before it', () => {
+  const disk = new MemoryDisk()
+  write(disk, batches)
+  const end = endOf(disk)
+  const writer = new SegmentWriter(disk, { logId, end: { ...end, frame: end.frame + 1 }, segmentBytesMax: 1 << 20, prepareBytes: 0 })
+  writer.write(frameOf([entry(7)]))
+  assert.equal(recover(disk), 'log_corrupt')
+})
+
 test('frames at the end of an older segment that have become zeros are missed by the segment behind it', () => {
   const disk = new MemoryDisk()
   write(disk, [...batches, [entry(7)]], { segmentBytesMax: 400 })
