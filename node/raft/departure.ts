@@ -4,8 +4,8 @@
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import { majorityReached } from './quorum.ts'
+import { bestVoter } from './quorum-contact.ts'
 import { isVoter, send, type RaftState } from './raft-state.ts'
-import { isCounted } from './replication.ts'
 import type { LeaderRole } from './role.ts'
 import { becomeFollower } from './transitions.ts'
 
@@ -61,14 +61,4 @@ export function settleDeparture(state: RaftState, leader: LeaderRole): void {
 // What is sent from now on tells the commit index.
 function noteTelling(state: RaftState, leader: LeaderRole, departure: Departure): void {
   if (departure.firstNumber === undefined && state.commitIndex >= departure.index) departure.firstNumber = leader.appendNumber + 1
-}
-
-/** The voter, other than this node, whose log is longest, of those that were heard lately. */
-export function bestVoter(state: RaftState, leader: LeaderRole): NodeId | undefined {
-  let best: { readonly id: NodeId; readonly matchIndex: number } | undefined
-  for (const [id, progress] of leader.followers) {
-    if (!state.voters.has(id) || !isCounted(state, progress)) continue
-    if (best === undefined || progress.matchIndex > best.matchIndex) best = { id, matchIndex: progress.matchIndex }
-  }
-  return best?.id
 }

@@ -1,7 +1,6 @@
 // Handing over leadership (thesis §3.10): bring the target's log up to the end, tell it to stand for election at once, take no proposals meanwhile.
 import type { NodeId } from './membership.ts'
-import { bestVoter } from './departure.ts'
-import { isCounted } from './replication.ts'
+import { bestVoter, isCounted } from './quorum-contact.ts'
 import { send, type RaftState } from './raft-state.ts'
 import type { LeaderRole } from './role.ts'
 
@@ -10,7 +9,7 @@ export function takeTransfer(state: RaftState, to: NodeId | undefined): void {
   const leader = state.role
   if (leader.kind !== 'leader' || leader.transfer !== undefined) return
   const target = to ?? bestVoter(state, leader)
-  if (target === undefined || target === state.id || !state.voters.has(target)) return
+  if (target === undefined || !state.voters.has(target) || !isCounted(state, leader.followers.get(target))) return
   leader.transfer = { to: target, ticks: 0, asked: false }
 }
 

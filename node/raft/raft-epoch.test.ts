@@ -41,7 +41,7 @@ test('a new leader tells the epoch with its first change, after it has committed
   rig.accepted('n2', 1)
   const told = rig.node.disk.read({ from: 2, to: 2, bytesMax: 1 })[0]
   assert.equal(told?.kind, 'membership')
-  assert.deepEqual(decodeMembership(told!.payload), { ok: true, value: recovered })
+  assert.deepEqual(decodeMembership(told.payload), { ok: true, value: recovered })
   rig.accepted('n2', 2)
   rig.ticks(3)
   assert.equal(rig.status.lastIndex, 2, 'once')

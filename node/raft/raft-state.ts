@@ -9,7 +9,7 @@ import type { RaftLimits } from './raft-port.ts'
 import type { ForwardedReads } from './forwarded-reads.ts'
 import type { MembershipLog } from './membership-log.ts'
 import type { FollowerRole, LeaderRole, Role } from './role.ts'
-import type { Doubt } from './trust.ts'
+import type { Doubt } from './doubt.ts'
 
 export interface RaftState {
   readonly id: NodeId

@@ -27,11 +27,12 @@ import { Outbox } from './outbox.ts'
 import type { HardState, Input, Output, RaftCore, RaftOptions, RaftStatus } from './raft-port.ts'
 import { isMember, isVoter, leaderOf, send, votersOf, type RaftState } from './raft-state.ts'
 import { settleReads, takeRead, takeReadIndex, takeReadIndexReply } from './read-index.ts'
-import { appendOwn, hasQuorumContact, hasRoom, isActive, replicate, takeAppendReply } from './replication.ts'
+import { hasQuorumContact, isActive } from './quorum-contact.ts'
+import { appendOwn, hasRoom, replicate, takeAppendReply } from './replication.ts'
 import { seededRandom } from './seeded-random.ts'
 import { loseState, settleWanted, takeInstallSnapshot, takeStaged } from './snapshots.ts'
 import { becomeFollower, resetElectionTimer } from './transitions.ts'
-import { loseTrust, newDoubt, settleDoubt, takeDistrust } from './trust.ts'
+import { loseTrust, newDoubt, settleDoubt, takeConfirmation, takeDistrust } from './doubt.ts'
 
 /** The longest command that fits into one entry. */
 export const payloadBytesMax = entryBytesMax - entryHeaderBytes
@@ -313,7 +314,7 @@ function dispatch(state: RaftState, from: NodeId, message: Message): void {
     case 'read-index':
       return takeReadIndex(state, from, message)
     case 'read-index-reply':
-      return takeReadIndexReply(state, from, message)
+      return takeConfirmation(state, from, message) ? undefined : takeReadIndexReply(state, from, message)
     case 'timeout-now':
       return takeTimeoutNow(state, from)
     case 'install-snapshot':

@@ -7,7 +7,7 @@ import { majorityReached } from './quorum.ts'
 import { hasCommittedInTerm, isMember, leaderOf, send, type RaftState } from './raft-state.ts'
 import type { LeaderRole } from './role.ts'
 import type { Message } from './message.ts'
-import { takeConfirmation, takeDoubt } from './trust.ts'
+import { takeDoubt } from './trust.ts'
 
 /** Who gets the answer: a read of this node by its id, or a follower's request. */
 type Reader = { readonly kind: 'own'; readonly id: number } | { readonly kind: 'follower'; readonly from: NodeId; readonly request: number }
@@ -51,7 +51,7 @@ export function takeReadIndex(state: RaftState, from: NodeId, message: Extract<M
 
 /** Only the leader that was asked can answer, in the term in which it was asked: an older term's index may be stale. */
 export function takeReadIndexReply(state: RaftState, from: NodeId, message: Extract<Message, { kind: 'read-index-reply' }>): void {
-  if (leaderOf(state) !== from || takeConfirmation(state, message)) return
+  if (leaderOf(state) !== from) return
   state.forwardedReads.answered(message.id, message.refused ? { refused: 'leader_unknown' } : { index: message.index })
 }
 

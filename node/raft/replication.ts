@@ -7,7 +7,6 @@ import { bytesOf } from './log.ts'
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import type { Progress } from './progress.ts'
-import { majorityReached } from './quorum.ts'
 import { send, type RaftState } from './raft-state.ts'
 import type { LeaderRole } from './role.ts'
 import { judgeAnswer } from './trust.ts'
@@ -77,21 +76,6 @@ export function replicate(state: RaftState, leader: LeaderRole, due: { readonly 
 export function sayFarewell(state: RaftState, leader: LeaderRole, id: NodeId): void {
   const progress = leader.followers.get(id)
   if (progress?.flow.kind === 'replicate') sendEmpty(state, leader, { id, progress })
-}
-
-/** Voters heard of within an election timeout, this leader included, are still a majority (thesis §6.2). */
-export function hasQuorumContact(state: RaftState, leader: LeaderRole): boolean {
-  const isHeard = (id: NodeId): number => (id === state.id || isCounted(state, leader.followers.get(id)) ? 1 : 0)
-  return majorityReached(state.voters, isHeard) === 1
-}
-
-export function isActive(state: RaftState, progress: Progress | undefined): boolean {
-  return progress !== undefined && state.now - progress.heardAtTick < state.electionTicks
-}
-
-/** Heard of, and its word counts. */
-export function isCounted(state: RaftState, progress: Progress | undefined): progress is Progress {
-  return isActive(state, progress) && progress?.standing === 'trusted'
 }
 
 /** The log's base may have moved past what this follower needs next at any time. True: it has just now been found out. */
