@@ -12,6 +12,9 @@ export interface User {
   readonly permissions: readonly string[]
 }
 
+/** As whom later nodes join: in cleartext, because a node must send its password. */
+export const joiner = { username: 'joiner', password: 'a node that may ask to join' } as const
+
 export interface ClusterFiles {
   readonly folder: string
   /** PEM: vouches for the API of every node. */
@@ -36,7 +39,12 @@ export interface NodeFiles {
 const bcryptRounds = 10
 
 /** Below a fresh folder in the system's place for temporary files; the caller removes it. */
-export function makeClusterFiles(options: { readonly nodes: number; readonly users: readonly User[] }): ClusterFiles {
+export function makeClusterFiles(options: {
+  readonly nodes: number
+  readonly users: readonly User[]
+  /** Of node 0, 1, …; loopback when absent. */
+  readonly addresses?: readonly string[]
+}): ClusterFiles {
   const folder = mkdtempSync(join(tmpdir(), 'securesql-cluster-'))
   const apiCa = makeTestCa('client CA')
   const nodeCa = makeTestCa('node CA')
@@ -51,8 +59,9 @@ export function makeClusterFiles(options: { readonly nodes: number; readonly use
   ]
   const nodes = Array.from({ length: options.nodes }, (_, position): NodeFiles => {
     const id = `n${position + 1}`
-    const [httpCert, httpKey] = writePair(`${id}-http`, makeTestLeaf(apiCa, { commonName: id }))
-    const [nodeCert, nodeKey] = writePair(`${id}-node`, makeTestLeaf(nodeCa, { commonName: id }))
+    const names = ['localhost', options.addresses?.[position] ?? '127.0.0.1']
+    const [httpCert, httpKey] = writePair(`${id}-http`, makeTestLeaf(apiCa, { commonName: id, names }))
+    const [nodeCert, nodeKey] = writePair(`${id}-node`, makeTestLeaf(nodeCa, { commonName: id, names }))
     mkdirSync(join(folder, id), { mode: 0o700 })
     return { id, dataDir: join(folder, id), logFile: join(folder, `${id}.log`), httpCert, httpKey, nodeCert, nodeKey }
   })
@@ -66,7 +75,10 @@ export function makeClusterFiles(options: { readonly nodes: number; readonly use
     apiCa: apiCa.certificate,
     apiCaFile: write('api-ca.crt', apiCa.certificate),
     nodeCaFile: write('node-ca.crt', nodeCa.certificate),
-    accessFile: write('access.json', JSON.stringify([...entries, { username: '*', perms: ['ready'] }])),
+    accessFile: write(
+      'access.json',
+      JSON.stringify([...entries, { ...joiner, perms: ['join', 'join-read-only'] }, { username: '*', perms: ['ready'] }]),
+    ),
     nodes,
   }
 }

@@ -1,33 +1,69 @@
-// `npm run e2e:processes -- --kills N [--seed S] [--writers W]`: a three-node cluster of real processes under running writers and a linearizable reader,
-// kill -9 of random nodes, and then the question whether anything acknowledged is lost, doubled, or different between the nodes.
+// `npm run e2e:processes -- [--kills N] [--minutes M] [--failovers N] [--transfers N] [--large-megabytes N] [--quorum-loss-seconds N] [--seed S] [--only KINDS]`: clusters of
+// real processes under load, what can happen to them, and then the question whether anything acknowledged is lost, doubled, or different between the nodes.
+// Without options: 200 kills.
 import { parseArgs } from 'node:util'
 import { openDatabases } from './databases-on-disk.ts'
 import { convergedRows } from './checks.ts'
 import type { Check } from './checks.ts'
 import { ClusterOfProcesses, admin } from './cluster-of-processes.ts'
+import { runFailovers } from './failovers.ts'
+import { faultKinds } from './faults.ts'
+import { runLargeDatabase } from './large-database.ts'
 import { killsOf, planDisasters, strike } from './nemesis.ts'
+import { runQuorumLoss } from './quorum-loss.ts'
+import { runRandomFaults } from './random-faults.ts'
 import { keepReading } from './read-checker.ts'
 import type { ReadReport } from './read-checker.ts'
 import { seededRandom } from './seeded-random.ts'
 import { WriteHistory } from './write-history.ts'
 import { keepWriting } from './writer.ts'
 
+const count = { type: 'string', default: '0' } as const
 const { values } = parseArgs({
-  options: { kills: { type: 'string', default: '200' }, seed: { type: 'string' }, writers: { type: 'string', default: '6' } },
+  options: {
+    kills: count,
+    minutes: count,
+    failovers: count,
+    transfers: count,
+    'large-megabytes': count,
+    'quorum-loss-seconds': count,
+    seed: { type: 'string' },
+    writers: { type: 'string', default: '6' },
+    only: { type: 'string' },
+  },
 })
-const killsWanted = positive('kills', values.kills)
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
-const writers = positive('writers', values.writers)
+const writers = whole('writers', values.writers)
+const minutes = Number(values.minutes)
+const failovers = whole('failovers', values.failovers)
+const transfers = whole('transfers', values.transfers)
+const megabytes = whole('large-megabytes', values['large-megabytes'])
+const quorumLossSeconds = whole('quorum-loss-seconds', values['quorum-loss-seconds'])
+const isDefault = minutes + failovers + transfers + megabytes + quorumLossSeconds === 0
+const killsWanted = whole('kills', values.kills) || (isDefault ? 200 : 0)
+const kinds = values.only?.split(',').map((text) => {
+  const kind = faultKinds.find((known) => known === text)
+  if (kind === undefined) throw new Error(`--only: ${text} is none of ${faultKinds.join(', ')}`)
+  return kind
+})
 const nodes = 3
 // After the last kill the cluster must serve every writer again, by itself.
 const serviceDeadlineMs = 60_000
 const say = (line: string): void => console.log(`e2e:processes: ${line}`)
 
 const startedMs = performance.now()
-say(`${killsWanted} kills, seed ${seed} (the same kills: --seed ${seed}), ${writers} writers`)
-const checks = await run().catch((error: unknown): readonly Check[] => [
-  { title: 'the suite runs to its end', faults: [error instanceof Error ? (error.stack ?? error.message) : String(error)] },
-])
+say(`seed ${seed} (the same again: --seed ${seed})`)
+const checks: readonly Check[] = [
+  ...(await part(killsWanted > 0, `${killsWanted} kills, ${writers} writers`, runKills)),
+  ...(await part(minutes > 0, `${minutes} minutes of random faults`, () =>
+    runRandomFaults({ minutes, seed, say, ...(kinds === undefined ? {} : { kinds }) }),
+  )),
+  ...(await part(failovers + transfers > 0, `${failovers} failovers, ${transfers} transfers`, () =>
+    runFailovers({ failovers, transfers, say }),
+  )),
+  ...(await part(quorumLossSeconds > 0, `no quorum for ${quorumLossSeconds} s`, () => runQuorumLoss({ seconds: quorumLossSeconds, say }))),
+  ...(await part(megabytes > 0, `a database of ${megabytes} MB`, () => runLargeDatabase({ megabytes, say }))),
+]
 for (const { title, faults } of checks)
   say(`${faults.length === 0 ? 'ok     ' : 'FAILED '} ${title}${faults.map((fault) => `\n    ${fault}`).join('')}`)
 const failed = checks.filter(({ faults }) => faults.length > 0).length
@@ -35,14 +71,23 @@ say(`${((performance.now() - startedMs) / 1000).toFixed(0)} s`)
 console.log(`${checks.length - failed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
 
-function positive(name: string, text: string): number {
+function whole(name: string, text: string): number {
   const value = Number(text)
-  if (Number.isInteger(value) && value > 0) return value
-  console.error(`--${name} takes a whole number above 0`)
+  if (Number.isInteger(value) && value >= 0) return value
+  console.error(`--${name} takes a whole number`)
   process.exit(2)
 }
 
-async function run(): Promise<readonly Check[]> {
+/** A part that fails half-way is one failed check; the other parts go on. */
+async function part(isWanted: boolean, what: string, run: () => Promise<readonly Check[]>): Promise<readonly Check[]> {
+  if (!isWanted) return []
+  say(what)
+  return await run().catch((error: unknown): readonly Check[] => [
+    { title: `${what}: runs to its end`, faults: [error instanceof Error ? (error.stack ?? error.message) : String(error)] },
+  ])
+}
+
+async function runKills(): Promise<readonly Check[]> {
   const cluster = await ClusterOfProcesses.start({ nodes })
   try {
     say(`three nodes ready after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
@@ -70,7 +115,7 @@ async function killUnderLoad(cluster: ClusterOfProcesses): Promise<readonly Chec
   const history = new WriteHistory(writers)
   let stopped = false
   const isStopped = (): boolean => stopped
-  const shared = { clients, history, isStopped }
+  const shared = { clients: () => clients, history, isStopped }
   const writing = Array.from({ length: writers }, (_, writer) =>
     keepWriting({ ...shared, writer, random: seededRandom(seed + writer + 1) }),
   )

@@ -23,10 +23,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 export class NodeProcess {
   readonly id: string
+  /** Where its API listens. */
+  readonly host: string
   readonly apiPort: number
   readonly #arguments: readonly string[]
   readonly #logFile: string
   readonly #cwd: string | undefined
+  readonly #launcher: readonly string[]
+  readonly #environment: Readonly<Record<string, string>>
   #child: ChildProcess | undefined
   #exit: Promise<ExitStatus> | undefined
 
@@ -36,16 +40,23 @@ export class NodeProcess {
     readonly arguments: readonly string[]
     readonly logFile: string
     readonly cwd?: string
+    readonly host?: string
+    /** Put in front of the program, such as `ip netns exec`; it must become the program, so that a signal reaches it. */
+    readonly launcher?: readonly string[]
+    readonly environment?: Readonly<Record<string, string>>
   }) {
     this.id = options.id
     this.apiPort = options.apiPort
     this.#arguments = options.arguments
     this.#logFile = options.logFile
     this.#cwd = options.cwd
+    this.host = options.host ?? '127.0.0.1'
+    this.#launcher = options.launcher ?? []
+    this.#environment = options.environment ?? {}
   }
 
   get address(): string {
-    return formatHostPort({ host: '127.0.0.1', port: this.apiPort })
+    return formatHostPort({ host: this.host, port: this.apiPort })
   }
 
   get pid(): number | undefined {
@@ -60,7 +71,8 @@ export class NodeProcess {
   start(): void {
     if (this.#child !== undefined) throw new Error(`${this.id} is running already`)
     const log = openSync(this.#logFile, 'a')
-    const child = spawn(process.execPath, [program, ...this.#arguments], { stdio: ['ignore', log, log], cwd: this.#cwd })
+    const [command = process.execPath, ...argv] = [...this.#launcher, process.execPath, program, ...this.#arguments]
+    const child = spawn(command, argv, { stdio: ['ignore', log, log], cwd: this.#cwd, env: { ...process.env, ...this.#environment } })
     closeSync(log)
     running.add(child)
     this.#child = child
@@ -71,6 +83,21 @@ export class NodeProcess {
         resolve({ code, signal })
       })
     })
+  }
+
+  /** Stands still until `resume`, as in a long pause of the machine: its connections stay, it answers nothing. */
+  pause(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  /** Resolves when the process has ended by itself (or was ended by somebody else). */
+  async ended(): Promise<ExitStatus> {
+    if (this.#exit === undefined) throw new Error(`${this.id} was never started`)
+    return await this.#exit
   }
 
   /** Resolves when the process is gone. A stop by SIGTERM that takes longer than the grace is a fault of the node, and the caller sees it in the signal. */

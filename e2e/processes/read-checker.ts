@@ -14,7 +14,7 @@ export interface ReadReport {
 }
 
 export interface ReadCheckerOptions {
-  readonly clients: readonly ApiClient[]
+  readonly clients: () => readonly ApiClient[]
   readonly history: WriteHistory
   readonly random: () => number
   readonly isStopped: () => boolean
@@ -37,7 +37,8 @@ export async function keepReading(options: ReadCheckerOptions): Promise<ReadRepo
   const body = [highestPerWriter(options.history.writers)]
   while (!options.isStopped()) {
     const floor = options.history.acknowledgedLast()
-    const client = options.clients[Math.floor(options.random() * options.clients.length)]
+    const clients = options.clients()
+    const client = clients[Math.floor(options.random() * clients.length)]
     const answer = await client?.send({ path: '/db/query?level=linearizable', body })
     const row = answer?.kind === 'reply' ? resultsOf(answer)?.results[0]?.values?.[0] : undefined
     if (row === undefined) {

@@ -25,7 +25,7 @@ export function fateOf(answer: ApiAnswer): Fate {
 
 export interface WriterOptions {
   readonly writer: number
-  readonly clients: readonly ApiClient[]
+  readonly clients: () => readonly ApiClient[]
   readonly history: WriteHistory
   readonly random: () => number
   readonly isStopped: () => boolean
@@ -47,7 +47,8 @@ export async function keepWriting(options: WriterOptions): Promise<void> {
 
 async function sendUntilDecided(options: WriterOptions, body: unknown): Promise<Fate> {
   for (;;) {
-    const client = options.clients[Math.floor(options.random() * options.clients.length)]
+    const clients = options.clients()
+    const client = clients[Math.floor(options.random() * clients.length)]
     if (client === undefined) throw new Error('a writer needs a client')
     const fate = fateOf(await client.send({ path: '/db/execute', body }))
     if (fate !== 'not-applied' || options.isStopped()) return fate

@@ -1,0 +1,150 @@
+// `--large-megabytes N`: what must not depend on the size of the database. A node that was killed is ready again soon; a new member takes everything by snapshot
+// while writes go on, and neither their latency nor anybody's memory shows it.
+import { setTimeout as delay } from 'node:timers/promises'
+import { waitUntil } from '../apiserver/wait-until.ts'
+import { resultsOf } from './api-client.ts'
+import type { Check } from './checks.ts'
+import { ClusterOfProcesses } from './cluster-of-processes.ts'
+import { MemoryWatch } from './memory-of-processes.ts'
+import { makeTables } from './random-faults.ts'
+
+const readyMsMax = 2_000
+const latencyP99MsMax = 100
+const residentBytesMax = 300 * 1024 * 1024
+const writesPerSecond = 200
+const rowsPerStatement = 10_000
+const bytesPerRow = 4_000
+const fillTimeoutMs = 120_000
+const joinDeadlineMs = 600_000
+
+export async function runLargeDatabase(options: {
+  readonly megabytes: number
+  readonly say: (line: string) => void
+}): Promise<readonly Check[]> {
+  const { say, megabytes } = options
+  const cluster = await ClusterOfProcesses.start({ nodes: 3, spares: 1, flags: ['-raft-snap', '64', '-raft-snap-int', '1s'] })
+  try {
+    await makeTables(cluster)
+    await fill(cluster, megabytes, say)
+    const readyMs = await restart(cluster)
+    say(`ready ${readyMs.map((ms) => ms.toFixed(0)).join(', ')} ms after the start, with ${megabytes} MB`)
+    const joined = await joinUnderLoad(cluster, say)
+    return [
+      {
+        title: `a killed node is ready within ${readyMsMax} ms`,
+        faults: Math.min(...readyMs) <= readyMsMax ? [] : [readyMs.map(String).join(', ')],
+      },
+      { title: 'a new member has everything', faults: joined.faults },
+      {
+        title: `writes take at most ${latencyP99MsMax} ms at p99 meanwhile`,
+        faults: joined.p99Ms <= latencyP99MsMax ? [] : [`${joined.p99Ms.toFixed(0)} ms`],
+      },
+      {
+        title: `no process has more than ${residentBytesMax / 1024 / 1024} MB in memory meanwhile`,
+        faults: Array.from(joined.memory).flatMap(([id, bytes]) => (bytes <= residentBytesMax ? [] : [`${id}: ${megabytesOf(bytes)} MB`])),
+      },
+    ]
+  } catch (error) {
+    for (const node of cluster.nodes) say(`the end of ${node.id}'s log:\n${node.logTail()}`)
+    throw error
+  } finally {
+    await cluster.close()
+  }
+}
+
+async function fill(cluster: ClusterOfProcesses, megabytes: number, say: (line: string) => void): Promise<void> {
+  const [node] = cluster.nodes
+  if (node === undefined) throw new Error('no node')
+  const client = cluster.client(node)
+  const create = await client.send({ path: '/db/execute', body: ['CREATE TABLE large (id INTEGER PRIMARY KEY, v TEXT)'] })
+  if (create.kind !== 'reply' || create.status !== 200) throw new Error(JSON.stringify(create))
+  const statements = Math.ceil((megabytes * 1024 * 1024) / (rowsPerStatement * bytesPerRow))
+  const text = 'x'.repeat(bytesPerRow)
+  const insert = `WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM c WHERE n < ${rowsPerStatement}) INSERT INTO large(v) SELECT n || ? FROM c`
+  for (let n = 1; n <= statements; n += 1) {
+    const answer = await client.send({ path: '/db/execute?timeout=100s', body: [[insert, text]], timeoutMs: fillTimeoutMs })
+    if (answer.kind !== 'reply' || resultsOf(answer)?.results[0]?.rows_affected !== rowsPerStatement)
+      throw new Error(`not filled: ${JSON.stringify(answer).slice(0, 300)}`)
+    if (n % 10 === 0) say(`filled ${n} of ${statements}`)
+  }
+}
+
+/** Of one follower, three times. */
+async function restart(cluster: ClusterOfProcesses): Promise<readonly number[]> {
+  const leader = await cluster.leader()
+  const follower = cluster.nodes.find((node) => node !== leader)
+  if (follower === undefined) throw new Error('no follower')
+  const readyMs: number[] = []
+  for (let time = 0; time < 3; time += 1) {
+    await follower.end('SIGKILL')
+    const startedMs = performance.now()
+    follower.start()
+    await cluster.whenReady([follower])
+    readyMs.push(performance.now() - startedMs)
+  }
+  return readyMs
+}
+
+async function joinUnderLoad(
+  cluster: ClusterOfProcesses,
+  say: (line: string) => void,
+): Promise<{ readonly faults: readonly string[]; readonly p99Ms: number; readonly memory: ReadonlyMap<string, number> }> {
+  const leader = await cluster.leader()
+  const lost = cluster.nodes.find((node) => node !== leader)
+  if (leader === undefined || lost === undefined) throw new Error('no leader')
+  const client = cluster.client(leader, undefined, { connectionsMax: 64 })
+  await lost.end('SIGKILL')
+  const spare = cluster.replace(lost)
+  const removed = await client.send({ method: 'DELETE', path: '/remove', body: { id: lost.id } })
+  if (removed.kind !== 'reply' || removed.status !== 200) throw new Error(`not removed: ${JSON.stringify(removed)}`)
+  const memory = new MemoryWatch(() => cluster.nodes)
+  const latenciesMs: number[] = []
+  const faults: string[] = []
+  let isStopped = false
+  const writing = (async () => {
+    const open: Promise<void>[] = []
+    for (let n = 0; !isStopped; n += 1) {
+      const sentMs = performance.now()
+      const write = client.send({ path: '/db/execute', body: [['INSERT INTO writes(writer, n) VALUES(0, ?)', n]] })
+      open.push(
+        write.then((answer) => {
+          if (answer.kind === 'reply' && answer.status === 200) latenciesMs.push(performance.now() - sentMs)
+          else faults.push(`a write during the join: ${JSON.stringify(answer).slice(0, 200)}`)
+        }),
+      )
+      await delay(1000 / writesPerSecond)
+    }
+    await Promise.all(open)
+  })()
+  const startedMs = performance.now()
+  spare.start()
+  const newcomer = cluster.client(spare)
+  const count = 'SELECT count(*) FROM large'
+  const wanted = await countOf(client, count)
+  await waitUntil({ what: `${spare.id} has everything`, deadlineMs: joinDeadlineMs }, async () => {
+    if (!spare.isRunning) throw new Error(`${spare.id} ended:\n${spare.logTail()}`)
+    const ready = await newcomer.send({ path: '/readyz', timeoutMs: 5000 })
+    return ready.kind === 'reply' && ready.status === 200 && (await countOf(newcomer, count)) === wanted ? true : undefined
+  })
+  say(`${spare.id} had everything after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+  isStopped = true
+  await writing
+  const most = memory.stop()
+  const sorted = latenciesMs.toSorted((a, b) => a - b)
+  const share = (part: number): number => sorted[Math.ceil(part * sorted.length) - 1] ?? Infinity
+  say(
+    `writes meanwhile: ${sorted.length}, p50 ${share(0.5).toFixed(1)} ms, p99 ${share(0.99).toFixed(1)} ms, longest ${share(1).toFixed(0)} ms`,
+  )
+  say(`most in memory: ${Array.from(most, ([id, bytes]) => `${id} ${megabytesOf(bytes)} MB`).join(', ')}`)
+  return { faults: faults.slice(0, 10), p99Ms: share(0.99), memory: most }
+}
+
+async function countOf(client: ReturnType<ClusterOfProcesses['client']>, sql: string): Promise<number | undefined> {
+  const answer = await client.send({ path: '/db/query?level=none', body: [sql], timeoutMs: 60_000 })
+  const value = answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.values?.[0]?.[0] : undefined
+  return value === undefined ? undefined : Number(value)
+}
+
+function megabytesOf(bytes: number): string {
+  return (bytes / 1024 / 1024).toFixed(0)
+}
