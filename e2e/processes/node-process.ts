@@ -1,7 +1,7 @@
 // One node as a real process: started, killed, started again on the same files.
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatHostPort } from '../../contract/host-port.ts'
 
@@ -116,10 +116,11 @@ export class NodeProcess {
 
   /** The end of what it logged, for reports of failures. */
   logTail(lines = 20): string {
-    return readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
+    return this.log().trimEnd().split('\n').slice(-lines).join('\n')
   }
 
+  /** Empty when it was never started. */
   log(): string {
-    return readFileSync(this.#logFile, 'utf8')
+    return existsSync(this.#logFile) ? readFileSync(this.#logFile, 'utf8') : ''
   }
 }
