@@ -81,10 +81,12 @@ async function handOver(cluster: ClusterOfProcesses, { transfers, say }: Failove
   const clients = cluster.nodes.map((node) => cluster.client(node))
   const acknowledgedMs: number[] = []
   const failures: string[] = []
-  let isStopped = false
+  const stop = new AbortController()
   const writers = Array.from({ length: writersDuringTransfer }, async (_, writer) => {
-    for (let n = 0; !isStopped; n += 1) {
-      const answer = await write(clients[(writer + n) % clients.length] ?? clients[0]!, n)
+    for (let n = 0; !stop.signal.aborted; n += 1) {
+      const client = clients[(writer + n) % clients.length]
+      if (client === undefined) throw new Error('a writer needs a client')
+      const answer = await write(client, n)
       if (isAcknowledged(answer)) acknowledgedMs.push(performance.now())
       else failures.push(JSON.stringify(answer).slice(0, 200))
       await delay(2)
@@ -101,7 +103,7 @@ async function handOver(cluster: ClusterOfProcesses, { transfers, say }: Failove
     await delay(300)
     gapsMs.push(longestGapMs(acknowledgedMs, { fromMs: askedMs - 50, toMs: performance.now() }))
   }
-  isStopped = true
+  stop.abort()
   await Promise.all(writers)
   say(
     `planned transfer, longest gap between acknowledged writes, ms: ${describe(gapsMs)}; ${failures.length} failed requests of ${acknowledgedMs.length}`,

@@ -123,7 +123,7 @@ export async function strikeWith(ground: FaultGround, fault: Fault): Promise<voi
     case 'wipe':
       return await replaceNode(ground, node)
     case 'restart-all':
-      for (const each of [...cluster.nodes]) {
+      for (const each of cluster.nodes) {
         const { code } = await each.end('SIGTERM')
         if (code !== 0) throw new Error(`${each.id} ended with ${String(code)} on SIGTERM:\n${each.logTail()}`)
         await startAgain(cluster, [each])

@@ -100,10 +100,10 @@ async function joinUnderLoad(
   const memory = new MemoryWatch(() => cluster.nodes)
   const latenciesMs: number[] = []
   const faults: string[] = []
-  let isStopped = false
+  const stop = new AbortController()
   const writing = (async () => {
     const open: Promise<void>[] = []
-    for (let n = 0; !isStopped; n += 1) {
+    for (let n = 0; !stop.signal.aborted; n += 1) {
       const sentMs = performance.now()
       const write = client.send({ path: '/db/execute', body: [['INSERT INTO writes(writer, n) VALUES(0, ?)', n]] })
       open.push(
@@ -127,7 +127,7 @@ async function joinUnderLoad(
     return ready.kind === 'reply' && ready.status === 200 && (await countOf(newcomer, count)) === wanted ? true : undefined
   })
   say(`${spare.id} had everything after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
-  isStopped = true
+  stop.abort()
   await writing
   const most = memory.stop()
   const sorted = latenciesMs.toSorted((a, b) => a - b)

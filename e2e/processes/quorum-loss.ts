@@ -26,9 +26,9 @@ export async function runQuorumLoss(options: {
     const client = cluster.client(survivor, undefined, { connectionsMax: writers })
     for (const node of others) await node.end('SIGKILL')
     const answers = new Map<string, number>()
-    let isStopped = false
+    const stop = new AbortController()
     const writing = Array.from({ length: writers }, async (_, writer) => {
-      for (let n = 0; !isStopped; n += 1) {
+      for (let n = 0; !stop.signal.aborted; n += 1) {
         const answer = await client.send({
           path: '/db/execute?timeout=1s',
           body: [['INSERT INTO writes(writer, n) VALUES(?, ?)', writer, n]],
@@ -46,7 +46,7 @@ export async function runQuorumLoss(options: {
       if (bytes === undefined) throw new Error(`${survivor.id} ended:\n${survivor.logTail()}`)
       if (performance.now() > settledMs) measured.push(bytes)
     }
-    isStopped = true
+    stop.abort()
     await Promise.all(writing)
     for (const node of others) node.start()
     const startedMs = performance.now()
