@@ -81,6 +81,29 @@ test('a node that differs finds it out again after a restart', async () => {
   assert.deepEqual(world.commands(follower), world.commands(leader))
 })
 
+test('a state machine that says at once that it differs, because it knew before, serves nothing from the start', async () => {
+  const { world, leader, follower } = await diverged()
+  world.kill(follower)
+  world.start(follower, {
+    parts: ({ machine }) => {
+      machine.onDiverged = (listener) => {
+        machine.apply = () => {}
+        listener({ index: 7, own: 'a', expected: 'b' })
+      }
+      return { machine }
+    },
+  })
+  assert.equal(world.at(follower).standing(), 'diverged')
+  assert.deepEqual(
+    world.node(follower).events.map(({ kind }) => kind),
+    ['diverged', 'standing-changed'],
+    'told to who listens later',
+  )
+  assert(await world.until(() => world.at(follower).standing() === 'member', { withinMs: 30_000 }))
+  assert(world.node(follower).database.appliedIndex >= 7)
+  assert.deepEqual(world.commands(follower), world.commands(leader))
+})
+
 test('a leader that differs hands over, and is mended by the next one', async () => {
   const world = new World({ stateHashEveryEntries: 10, compaction })
   const first = world.leader()

@@ -9,6 +9,7 @@ import { ok } from '../../runtime/result.ts'
 import { Callers, type Ended, type ProblemCode } from './callers.ts'
 import { Compaction, neededAfterIndex } from './compaction.ts'
 import { LeaderContact } from './leader-contact.ts'
+import { Listeners } from './listeners.ts'
 import type { LoopEvent } from './loop-event.ts'
 import type { ProposalInput } from './pending-proposals.ts'
 import type { ReplicaOptions } from './replica-options.ts'
@@ -37,7 +38,7 @@ export class ReplicaLoop implements Replica {
   readonly #fetch: SnapshotFetch
   readonly #compaction: Compaction
   readonly #listeners: ((event: RaftEvent) => void)[] = []
-  readonly #loopListeners: ((event: LoopEvent) => void)[] = []
+  readonly #loopListeners = new Listeners<LoopEvent>()
   #inputs: Input[] = []
   #messages = 0
   #isScheduled = false
@@ -173,7 +174,7 @@ export class ReplicaLoop implements Replica {
 
   /** What the loop does by itself: snapshots, compaction, standing. */
   onLoopEvent(listener: (event: LoopEvent) => void): void {
-    this.#loopListeners.push(listener)
+    this.#loopListeners.listen(listener)
   }
 
   /** Takes nothing new, lets what is in flight finish within a bound, then stops. The ports stay open: whoever made them closes them afterwards. */
@@ -344,7 +345,7 @@ export class ReplicaLoop implements Replica {
   }
 
   #report(event: LoopEvent): void {
-    for (const listener of this.#loopListeners) listener(event)
+    this.#loopListeners.tell(event)
   }
 
   #releaseHeld(): void {
