@@ -56,21 +56,19 @@ export class ForwardServer {
     this.#options.onEvent({ kind: 'connected', id, purpose: 'forward', direction: 'incoming' })
   }
 
-  /** From now on requests are sent back untouched, so that their senders try another node; what is under way goes on. */
-  stopTaking(): void {
-    this.#isTaking = false
-  }
-
-  /** Lets what is under way be answered, for a while: a reply that is lost now would be an unknown outcome for its client. */
+  /**
+   * From now on requests are sent back untouched, so that their senders try another node. What is under way is answered first, for a while: a reply that is lost now would
+   * be an unknown outcome for its client.
+   */
   async close(): Promise<void> {
-    this.stopTaking()
+    this.#isTaking = false
     if (this.#handling > 0) {
       await new Promise<void>((resolve) => {
         const cancel = this.#options.clock.after(farewellMsMax, resolve)
         this.#onIdle = () => (cancel(), resolve())
       })
     }
-    this.#incoming.end()
+    await this.#incoming.end()
   }
 
   #hear(framed: FramedSocket, from: NodeId, frame: Frame): void {

@@ -242,10 +242,9 @@ test('a node that stops answers what it has taken, and sends back untouched what
   const { a, b } = await pair(t, handler)
   const taken = a.peers.forwarder.forward(toB, request)
   await eventually(() => seen.length === 1, 'it is taken')
-  b.peers.stopTaking()
+  const closed = b.close()
   const late = await a.peers.forwarder.forward(toB, request)
   assert.equal(late.ok ? 'answered' : late.problem.code, 'forward_not_sent')
-  const closed = b.close()
   answer.resolve({ status: 200, headers: {}, body: Buffer.from('done') })
   const reply = await taken
   assert(reply.ok && Buffer.from(reply.value.body).toString() === 'done')

@@ -29,8 +29,13 @@ export class IncomingMembers {
     for (const framed of this.#connections.keys()) framed.close('closing')
   }
 
-  /** What was written still leaves. */
-  end(): void {
-    for (const framed of this.#connections.keys()) framed.end('closing')
+  /** What was written still leaves; resolves when it has, or when nobody took it in time. */
+  async end(): Promise<void> {
+    const ended = Array.from(this.#connections.keys(), (framed) => {
+      const closed = new Promise<void>((resolve) => framed.socket.once('close', () => resolve()))
+      framed.end('closing')
+      return framed.socket.closed ? undefined : closed
+    })
+    await Promise.all(ended)
   }
 }

@@ -108,8 +108,6 @@ export interface Peers {
   formation(): Promise<Result<ClusterIdentity, FormationFailure>>
   /** This node asks the leader to remove it from the cluster (`-raft-cluster-remove-shutdown`); resolves when that is committed. */
   leave(options: { readonly timeoutMs: number }): Promise<Result<void, LeaveProblem>>
-  /** Forwarded requests are no longer taken: whoever sent one hears at once that it was not handled. For a node that is about to stop. */
-  stopTaking(): void
   close(): Promise<void>
 }
 
@@ -264,10 +262,6 @@ class OpenPeers implements Peers {
     const { replica, clock, identity } = this.#options
     const { directory, dial } = this.#parts
     return leave({ self: identity.nodeId, directory, replica, dial, clock }, asked)
-  }
-
-  stopTaking(): void {
-    this.#parts.forwardServer.stopTaking()
   }
 
   async close(): Promise<void> {
