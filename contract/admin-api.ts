@@ -2,7 +2,7 @@
 // an operator must be able to read a newer node.
 import { z } from 'zod'
 
-/** rqlite's words for the Raft state; `Learner` is ours (a member without a vote). */
+/** rqlite's words for the Raft state; `Learner` is ours: a member without a vote, for now or for good (rqlite says `Follower`). */
 export const raftStates = ['Leader', 'Follower', 'Candidate', 'Learner', 'Shutdown'] as const
 
 export const nodeStatus = z.object({
@@ -11,6 +11,7 @@ export const nodeStatus = z.object({
     node_id: z.string(),
     ready: z.boolean(),
     leader: z.object({ node_id: z.string(), addr: z.string() }),
+    // `nonvoter`: a read replica, or a learner that has not caught up yet; the Raft state of either is `Learner`.
     nodes: z.array(z.object({ id: z.string(), addr: z.string(), suffrage: z.enum(['voter', 'nonvoter']) })),
     raft: z.object({
       state: z.enum(raftStates),
