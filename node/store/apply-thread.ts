@@ -14,7 +14,7 @@ serveDatabaseThread<ApplyRequest, ApplyReply>((setting, reply) => {
   let open: { readonly connection: Database.Database; readonly applier: EntryApplier } | undefined
   const applierFor = (): EntryApplier => {
     if (open !== undefined) {
-      open.applier.followOthers()
+      open.applier.takeBack()
       return open.applier
     }
     const connection = openWriteConnection(setting.path, { foreignKeys: setting.foreignKeys })
@@ -29,6 +29,7 @@ serveDatabaseThread<ApplyRequest, ApplyReply>((setting, reply) => {
         const { applied } = applier.apply(rest, { budgetMs, costMax: Infinity })
         rest = rest.slice(applied.length)
         const hashes = applied.map(({ index }) => applier.hashes.get(index))
+        if (rest.length === 0) applier.handOver()
         reply({ kind: 'applied', applied, hashes, isLast: rest.length === 0 })
       }
     },

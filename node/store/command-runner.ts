@@ -104,10 +104,15 @@ export class CommandRunner {
     return cost
   }
 
-  /** Another connection has written since this one did. */
-  followOthers(): void {
-    this.forgetStatements()
-    this.#guard.forget()
+  /** Before another connection writes, and after it has. */
+  handOver(): void {
+    this.#guard.handOver()
+  }
+
+  takeBack(): void {
+    this.#cache.clear()
+    this.#hasVirtualTables = undefined
+    this.#guard.takeBack()
   }
 
   /** After a transaction was rolled back: its changes of the schema are gone, and so must be the handles made under it. */
@@ -158,7 +163,7 @@ export class CommandRunner {
       if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
       traces.push(end)
       if (end.kind === 'result') continue
-      this.#takeBack(end.kind === 'unwanted' ? before : this.counters.lastInsertId)
+      this.#takeStatementBack(end.kind === 'unwanted' ? before : this.counters.lastInsertId)
       break
     }
     this.#release.run()
@@ -181,7 +186,7 @@ export class CommandRunner {
       if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
       assert(hasSavepoint || end.kind !== 'unwanted', 'only what virtual tables keep for themselves must be taken back by a savepoint')
       if (hasSavepoint) {
-        if (end.kind === 'unwanted') this.#takeBack(before)
+        if (end.kind === 'unwanted') this.#takeStatementBack(before)
         this.#release.run()
       }
       if (!isLast) traces.push(end)
@@ -190,7 +195,7 @@ export class CommandRunner {
   }
 
   /** To the savepoint, with the connection's last_insert_rowid() as given. */
-  #takeBack(lastInsertId: bigint): void {
+  #takeStatementBack(lastInsertId: bigint): void {
     this.#rollbackTo.run()
     this.forgetStatements()
     if (lastInsertId === this.counters.lastInsertId) return

@@ -94,7 +94,12 @@ export class EntryApplier {
     return hash === undefined || index <= this.#comparedIndex ? undefined : encodeHashPayload({ kind: 'compare', index, hash })
   }
 
-  /** Another connection is applying entries. */
+  /** Another connection applies entries from now on. */
+  handOver(): void {
+    this.#runner.handOver()
+  }
+
+  /** While it does. */
   readProgress(): void {
     try {
       this.#progress = this.#bookkeeping.read()
@@ -103,11 +108,11 @@ export class EntryApplier {
     }
   }
 
-  /** Another connection has applied entries and has ended: everything that is remembered of the database is read again. */
-  followOthers(): void {
+  /** After it has: what is remembered of the database is read again. */
+  takeBack(): void {
     this.readProgress()
-    this.#runner.followOthers()
-    this.#restore()
+    this.#runner.takeBack()
+    this.#restoreCounters()
   }
 
   /** Applies from the front as many of them as the limits allow. */
@@ -326,6 +331,10 @@ export class EntryApplier {
   /** After a rollback, and at start: counters, connection and handles as they were when the last transaction was committed. */
   #restore(): void {
     this.#runner.forgetStatements()
+    this.#restoreCounters()
+  }
+
+  #restoreCounters(): void {
     this.#bookkeeping.setLastInsertRowid(this.#progress.lastInsertId)
     this.#runner.counters.lastInsertId = this.#progress.lastInsertId
     this.#runner.counters.rowsAffected = this.#progress.rowsAffected

@@ -16,6 +16,8 @@ export class RowidGuard {
   readonly #kind: Database.Statement
   readonly #columns: Database.Statement
   readonly #triggers: Database.Statement
+  readonly #version: Database.Statement
+  #versionHandedOver: unknown
   #shadows: readonly Database.Statement[] = []
   #isCurrent = false
   #made = 0
@@ -29,6 +31,7 @@ export class RowidGuard {
       )
       .pluck()
     this.#kind = database.prepare("SELECT type FROM pragma_table_list(?) WHERE schema = 'main' AND wr = 0").pluck()
+    this.#version = database.prepare('PRAGMA main.schema_version').pluck()
     this.#triggers = database.prepare("SELECT name FROM temp.sqlite_schema WHERE type = 'trigger'").pluck()
     this.#columns = database.prepare("SELECT name, pk FROM pragma_table_xinfo(?, 'main')").raw()
   }
@@ -38,11 +41,16 @@ export class RowidGuard {
     this.#isCurrent = false
   }
 
+  /** Before another connection may change the schema. */
+  handOver(): void {
+    this.#versionHandedOver = this.#version.get()
+  }
+
   /**
-   * Another connection may have changed the schema: SQLite then neither drops nor renames what is TEMP here, and a trigger for a table that was made anew in another shape
-   * would fail.
+   * If it has: SQLite then neither drops nor renames what is TEMP here, and a trigger for a table that was made anew in another shape would fail.
    */
-  forget(): void {
+  takeBack(): void {
+    if (this.#version.get() === this.#versionHandedOver) return
     for (const name of this.#triggers.all() as string[]) this.#database.exec(`DROP TRIGGER temp.${quoted(name)}`)
     this.#isCurrent = false
   }

@@ -188,6 +188,7 @@ export class SqliteStateMachine implements StateMachine {
   #applyElsewhere(): void {
     assert(this.#threads !== undefined, 'without threads nothing is too long')
     this.#writer = 'apply-thread'
+    this.#applier.handOver()
     this.#waiting = this.#waiting.slice(this.#threads.apply.apply(this.#waiting))
   }
 
@@ -195,7 +196,7 @@ export class SqliteStateMachine implements StateMachine {
     if (this.#state !== 'open') return
     try {
       for (const [at, { index }] of applied.entries()) this.#applier.hashes.set(index, hashes[at])
-      if (isLast) this.#applier.followOthers()
+      if (isLast) this.#applier.takeBack()
       else this.#applier.readProgress()
       this.#tell(applied)
       this.#boundWal()

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
+import { makeEntry } from '../raft/entry.ts'
+import { rowidRefused } from './rowid-guard.ts'
 import { SqliteReader } from './sqlite-reader.ts'
-import { TestMachine, command, logOf, written } from './test-machine.ts'
+import { TestMachine, command, failed, logOf, written } from './test-machine.ts'
 
 function onThreads(title: string, body: (world: TestMachine) => Promise<void>): void {
   test(title, async () => {
@@ -76,3 +78,112 @@ onThreads(
     assert.equal(world.machine.appliedIndex, 1)
   },
 )
+
+/** How late a timer of 20 ms came at the latest, while `body` ran, and how long `body` took. */
+async function timed(body: () => Promise<void>): Promise<{ readonly latestMs: number; readonly tookMs: number; readonly beats: number }> {
+  const intervalMs = 20
+  let latestMs = 0
+  let beats = 0
+  const startedAtMs = performance.now()
+  let beatAtMs = startedAtMs
+  const timer = setInterval(() => {
+    const nowMs = performance.now()
+    latestMs = Math.max(latestMs, nowMs - beatAtMs - intervalMs)
+    beatAtMs = nowMs
+    beats += 1
+  }, intervalMs)
+  try {
+    await body()
+  } finally {
+    clearInterval(timer)
+  }
+  const nowMs = performance.now()
+  return { latestMs: Math.max(latestMs, nowMs - beatAtMs - intervalMs), tookMs: nowMs - startedAtMs, beats }
+}
+
+const slow = (rows: number): string =>
+  `WITH RECURSIVE r(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM r WHERE n < ${rows}) INSERT INTO t (n) SELECT max(n) FROM r`
+
+onThreads(
+  'a statement of seconds is applied and nobody waits for it: neither a timer, nor reads, nor what had gathered behind it',
+  async (world) => {
+    await world.run(['CREATE TABLE t (id INTEGER PRIMARY KEY, n)', 'INSERT INTO t (n) VALUES (0)'])
+    const reader = new SqliteReader(world.path, { onFatal: (problem) => assert.fail(problem.message) })
+    try {
+      const log = logOf(
+        [command([slow(4_000_000)]), command(['INSERT INTO t (n) VALUES (5)']), command(['SELECT count(*) FROM t'], { kind: 'request' })],
+        2,
+      )
+      let reads = 0
+      const { latestMs, tookMs, beats } = await timed(async () => {
+        const done = world.apply(log)
+        const appliedAtOnce = world.machine.appliedIndex
+        while (world.machine.appliedIndex < 4) {
+          await new Promise((resolve) => setTimeout(resolve, 5))
+          const read = await reader.query([{ sql: 'SELECT count(*) FROM t', parameters: { kind: 'positional', values: [] } }], {
+            transaction: false,
+            appliedIndexMin: 1,
+          })
+          assert(read.ok)
+          if (world.machine.appliedIndex === appliedAtOnce) reads += 1
+        }
+        await done
+      })
+      // Relative to the statement: on a slow machine everything takes longer.
+      assert(latestMs < tookMs / 4, `${latestMs} ms late at most, of ${tookMs} ms`)
+      assert(beats > 10 && reads > 10, `${beats} beats, ${reads} reads`)
+    } finally {
+      reader.close()
+    }
+    assert.deepEqual(world.results(2), [written(2, 1)])
+    assert.deepEqual(world.results(3), [written(3, 1)])
+    assert.deepEqual(world.rows('SELECT n FROM t ORDER BY id'), [[0], [4_000_000], [5]])
+  },
+)
+
+onThreads('many entries at once are applied in turns: between them the loop runs', async (world) => {
+  await world.run(['CREATE TABLE t (id INTEGER PRIMARY KEY, n)'])
+  const log = logOf(
+    Array.from({ length: 20_000 }, (_, n) => command([['INSERT INTO t (n) VALUES (?)', n]])),
+    2,
+  )
+  const { latestMs, tookMs } = await timed(() => world.apply(log))
+  assert(latestMs < tookMs / 3, `${latestMs} ms late at most, of ${tookMs} ms`)
+  assert.deepEqual(world.rows('SELECT count(*), max(id), max(n) FROM t'), [[20_000, 20_000, 19_999]])
+})
+
+onThreads(
+  'the two connections follow each other: tables made anew in another shape, last rowids, statements made before',
+  async (world) => {
+    const rounds = 4
+    for (let round = 0; round < rounds; round += 1) {
+      const shape =
+        round % 2 === 0 ? 'CREATE TABLE t (k TEXT PRIMARY KEY, n) WITHOUT ROWID' : 'CREATE TABLE t (id INTEGER PRIMARY KEY, n, rowid, oid)'
+      await world.run(['DROP TABLE IF EXISTS t', shape]) // elsewhere
+      const insert = round % 2 === 0 ? "INSERT INTO t VALUES ('a', 1) RETURNING *" : 'INSERT INTO t (n) VALUES (7) RETURNING *'
+      const [result] = await world.run([insert]) // in place
+      assert.equal((result as { kind: string }).kind, 'rows')
+      await world.run(['CREATE TABLE IF NOT EXISTS n (id INTEGER PRIMARY KEY)', ['INSERT INTO n VALUES (?)', 100 + round]]) // elsewhere
+      assert.deepEqual(await world.run(['UPDATE n SET id = id WHERE id = 0']), [written(100 + round, 0)]) // in place
+      assert.deepEqual(await world.run(['UPDATE n SET id = id']), [written(100 + round, round + 1)]) // elsewhere
+      const last = await world.run([['INSERT INTO n VALUES (?)', 9223372036854775807n]])
+      assert.deepEqual(last, [failed(rowidRefused)])
+    }
+  },
+)
+
+test('what ends a thread halts the machine, once, and nothing of it is applied', async () => {
+  const world = new TestMachine({ elsewhere: 'threads' })
+  try {
+    await world.run(['CREATE TABLE t (n)'])
+    const newer = makeEntry({ index: 3, term: 1, kind: 'command', payload: new Uint8Array([9, 9]) })
+    await world.apply([...logOf([command(['UPDATE t SET n = 1'])], 2), newer])
+    assert.deepEqual(
+      world.fatal.map(({ code }) => code),
+      ['command_version_unknown'],
+    )
+    assert.equal(world.machine.appliedIndex, 1)
+  } finally {
+    await world.dispose()
+  }
+})
