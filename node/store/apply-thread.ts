@@ -37,5 +37,6 @@ serveDatabaseThread<ApplyRequest, ApplyReply>((setting, reply) => {
       open?.connection.close()
       open = undefined
     },
+    forget: () => {},
   }
 })

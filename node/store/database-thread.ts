@@ -20,12 +20,9 @@ export interface ThreadFailure {
   readonly message: string
 }
 
-interface Release {
-  readonly kind: 'release'
-}
-
-interface End {
-  readonly kind: 'end'
+/** `release`: close the connection. `forget`: no connection is open any more. `end`: both, and nothing comes after it. */
+interface Order {
+  readonly kind: 'release' | 'forget' | 'end'
 }
 
 interface Kind {
@@ -58,18 +55,27 @@ export class DatabaseThread<Request extends Kind, Reply extends Kind> {
 
   /** Returns when the thread has closed its connection; it opens another one when it is asked again. Blocks: there is no turn of the loop between closing and replacing. */
   release(): void {
-    if (this.#running === undefined) return
-    Atomics.store(this.#released, 0, 0)
-    this.#running.worker.postMessage({ kind: 'release' } satisfies Release)
-    if (Atomics.wait(this.#released, 0, 0, releaseMsMax) === 'timed-out')
-      throw new EnvironmentFailure(`a thread did not give the database free within ${releaseMsMax} ms`)
+    this.#order({ kind: 'release' })
+  }
+
+  /** Likewise, after every connection of the process was closed. */
+  forget(): void {
+    this.#order({ kind: 'forget' })
   }
 
   /** After what was asked before. */
   async close(): Promise<void> {
     this.#isClosing = true
-    this.#running?.worker.postMessage({ kind: 'end' } satisfies End)
+    this.#running?.worker.postMessage({ kind: 'end' } satisfies Order)
     await this.#running?.ended
+  }
+
+  #order(order: Order): void {
+    if (this.#running === undefined) return
+    Atomics.store(this.#released, 0, 0)
+    this.#running.worker.postMessage(order)
+    if (Atomics.wait(this.#released, 0, 0, releaseMsMax) === 'timed-out')
+      throw new EnvironmentFailure(`a thread did not give the database free within ${releaseMsMax} ms`)
   }
 
   #start(): { readonly worker: Worker; readonly ended: Promise<void> } {
@@ -99,26 +105,25 @@ function isFailure(reply: Kind): reply is ThreadFailure {
   return reply.kind === 'failed'
 }
 
-/** The thread's end. `release` closes its connection, `handle` opens one when there is none. A failure of the environment is told and ends the thread. */
+/** The thread's end. `handle` opens its connection when there is none, `release` closes it. A failure of the environment is told and ends the thread. */
 export function serveDatabaseThread<Request extends Kind, Reply extends Kind>(
   make: (
     setting: ThreadSetting,
     reply: (reply: Reply) => void,
-  ) => { readonly handle: (request: Request) => void; readonly release: () => void },
+  ) => { readonly handle: (request: Request) => void; readonly release: () => void; readonly forget: () => void },
 ): void {
   const port = parentPort
   if (port === null) throw new Error('this file runs as a thread only')
   const setting = workerData as ThreadSetting // handed over by DatabaseThread
   const service = make(setting, (reply) => port.postMessage(reply))
-  port.on('message', (request: Request | Release | End) => {
+  port.on('message', (request: Request | Order) => {
     try {
-      if (isRelease(request)) {
-        service.release()
+      if (isOrder(request)) {
+        if (request.kind === 'release' || request.kind === 'end') service.release()
+        if (request.kind === 'forget' || request.kind === 'end') service.forget()
+        if (request.kind === 'end') port.close()
         Atomics.store(setting.released, 0, 1)
         Atomics.notify(setting.released, 0)
-      } else if (isEnd(request)) {
-        service.release()
-        port.close()
       } else service.handle(request)
     } catch (error) {
       if (!(error instanceof EnvironmentFailure)) throw error
@@ -128,10 +133,6 @@ export function serveDatabaseThread<Request extends Kind, Reply extends Kind>(
   })
 }
 
-function isRelease(request: Kind): request is Release {
-  return request.kind === 'release'
-}
-
-function isEnd(request: Kind): request is End {
-  return request.kind === 'end'
+function isOrder(request: Kind): request is Order {
+  return request.kind === 'release' || request.kind === 'forget' || request.kind === 'end'
 }

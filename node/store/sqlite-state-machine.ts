@@ -132,6 +132,7 @@ export class SqliteStateMachine implements StateMachine {
     this.#state = 'suspended'
     if (existsSync(`${this.#path}-wal`))
       throw new EnvironmentFailure('the database cannot be replaced: another program, or a reader of this one, has it open')
+    this.#threads?.wal.forget()
   }
 
   /** Opens the database that now lies there and goes on from what it says it has applied. Throws what the constructor throws. */
@@ -148,8 +149,9 @@ export class SqliteStateMachine implements StateMachine {
   async close(): Promise<void> {
     this.#state = 'closed'
     await this.#threads?.apply.close()
-    await this.#threads?.wal.close()
+    this.#threads?.wal.release()
     this.#database.close()
+    await this.#threads?.wal.close()
   }
 
   #work(): void {

@@ -16,14 +16,16 @@ export type WalReply =
 
 /** A WAL shorter than this is left alone. */
 const walBytesMin = 4 * 1024 * 1024
-/** So much may be left for the moment in which writes wait. */
-const restBytesMax = 1024 * 1024
-/** A writer may be faster than the disk: after so many passes the rest is taken as it is. */
-const passesMax = 3
-/** Readers that began before the writer held still are waited for so long; longer when the WAL has grown beyond what is good for reads. */
-const patienceMs = { usual: 10, long: 80 }
+/** So much may be left for the moment in which writes wait; more where another copy would leave as much again. */
+const restBytesMax = 512 * 1024
+/**
+ * Readers that began before the writer held still are waited for so long; when they did not end in time, longer; and the longer the WAL, the longer, so that no chain of
+ * overlapping reads can make it grow without end.
+ */
+const patienceMs = { first: 20, next: 60, max: 2_000 }
+/** Beyond this the WAL makes reads slow, and is emptied with whatever is left to copy. */
 const walBytesLong = 64 * 1024 * 1024
-/** After readers have not ended in time. Without it every group of entries would wait for the same long read again. */
+/** After readers have not ended in time, or nothing could be copied. Without it every group of entries would wait for the same long read again. */
 const retryAfterMs = 1_000
 /** A frame is a page and its header. */
 const frameBytes = 4_096 + 24
@@ -34,7 +36,8 @@ export class WalKeeper {
   readonly #syncs = new Map<number, () => void>()
   #lastSync = 0
   #phase: 'idle' | 'copying' | 'ready' | 'emptying' = 'idle'
-  #passes = 0
+  #lastPass: { readonly framesCopied: number; readonly restBytes: number } | undefined
+  #hasFailed = false
   #notBeforeMs = 0
   readonly #onReady: () => void
   #onEmptied: () => void = () => {}
@@ -68,7 +71,7 @@ export class WalKeeper {
   /** Behind each group of entries. */
   look(): void {
     if (this.#phase !== 'idle' || this.#bytes() < walBytesMin || performance.now() < this.#notBeforeMs) return
-    this.#passes = 0
+    this.#lastPass = undefined
     this.#copy()
   }
 
@@ -80,12 +83,19 @@ export class WalKeeper {
   empty(then: () => void): void {
     this.#phase = 'emptying'
     this.#onEmptied = then
-    this.#thread.ask({ kind: 'empty', patienceMs: this.#bytes() < walBytesLong ? patienceMs.usual : patienceMs.long })
+    const usual = this.#hasFailed ? patienceMs.next : patienceMs.first
+    const long = Math.ceil((patienceMs.next * this.#bytes()) / walBytesLong)
+    this.#thread.ask({ kind: 'empty', patienceMs: Math.min(Math.max(usual, long), patienceMs.max) })
   }
 
   /** While nothing is written: closes the thread's connection before it returns. */
   release(): void {
     this.#thread.release()
+  }
+
+  /** When every connection of the process is closed. */
+  forget(): void {
+    this.#thread.forget()
   }
 
   close(): Promise<void> {
@@ -94,7 +104,6 @@ export class WalKeeper {
 
   #copy(): void {
     this.#phase = 'copying'
-    this.#passes += 1
     this.#thread.ask({ kind: 'copy' })
   }
 
@@ -106,19 +115,40 @@ export class WalKeeper {
         resolve?.()
         return
       }
-      case 'copied': {
-        if (this.#passes < passesMax && this.#bytes() - reply.framesCopied * frameBytes > restBytesMax) return this.#copy()
-        this.#phase = 'ready'
-        return this.#onReady()
-      }
+      case 'copied':
+        return this.#copied(reply.framesCopied)
       case 'emptied': {
         this.#phase = 'idle'
-        if (!reply.isEmpty) this.#notBeforeMs = performance.now() + retryAfterMs
+        this.#hasFailed = !reply.isEmpty
+        if (this.#hasFailed) this.#notBeforeMs = performance.now() + retryAfterMs
         const then = this.#onEmptied
         this.#onEmptied = () => {}
         return then()
       }
     }
+  }
+
+  #copied(framesCopied: number): void {
+    const bytes = this.#bytes()
+    const restBytes = bytes - framesCopied * frameBytes
+    const before = this.#lastPass
+    this.#lastPass = { framesCopied, restBytes }
+    if (restBytes <= restBytesMax || bytes >= walBytesLong) return this.#ready()
+    // A reader needs what would be written over.
+    if (framesCopied === before?.framesCopied) return this.#later()
+    // A writer that is as fast as the copying must wait for it.
+    if (before !== undefined && restBytes > before.restBytes / 2) return this.#ready()
+    this.#copy()
+  }
+
+  #ready(): void {
+    this.#phase = 'ready'
+    this.#onReady()
+  }
+
+  #later(): void {
+    this.#phase = 'idle'
+    this.#notBeforeMs = performance.now() + retryAfterMs
   }
 
   #bytes(): number {
