@@ -77,7 +77,7 @@ export function openIdentityFile(
       isLogMade: false,
       cluster: undefined,
       trust: 'trusted',
-      life: 1,
+      life: 0,
       logStart: undefined,
       isDatabaseSuspect: false,
       recoveredBy: undefined,
@@ -93,9 +93,7 @@ export function openIdentityFile(
       message: `${dirname(path)} belongs to node ${stored.nodeId}, not to ${options.nodeId}: start with that node id, or with another directory`,
     })
   }
-  const again = { ...stored, life: stored.life + 1 }
-  writeDurably(path, again)
-  return ok(new IdentityFile(path, again))
+  return ok(new IdentityFile(path, stored))
 }
 
 export class IdentityFile implements IdentityStore, TrustStore {
@@ -125,6 +123,10 @@ export class IdentityFile implements IdentityStore, TrustStore {
 
   get trust(): Trust {
     return this.#stored.trust
+  }
+
+  countStart(): void {
+    this.#replace({ ...this.#stored, life: this.#stored.life + 1 })
   }
 
   /** Of starts with this directory, this one included: a directory that was put back to an earlier state counts backwards. */

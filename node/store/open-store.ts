@@ -10,6 +10,7 @@ import type { StateMachine } from '../replica/state-machine.ts'
 import type { TrustStore } from '../replica/trust-store.ts'
 import { openDataDirectory, type DataDirectory, type DataDirectoryProblem } from './data-directory.ts'
 import { DirectoryDisk } from './directory-disk.ts'
+import { giveReserveFree } from './disk-reserve.ts'
 import { freeBytesBeside } from './disk-space.ts'
 import type { OnFatal } from './fatal.ts'
 import { aloneText, isOnlyVoter, makeLog, openFittingLog, type FittingProblem, type LogPlace } from './fitting-log.ts'
@@ -23,6 +24,7 @@ import { endInstall, installFiles, redoInstall } from './snapshot-install.ts'
 import { SqliteSnapshotStore } from './sqlite-snapshot-store.ts'
 import { readStoreFacts } from './store-facts.ts'
 import type { StoreLogger } from './store-logger.ts'
+import { isDiskFull } from './write-failure.ts'
 
 /** When one of these comes back, nothing was changed but what an earlier start had begun, the count of starts, and a torn tail of the log that was cut. */
 export type StoreProblem =
@@ -117,7 +119,19 @@ async function openParts(directory: DataDirectory, options: StoreOptions): Promi
   membership = () => database.value.stateMachine.membership ?? identity.cluster?.members
   endInstall(install)
   finishRecovery(peersPath(logPath))
+  countStart(identity, { disk: new DirectoryDisk(logPath), logger })
   return ok({ directory, identity, log: log.value, database: database.value, paths, onFatal, logger })
+}
+
+/** On a full disk the log's reserve makes room for it. A start that is not counted looks to others as if this node had been put back: it has no vote for a while, and lives. */
+function countStart(identity: IdentityFile, place: { readonly disk: DirectoryDisk; readonly logger: StoreLogger }): void {
+  try {
+    identity.countStart()
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    if (giveReserveFree(place.disk)) return countStart(identity, place)
+    place.logger.warn('no room to count this start')
+  }
 }
 
 function hasData(directory: DataDirectory): boolean {
