@@ -109,7 +109,7 @@ async function underLoad<Value>(
   body: () => Promise<Value>,
 ): Promise<{ readonly value: Value; readonly ms: number; readonly load: Load }> {
   const latencies: number[] = []
-  let isDone = false
+  const work = { isDone: false }
   let [rss, wal, longestPauseMs, lastTurnAtMs] = [0, 0, 0, performance.now()]
   const looking = setInterval(() => {
     longestPauseMs = Math.max(longestPauseMs, performance.now() - lastTurnAtMs)
@@ -120,7 +120,7 @@ async function underLoad<Value>(
   const startedAtMs = performance.now()
   const writing = (async () => {
     const pending: Promise<void>[] = []
-    for (let count = 0; !isDone; count += 1) {
+    for (let count = 0; !work.isDone; count += 1) {
       const dueAtMs = startedAtMs + (count * 1000) / writesPerSecond
       await delay(Math.max(0, dueAtMs - performance.now()))
       const askedAtMs = performance.now()
@@ -131,7 +131,7 @@ async function underLoad<Value>(
   })()
   const value = await body()
   const ms = performance.now() - startedAtMs
-  isDone = true
+  work.isDone = true
   await writing
   clearInterval(looking)
   latencies.sort((one, other) => one - other)

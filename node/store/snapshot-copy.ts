@@ -37,6 +37,8 @@ export class SnapshotCopy {
       workerData: { ...options, stop: this.#stop, hold: this.#hold } satisfies CopyOptions,
       name: 'snapshot-copy',
       execArgv: [],
+      // It allocates next to nothing: a heap that may grow would be memory that nobody uses.
+      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
     })
     this.finished = new Promise((resolve) => {
       let result: Result<MadeCopy, string> = fail('the thread that copies the database has ended')

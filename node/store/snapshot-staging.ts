@@ -45,7 +45,7 @@ export class SnapshotStaging {
 
   /** Rejects when there is no room for the rest. */
   async stage(manifest: SnapshotManifest): Promise<StagedSnapshot> {
-    const { paths, readFreeBytes } = this.#options
+    const { paths, readFreeBytes, logger } = this.#options
     await this.close()
     if (!isDeepStrictEqual(readManifest(paths), manifest)) {
       await rm(paths.incoming, { recursive: true, force: true })
@@ -61,7 +61,8 @@ export class SnapshotStaging {
     const freeBytes = readFreeBytes()
     if (freeBytes < neededBytes) {
       await file.close()
-      throw new Error(`no room for a snapshot: ${neededBytes} bytes are needed, ${freeBytes} are free (snapshot_no_space)`)
+      logger.error({ code: 'snapshot_no_space', neededBytes, freeBytes }, 'no room for the snapshot of another member')
+      throw new Error('no room for a snapshot')
     }
     this.#stage = new Stage(manifest, { file, receivedBytes: size, ...this.#options })
     return this.#stage
