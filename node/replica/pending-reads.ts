@@ -15,6 +15,7 @@ export class PendingReads {
   #gathering: PendingRead[] = []
   readonly #asked = new Map<number, PendingRead[]>()
   #count = 0
+  #earliestDeadlineAtMs = Infinity
 
   get count(): number {
     return this.#count
@@ -22,6 +23,7 @@ export class PendingReads {
 
   add(read: PendingRead): void {
     this.#count += 1
+    this.#earliestDeadlineAtMs = Math.min(this.#earliestDeadlineAtMs, read.deadlineAtMs)
     this.#gathering.push(read)
   }
 
@@ -40,6 +42,8 @@ export class PendingReads {
   }
 
   expire(nowMs: number): void {
+    if (nowMs < this.#earliestDeadlineAtMs) return
+    this.#earliestDeadlineAtMs = Infinity
     this.#gathering = this.#withoutLate(this.#gathering, nowMs)
     for (const [id, reads] of this.#asked) {
       const left = this.#withoutLate(reads, nowMs)
@@ -54,6 +58,8 @@ export class PendingReads {
   }
 
   #withoutLate(reads: PendingRead[], nowMs: number): PendingRead[] {
+    for (const { deadlineAtMs } of reads)
+      if (deadlineAtMs > nowMs) this.#earliestDeadlineAtMs = Math.min(this.#earliestDeadlineAtMs, deadlineAtMs)
     const late = reads.filter((read) => read.deadlineAtMs <= nowMs)
     if (late.length === 0) return reads
     this.#endThem(late, { kind: 'late' })
