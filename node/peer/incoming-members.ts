@@ -34,7 +34,7 @@ export class IncomingMembers {
     const ended = Array.from(this.#connections.keys(), (framed) => {
       const closed = new Promise<void>((resolve) => framed.socket.once('close', () => resolve()))
       framed.end('closing')
-      return framed.socket.closed ? undefined : closed
+      return framed.socket.closed ? Promise.resolve() : closed
     })
     await Promise.all(ended)
   }
