@@ -1,7 +1,8 @@
 // Claims of Raft §7 (figure 13) about snapshots, which here are fetched by the follower.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Entry } from './entry.ts'
+import { makeEntry, type Entry } from './entry.ts'
+import { encodeMembership } from './membership-codec.ts'
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import type { SnapshotPoint } from './raft-port.ts'
@@ -177,4 +178,72 @@ test('a leader whose state is lost hands over first', () => {
   rig.propose('x', 1)
   assert.deepEqual(rig.refused, [{ id: 1, code: 'transfer_in_progress' }])
   rig.ticks(rigElectionTicks)
+})
+
+test('an acknowledgement of entries that a snapshot has ended is never sent, though its write is done', () => {
+  const rig = new Rig({ log: [1] }).follow('n2', 1)
+  rig.holdDisk()
+  rig.receive('n2', append({ prevLogIndex: 1, prevLogTerm: 1, entries: virtualLog([1, 1, 1, 1], 2) }))
+  // Made by a node that is in a later term already.
+  rig.give(rig.node.stage(snapshot([1, 2, 2])))
+  rig.take()
+  rig.syncDisk(1)
+  assert.deepEqual(rig.take(), [])
+})
+
+test('a leader does not give up its log for a snapshot of a later term: it will as the follower that it is then', () => {
+  const rig = new Rig().leadFirmly()
+  assert.equal(rig.give(rig.node.stage(snapshot([1, 2, 2, 2, 2]))).install, undefined)
+  assert.deepEqual([rig.status.role, rig.status.lastIndex, rig.status.appliedIndex], ['leader', 1, 1])
+})
+
+test('§7: a change of membership that stood in the log before the snapshot does not come back after it', () => {
+  const rig = new Rig({ log: [1] }).follow('n2', 1)
+  const old = makeEntry({ index: 2, term: 1, kind: 'membership', payload: encodeMembership(virtualMembership(['n1', 'n2', 'n3', 'n4'])) })
+  rig.receive('n2', append({ prevLogIndex: 1, prevLogTerm: 1, entries: [old] }))
+  rig.give(rig.node.stage(snapshot([1, 2, 2])))
+  rig.receive('n2', append({ term: 2, prevLogIndex: 3, prevLogTerm: 2, leaderCommit: 4, entries: virtualLog([2], 4) }))
+  assert.deepEqual([rig.status.appliedIndex, rig.status.membership], [4, virtualMembership(['n1', 'n2', 'n3'])])
+})
+
+test('§7: being told to fetch a snapshot is hearing from the leader', () => {
+  const rig = new Rig().follow('n2', 1)
+  for (let tick = 0; tick < 5 * rigElectionTicks; tick += 1) {
+    rig.receive('n2', installSnapshot({}))
+    rig.ticks(1)
+  }
+  assert.deepEqual(
+    rig.events.filter(({ kind }) => kind === 'became-pre-candidate'),
+    [],
+  )
+})
+
+test('§5.1: a leader of an older term that tells to fetch a snapshot is told of the newer one', () => {
+  const rig = new Rig({ hardState: { term: 4, votedFor: undefined } })
+  assert.deepEqual(summary(rig.receive('n2', installSnapshot({ term: 3 }))), ['n2 append-reply 4'])
+  assert.equal(rig.give({ kind: 'tick' }).fetchSnapshot, undefined)
+})
+
+test('of two snapshots under way, and the same one twice, the newest is what remains', () => {
+  const rig = new Rig({ log: [1] }).follow('n2', 1)
+  const outputs = [
+    [1, 2, 2],
+    [1, 2, 2, 2],
+    [1, 2, 2, 2],
+    [1, 2, 2],
+  ].map((terms) => rig.give(rig.node.stage(snapshot(terms))))
+  assert.deepEqual(
+    outputs.map(({ install }) => install?.index),
+    [3, 4, undefined, undefined],
+  )
+  assert.deepEqual([rig.status.appliedIndex, rig.node.disk.base.index], [4, 4])
+})
+
+test('an append from before the snapshot, that arrives after it, changes nothing and is answered', () => {
+  const rig = new Rig({ log: [1] }).follow('n2', 2)
+  rig.give(rig.node.stage(snapshot([1, 2, 2, 2])))
+  const reply = onlyReply(rig, append({ term: 2, prevLogIndex: 1, prevLogTerm: 1, entries: virtualLog([2, 2], 2) }))
+  assert.deepEqual([reply.accepted, reply.matchIndex, rig.status.lastIndex], [true, 3, 4])
+  const over = onlyReply(rig, append({ term: 2, prevLogIndex: 2, prevLogTerm: 2, entries: virtualLog([2, 2, 2], 3) }))
+  assert.deepEqual([over.accepted, over.matchIndex, rig.status.lastIndex], [true, 5, 5])
 })

@@ -212,3 +212,33 @@ test('adding a known member again as a read replica changes its addresses, not w
   assert(next.ok)
   assert.deepEqual(next.value.members[1], { ...virtualMember('n2', 'voter'), raftAddress: 'elsewhere:1' })
 })
+
+test('who comes back under the id of a removed member begins with nothing: late answers of the other do not count', () => {
+  const rig = new Rig().leadFirmly()
+  rig.give({ kind: 'change-membership', id: 1, change: remove('n3') })
+  rig.accepted('n2', 2)
+  const again = addNonVoter('n3')
+  assert(again.kind === 'add-non-voter')
+  rig.give({ kind: 'change-membership', id: 2, change: { kind: 'add-learner', member: { ...again.member, incarnation: 'another' } } })
+  rig.accepted('n2', 3)
+  const late: Message = {
+    kind: 'append-reply',
+    term: 1,
+    accepted: true,
+    matchIndex: 2,
+    hintIndex: 0,
+    hintTerm: 0,
+    readSequence: 0,
+    appendNumber: 3,
+    trusted: true,
+  }
+  rig.receive('n3', late)
+  assert.equal(rig.status.followers.find(({ id }) => id === 'n3')?.matchIndex, 0)
+})
+
+test('a leader that is about to go changes nothing more', () => {
+  const rig = removingItself()
+  rig.accepted('n2', 2)
+  rig.give({ kind: 'change-membership', id: 2, change: remove('n3') })
+  assert.deepEqual(rig.refused, [{ id: 2, code: 'membership_change_pending' }])
+})
