@@ -1,0 +1,126 @@
+// Applying, and SQL.
+import { seeds, testFile, type Inapplicable, type Mutation } from './mutation.ts'
+
+export const ofApplying: readonly Mutation[] = [
+  {
+    hazard: 78,
+    text: 'after a restart entries are applied that the database holds',
+    file: 'node/raft/raft.ts',
+    find: 'handedOutIndex: appliedIndex,',
+    replace: 'handedOutIndex: Math.max(log.base.index, appliedIndex - 1),',
+    by: seeds(50),
+  },
+  {
+    hazard: 78,
+    text: 'the applied index is written in another transaction than the data',
+    file: 'node/store/bookkeeping.ts',
+    find: 'this.#update.run(BigInt(appliedIndex), BigInt(appliedTerm), lastInsertId, BigInt(rowsAffected), BigInt(statementsDone), stateHash)',
+    replace:
+      'queueMicrotask(() => this.#update.run(BigInt(appliedIndex), BigInt(appliedTerm), lastInsertId, BigInt(rowsAffected), BigInt(statementsDone), stateHash))',
+    by: testFile('node/store/crash.test.ts'),
+  },
+  {
+    hazard: 79,
+    text: 'an unknown outcome is told as a refusal',
+    file: 'node/replica/callers.ts',
+    find: "return this.problem('outcome_unknown')",
+    replace: "return this.problem('not_leader')",
+    by: seeds(300),
+  },
+  {
+    hazard: 81,
+    text: 'random() goes into the log as it is',
+    file: 'node/command/determinism.ts',
+    find: "'random randomblob current_timestamp",
+    replace: "'randomblob current_timestamp",
+    by: testFile('node/command/gate.test.ts'),
+  },
+  {
+    hazard: 81,
+    text: 'the word now reads each node’s clock',
+    file: 'node/command/determinism.ts',
+    find: "new Set(['now', 'subsec', 'subsecond', 'localtime', 'utc'])",
+    replace: "new Set(['subsec', 'subsecond', 'localtime', 'utc'])",
+    by: testFile('node/command/gate.test.ts'),
+  },
+  {
+    hazard: 82,
+    text: 'what the gate does not know it lets pass',
+    file: 'node/command/gate.ts',
+    find: '  return refused(`${keywordAt(piece, position)} does not begin a statement that is allowed`)',
+    replace: "  return ok('write')",
+    by: testFile('node/command/gate.test.ts'),
+  },
+  {
+    hazard: 84,
+    text: 'last_insert_id begins anew with each restart',
+    file: 'node/store/bookkeeping.ts',
+    find: 'lastInsertId: last_insert_id as bigint,',
+    replace: 'lastInsertId: 0n,',
+    by: testFile('node/store/group-borders.test.ts'),
+  },
+  {
+    hazard: 85,
+    text: 'ANALYZE changes one node’s plans',
+    file: 'node/command/gate.ts',
+    find: "  if (keyword === 'analyze') return refused('ANALYZE is not supported yet')",
+    replace: "  if (keyword === 'analyze') return ok('write')",
+    by: testFile('node/command/gate.test.ts'),
+  },
+  {
+    hazard: 87,
+    text: 'any pragma is taken for a read',
+    file: 'node/command/pragmas.ts',
+    find: "  return writable.has(name) ? 'write' : undefined",
+    replace: "  return writable.has(name) ? 'write' : 'read'",
+    by: testFile('node/command/gate.test.ts'),
+  },
+  {
+    hazard: 88,
+    text: 'ATTACH opens files on the node',
+    file: 'node/command/gate.ts',
+    find: "if (keyword === 'attach' || keyword === 'detach')",
+    replace: "if (keyword === 'attach') return ok('write')\n  if (keyword === 'detach')",
+    by: testFile('node/command/gate.test.ts'),
+  },
+  {
+    hazard: 89,
+    text: 'a client may end the transaction of the group',
+    file: 'node/command/gate.ts',
+    find: 'if (transactionControl.has(keyword)) {',
+    replace: "if (keyword === 'commit') return ok('write')\n  if (transactionControl.has(keyword)) {",
+    by: testFile('node/command/gate.test.ts'),
+  },
+  {
+    hazard: 93,
+    text: 'EXPLAIN of a write counts as a write, WITH … DELETE as a read',
+    file: 'node/command/gate.ts',
+    find: "    if (writes.has(verb)) return 'write'",
+    replace: "    if (writes.has(verb)) return 'read'",
+    by: testFile('node/command/gate.test.ts'),
+  },
+  {
+    hazard: 67,
+    text: 'VACUUM renumbers the rows of one node',
+    file: 'node/command/gate.ts',
+    find: "  if (keyword === 'vacuum') return refused('VACUUM is not supported yet')",
+    replace: "  if (keyword === 'vacuum') return ok('write')",
+    by: testFile('node/command/gate.test.ts'),
+  },
+  {
+    hazard: 98,
+    text: 'temporary tables live on one connection of one node',
+    file: 'node/command/gate.ts',
+    find: "  if (thing === 'temp' || thing === 'temporary')",
+    replace: "  if (thing === 'temporary')",
+    by: testFile('node/command/gate.test.ts'),
+  },
+]
+
+export const notOfApplying: readonly Inapplicable[] = [
+  {
+    hazard: 80,
+    text: 'a table of sessions is not replicated',
+    why: 'there is none: idempotency keys are rows of the client’s own tables, replicated and copied like all data.',
+  },
+]

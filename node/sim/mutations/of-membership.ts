@@ -1,0 +1,105 @@
+// Membership and identity.
+import { seeds, testFile, type Inapplicable, type Mutation } from './mutation.ts'
+
+export const ofMembership: readonly Mutation[] = [
+  {
+    hazard: 42,
+    text: 'a leader changes the membership before it has committed in its term',
+    file: 'node/raft/membership-change.ts',
+    find: '    hasCommittedInTerm(state, leader) &&\n    leader.transfer === undefined',
+    replace: '    leader.transfer === undefined',
+    by: testFile('node/raft/raft-thesis-membership.test.ts'),
+  },
+  {
+    hazard: 43,
+    text: 'a second change is taken before the first is applied',
+    file: 'node/raft/membership-change.ts',
+    find: '    !state.membershipLog.hasUnapplied &&\n    hasCommittedInTerm(state, leader) &&',
+    replace: '    hasCommittedInTerm(state, leader) &&',
+    by: seeds(500),
+  },
+  {
+    hazard: 43,
+    text: 'a change that was cut from the log stays remembered',
+    file: 'node/raft/membership-log.ts',
+    find: 'if (last !== undefined && last.index >= first.index) this.#unapplied = this.#unapplied.filter((entry) => entry.index < first.index)',
+    replace: '',
+    by: testFile('node/raft/membership-log.test.ts'),
+  },
+  {
+    hazard: 44,
+    text: 'a node stands for election with a committed change that it has not applied',
+    file: 'node/raft/election.ts',
+    find: 'mayWin && state.doubt === undefined && !state.membershipLog.hasUnappliedUpTo(state.commitIndex)',
+    replace: 'mayWin && state.doubt === undefined',
+    by: testFile('node/raft/raft-thesis-membership.test.ts'),
+  },
+  {
+    hazard: 47,
+    text: 'a wiped node is let in under its old name',
+    file: 'node/peer/hello.ts',
+    find: 'if (member !== undefined && isProven(hello.proof, member.incarnation, subject)) return undefined',
+    replace: 'if (member !== undefined) return undefined',
+    by: testFile('node/peer/hello.test.ts'),
+  },
+  {
+    hazard: 47,
+    text: 'a wiped node takes over its old membership by joining',
+    file: 'node/raft/membership-change.ts',
+    find: 'present.incarnation === change.member.incarnation',
+    replace: 'present.id === change.member.id',
+    by: testFile('node/raft/raft-thesis-membership.test.ts'),
+  },
+  {
+    hazard: 48,
+    text: 'nobody notices that a volume was put back in time',
+    file: 'node/peer/life-marks.ts',
+    find: 'if (mark === undefined || mark.incarnation !== incarnation || life.isUntrusted) return this.#note({ id, incarnation }, life)',
+    replace: 'if (life.number >= 0) return this.#note({ id, incarnation }, life)',
+    by: testFile('node/peer/life-marks.test.ts'),
+  },
+  {
+    hazard: 48,
+    text: 'a node whose disk cannot be believed votes',
+    file: 'node/raft/election.ts',
+    find: 'if (state.doubt !== undefined || !isFree || !isUpToDate(state.log, message))',
+    replace: 'if (!isFree || !isUpToDate(state.log, message))',
+    by: seeds(1500),
+  },
+  {
+    hazard: 48,
+    text: 'a node whose disk cannot be believed is counted for commits',
+    file: 'node/raft/progress.ts',
+    find: "return this.standing === 'trusted' ? this.matchIndex : 0",
+    replace: 'return this.matchIndex',
+    by: testFile('node/raft/raft-trust.test.ts'),
+  },
+  {
+    hazard: 49,
+    text: 'the removed owner of a name is taken for the new one',
+    file: 'node/peer/member-directory.ts',
+    find: 'return members.get(id)?.incarnation === incarnation',
+    replace: 'return members.has(id)',
+    by: testFile('node/peer/member-directory.test.ts'),
+  },
+  {
+    hazard: 50,
+    text: 'two processes may use one data directory',
+    file: 'node/store/data-directory.ts',
+    find: "if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) return undefined",
+    replace: "if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) return new Database(':memory:')",
+    by: testFile('node/store/data-directory.test.ts'),
+  },
+  {
+    hazard: 51,
+    text: 'a node of another cluster is let in',
+    file: 'node/peer/hello.ts',
+    find: "if (!isSame(hello.clusterId, called.clusterId)) return 'wrong_cluster'",
+    replace: '',
+    by: testFile('node/peer/hello.test.ts'),
+  },
+]
+
+export const notOfMembership: readonly Inapplicable[] = [
+  { hazard: 45, text: 'a joint membership is left early or never', why: 'there is no joint membership: one member changes at a time.' },
+]
