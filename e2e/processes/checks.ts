@@ -7,6 +7,8 @@ import type { WriteOf } from './write-history.ts'
 export interface Check {
   readonly title: string
   readonly faults: readonly string[]
+  /** A figure of time or memory: judged only when asked for (`--judge-figures`), on a machine that has nothing else to do; else it is said and does not fail. */
+  readonly isFigure?: true
 }
 
 /** All rows, as this node has them, without asking any other. Undefined: no answer. */

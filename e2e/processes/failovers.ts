@@ -52,11 +52,17 @@ async function killLeaders(cluster: ClusterOfProcesses, { failovers, say }: Fail
   return [
     {
       title: `the first write is acknowledged within ${p95MsMax} ms at p95`,
+      isFigure: true,
       faults: at(gapsMs, 0.95) <= p95MsMax ? [] : [describe(gapsMs)],
     },
-    { title: `the first write is acknowledged within ${maxMs} ms at most`, faults: at(gapsMs, 1) <= maxMs ? [] : [describe(gapsMs)] },
+    {
+      title: `the first write is acknowledged within ${maxMs} ms at most`,
+      isFigure: true,
+      faults: at(gapsMs, 1) <= maxMs ? [] : [describe(gapsMs)],
+    },
     {
       title: `the first write is acknowledged within ${p50MsMax} ms at p50`,
+      isFigure: true,
       faults: at(gapsMs, 0.5) <= p50MsMax ? [] : [describe(gapsMs)],
     },
   ]
@@ -112,6 +118,7 @@ async function handOver(cluster: ClusterOfProcesses, { transfers, say }: Failove
     { title: 'no request fails while leadership is handed over', faults: failures.slice(0, 10) },
     {
       title: `writes pause for at most ${transferP99MsMax} ms at p99 while leadership is handed over`,
+      isFigure: true,
       faults: at(gapsMs, 0.99) <= transferP99MsMax ? [] : [describe(gapsMs)],
     },
   ]

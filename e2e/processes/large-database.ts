@@ -32,15 +32,18 @@ export async function runLargeDatabase(options: {
     return [
       {
         title: `a killed node is ready within ${readyMsMax} ms`,
+        isFigure: true,
         faults: Math.min(...readyMs) <= readyMsMax ? [] : [readyMs.map(String).join(', ')],
       },
       { title: 'a new member has everything', faults: joined.faults },
       {
         title: `writes take at most ${latencyP99MsMax} ms at p99 meanwhile`,
+        isFigure: true,
         faults: joined.p99Ms <= latencyP99MsMax ? [] : [`${joined.p99Ms.toFixed(0)} ms`],
       },
       {
         title: `no process has more than ${residentBytesMax / 1024 / 1024} MB in memory meanwhile`,
+        isFigure: true,
         faults: Array.from(joined.memory).flatMap(([id, bytes]) => (bytes <= residentBytesMax ? [] : [`${id}: ${megabytesOf(bytes)} MB`])),
       },
     ]

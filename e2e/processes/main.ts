@@ -1,4 +1,4 @@
-// `npm run e2e:processes -- [--kills N] [--minutes M] [--failovers N] [--transfers N] [--large-megabytes N] [--quorum-loss-seconds N] [--seed S] [--only KINDS]`: clusters of
+// `npm run e2e:processes -- [--kills N] [--minutes M] [--failovers N] [--transfers N] [--large-megabytes N] [--quorum-loss-seconds N] [--seed S] [--only KINDS] [--judge-figures]`: clusters of
 // real processes under load, what can happen to them, and then the question whether anything acknowledged is lost, doubled, or different between the nodes.
 // Without options: 200 kills.
 import { parseArgs } from 'node:util'
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     writers: { type: 'string', default: '6' },
     only: { type: 'string' },
+    'judge-figures': { type: 'boolean', default: false },
   },
 })
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
@@ -64,9 +65,12 @@ const checks: readonly Check[] = [
   ...(await part(quorumLossSeconds > 0, `no quorum for ${quorumLossSeconds} s`, () => runQuorumLoss({ seconds: quorumLossSeconds, say }))),
   ...(await part(megabytes > 0, `a database of ${megabytes} MB`, () => runLargeDatabase({ megabytes, say }))),
 ]
-for (const { title, faults } of checks)
-  say(`${faults.length === 0 ? 'ok     ' : 'FAILED '} ${title}${faults.map((fault) => `\n    ${fault}`).join('')}`)
-const failed = checks.filter(({ faults }) => faults.length > 0).length
+const hasFailed = ({ faults, isFigure }: Check): boolean => faults.length > 0 && (isFigure !== true || values['judge-figures'])
+for (const check of checks) {
+  const word = check.faults.length === 0 ? 'ok     ' : hasFailed(check) ? 'FAILED ' : 'missed '
+  say(`${word} ${check.title}${check.faults.map((fault) => `\n    ${fault}`).join('')}`)
+}
+const failed = checks.filter(hasFailed).length
 say(`${((performance.now() - startedMs) / 1000).toFixed(0)} s`)
 console.log(`${checks.length - failed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1

@@ -67,7 +67,11 @@ export async function runQuorumLoss(options: {
         title: 'every write without a quorum is refused with 503 and a code',
         faults: others503.map((what) => `${what}: ${answers.get(what) ?? 0}`),
       },
-      { title: 'memory stays flat without a quorum', faults: growth <= growthBytesMax ? [] : [`grew by ${megabytes(growth)} MB`] },
+      {
+        title: 'memory stays flat without a quorum',
+        isFigure: true,
+        faults: growth <= growthBytesMax ? [] : [`grew by ${megabytes(growth)} MB`],
+      },
     ]
   } finally {
     await cluster.close()
