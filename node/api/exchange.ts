@@ -18,6 +18,8 @@ export interface ApiRequest {
   readonly contentType: string
   /** Reads the body on first call; until then nothing of it is buffered. */
   readonly body: () => Promise<Result<Uint8Array, Refusal>>
+  /** Nobody waits for the answer any more. What has not been begun is not begun: a client that gave up may have asked again, many times while there was no leader. */
+  readonly isAbandoned: () => boolean
   /** performance.now() at arrival, and when the answer is due. */
   readonly startedAtMs: number
   readonly deadlineAtMs: number

@@ -28,6 +28,8 @@ function answer(parts: ApiParts, service: ApiService, endpoints: readonly Endpoi
     parameters: parameters.value,
     contentType,
     body: () => Promise.resolve(tooLarge ? fail({ code: 'body_too_large', message: 'the body is too large' }) : ok(body)),
+    // The member that forwarded it waits until its deadline.
+    isAbandoned: () => false,
     startedAtMs: performance.now(),
     timeoutMsMax: Math.min(request.timeoutMs, parts.limits.deadlineMsMax),
     address: 'member',

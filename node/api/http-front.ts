@@ -71,6 +71,7 @@ export class HttpFront {
         body ??= readBody(message, response, { limits: this.#parts.limits, budget: this.#budget })
         return body
       },
+      isAbandoned: () => response.destroyed,
       startedAtMs: performance.now(),
       timeoutMsMax: this.#parts.limits.deadlineMsMax,
       address,

@@ -46,7 +46,7 @@ export async function atLeader(parts: ApiParts, request: ApiRequest, route: Lead
     const waited = await parts.leaderWatch.next(seen, { attempt, timeoutMs })
     if (waited === 'overloaded') return refuse('overloaded', 'too many requests are waiting for a leader; try again')
     if (waited === 'closing') return refuse('not_ready', 'the node is shutting down; nothing was changed')
-    if (waitingMsLeft(request, route) <= 0) return served.again
+    if (waitingMsLeft(request, route) <= 0 || request.isAbandoned()) return served.again
     const standing = standingRefusal(parts)
     if (standing !== undefined) return standing
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { test } from 'node:test'
 import { fail, ok } from '../../runtime/result.ts'
 import { openFixture } from './api-fixture.ts'
@@ -14,9 +15,17 @@ function reply(status: number, refusal?: string): { readonly ok: true; readonly 
   return ok({ status, headers, body: new TextEncoder().encode(refusal ?? '{"results":[{}]}') })
 }
 
-/** Resolves when `count` requests wait; bounded by the test's own time. */
-async function untilWaiting(api: ApiFixture, count: number): Promise<void> {
-  while (!(await api.metrics.render()).includes(`securesql_http_requests_waiting ${count}\n`)) await new Promise(setImmediate)
+/** Resolves when the metrics say so. */
+async function untilShown(api: ApiFixture, line: string): Promise<void> {
+  const endMs = performance.now() + 15_000
+  while (!(await api.metrics.render()).includes(`${line}\n`)) {
+    assert.ok(performance.now() < endMs, `${line}: not seen`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+function untilWaiting(api: ApiFixture, count: number): Promise<void> {
+  return untilShown(api, `securesql_http_requests_waiting ${count}`)
 }
 
 test('a write that finds no leader is carried out as soon as there is one', async (context) => {
@@ -108,6 +117,26 @@ test('a forwarded request waits while this node hands over, and goes back as soo
   })
   assert.deepEqual([answer.status, answer.headers['X-SecureSQL-Code']], [503, 'leader_unknown'])
   assert.deepEqual([api.replica.proposed.length, api.forwarder.sent.length], [0, 0])
+})
+
+test('who gave up waiting is not served later: a client that asks again and again would be served as often', async (context) => {
+  const api = await openFixture(context, { leader: undefined })
+  const leaving = request({
+    host: '127.0.0.1',
+    port: api.port,
+    path: '/db/execute',
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+  })
+  leaving.on('error', () => {})
+  leaving.end('["INSERT INTO foo VALUES(1)"]')
+  await untilWaiting(api, 1)
+  leaving.destroy()
+  // Noticed at the next look, without any change of the leader.
+  await untilShown(api, 'securesql_http_requests 0')
+  api.replica.follow('n1')
+  assert.equal((await api.post('/db/execute', ['INSERT INTO foo VALUES(2)'])).status, 200)
+  assert.equal(api.replica.proposed.length, 1)
 })
 
 test('linearizable_timeout bounds the wait for a leader too', async (context) => {
