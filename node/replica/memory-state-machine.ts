@@ -43,6 +43,11 @@ export class MemoryDatabase {
     this.sync()
   }
 
+  /** It comes to differ from the others', unseen. */
+  damage(): void {
+    this.hash = (this.hash ^ 1) >>> 0
+  }
+
   sync(): void {
     this.#synced = this.#view()
     this.#syncedCommands = this.commands.length

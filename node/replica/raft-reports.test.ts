@@ -36,7 +36,7 @@ test('a node that fetches a snapshot says so in its log and its metrics, and so 
   assert.equal(sample(failed, 'securesql_raft_snapshots_installed_total'), 0)
   world.node(follower).source.fault = () => undefined
   await world.run(10_000)
-  world.node(follower).database.hash ^= 1
+  world.node(follower).database.damage()
   await world.writeMany(30)
   await world.run(10_000)
   const text = await metrics.render()

@@ -92,7 +92,7 @@ test('a state that differs is replaced though the log holds everything, and the 
   const follower = ids.find((id) => id !== leader)!
   await world.writeMany(5)
   await world.run(500)
-  world.node(follower).database.hash ^= 1
+  world.node(follower).database.damage()
   const resets: boolean[] = []
   const { snapshots } = world.node(follower)
   const install = snapshots.install.bind(snapshots)

@@ -15,7 +15,7 @@ async function diverged(): Promise<{ readonly world: World; readonly leader: Nod
   await world.run(500)
   const { database } = world.node(follower)
   database.commands[2] = 'something else'
-  database.hash ^= 1
+  database.damage()
   return { world, leader, follower }
 }
 
@@ -112,7 +112,7 @@ test('a leader that differs hands over, and is mended by the next one', async ()
   // As if an earlier leader had proposed the comparison.
   const other = ids.find((id) => id !== first)!
   world.node(first).machine.stateHash = () => world.node(other).machine.stateHash()
-  world.node(first).database.hash ^= 1
+  world.node(first).database.damage()
   for (let n = 0; n < 40 && world.at(first).standing() === 'member'; n += 1) {
     await world.answer(world.at(first).propose(Buffer.from(`c${n}`), { timeoutMs: 1_000 }))
     await world.run(300)
