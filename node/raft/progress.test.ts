@@ -74,3 +74,25 @@ test('one who needs a snapshot gets nothing until it has reached the base', () =
   progress.accepted(20)
   assert.deepEqual([progress.flow.kind, progress.nextIndex], ['replicate', 21])
 })
+
+test('the base moves on while a snapshot is under way: it is reached when the newest is', () => {
+  const progress = begin()
+  progress.needSnapshot(20)
+  progress.needSnapshot(30)
+  progress.accepted(20)
+  assert.equal(progress.flow.kind, 'snapshot')
+  progress.accepted(30)
+  assert.deepEqual([progress.flow.kind, progress.nextIndex], ['replicate', 31])
+})
+
+test('what was lost is found out anew, and until it is trusted again its word counts for nothing', () => {
+  const progress = begin()
+  progress.accepted(10)
+  progress.readSequence = 4
+  progress.lost({ standing: 'untrusted', firstValidNumber: 9, retryAfter: 6 })
+  assert.deepEqual([progress.flow.kind, progress.matchIndex, progress.nextIndex, progress.canSend], ['probe', 0, 7, true])
+  progress.accepted(12)
+  assert.deepEqual([progress.matchIndex, progress.countedIndex, progress.countedReadSequence], [12, 0, 0])
+  progress.standing = 'trusted'
+  assert.equal(progress.countedIndex, 12)
+})

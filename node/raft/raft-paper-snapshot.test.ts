@@ -247,3 +247,32 @@ test('an append from before the snapshot, that arrives after it, changes nothing
   const over = onlyReply(rig, append({ term: 2, prevLogIndex: 2, prevLogTerm: 2, entries: virtualLog([2, 2, 2], 3) }))
   assert.deepEqual([over.accepted, over.matchIndex, rig.status.lastIndex], [true, 5, 5])
 })
+
+test('a base that moves past what a waiting follower needs turns it to a snapshot at the next heartbeat', () => {
+  const rig = new Rig({ log: [1, 1, 1, 1, 1] }).leadFirmlyWithout('n3')
+  rig.accepted('n3', 3)
+  rig.give({ kind: 'unreachable', id: n3 })
+  rig.node.disk.compact(5)
+  assert.deepEqual(summary(rig.ticks(rigHeartbeatTicks)).filter((line) => line.startsWith('n3'))[0], 'n3 install-snapshot 2')
+  rig.node.disk.compact(6)
+  const newest = rig.ticks(rigHeartbeatTicks).find(({ to }) => to === n3)
+  assert.partialDeepStrictEqual(newest, { message: { baseIndex: 6, baseTerm: 2 } })
+  rig.accepted('n3', 5)
+  assert.equal(rig.status.followers.find(({ id }) => id === n3)?.state, 'snapshot')
+})
+
+test('a leader with everything given up still commits, reads and adds', () => {
+  const rig = compactedLeader()
+  rig.node.disk.compact(6)
+  rig.propose('x')
+  rig.accepted('n2', 7)
+  assert.deepEqual([rig.status.commitIndex, rig.status.appliedIndex, rig.status.lastTerm], [7, 7, 2])
+})
+
+test('what a snapshot has replaced agrees with every leader’s log, also for a vote', () => {
+  const rig = new Rig({ log: [1, 1, 1] }).follow('n2', 1)
+  rig.give(rig.node.stage(snapshot([1, 2, 2, 2])))
+  const vote: Message = { kind: 'vote', term: 3, lastLogIndex: 3, lastLogTerm: 2, transfer: true }
+  assert.deepEqual(summary(rig.receive('n3', vote)), ['n3 vote-reply 3 refused'])
+  assert.deepEqual(summary(rig.receive('n3', { ...vote, lastLogIndex: 4 })), ['n3 vote-reply 3 granted'])
+})
