@@ -153,6 +153,27 @@ test('a removed node serves nothing, disturbs nobody, and is a member again when
   assert(await world.until(() => world.at(out).standing() === 'member', { withinMs: 10_000 }))
 })
 
+test('a leader that removes itself is told that it is done, and the others go on under another', async () => {
+  const world = new World()
+  const leader = world.leader()
+  await world.writeMany(2)
+  const removed = await world.answer(world.at(leader).changeMembership({ kind: 'remove', id: leader }, { timeoutMs }))
+  assert.equal(removed.ok, true)
+  assert.equal(world.at(leader).standing(), 'removed')
+  const others = ids.filter((id) => id !== leader)
+  const next = world.leader(others)
+  assert.equal((await world.write(next, 'on')).ok, true)
+  await world.run(3_000)
+  assert.notEqual(world.at(leader).status().role, 'leader')
+  assert.deepEqual(
+    world
+      .at(next)
+      .status()
+      .membership.members.map(({ id }) => id),
+    others,
+  )
+})
+
 test('a node that is told of its removal believes it, though the entry never reached it', async () => {
   let hear: TransportListener | undefined
   let sent = 0
