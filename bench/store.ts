@@ -35,6 +35,7 @@ function openMachine(name: string): SqliteStateMachine {
   const connection = openWriteConnection(path)
   connection.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, n, s)')
   return new SqliteStateMachine(connection, {
+    elsewhere: 'nowhere',
     onFatal: (problem) => {
       throw new Error(problem.message)
     },

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeCommand } from '../command/command-codec.ts'
 import { makeEntry } from '../raft/entry.ts'
+import { encodeMembership } from '../raft/membership-codec.ts'
+import type { Membership, NodeId } from '../raft/membership.ts'
 import { stateMachineContract } from '../replica/state-machine-contract.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
 import { freeBytesMin } from './disk-space.ts'
@@ -355,4 +357,18 @@ onMachine('the applied index is in the transaction of the data: what is read fro
     assert.equal(applied, count + 1)
   }
   assert.equal(fingerprintDatabase(world.path).appliedIndex, 21)
+})
+
+onMachine('a membership of an older epoch, agreed on before the cluster was begun anew by hand, changes nothing', async (world) => {
+  const membership = (id: string, epoch?: number): Membership => ({
+    members: [{ id: id as NodeId, incarnation: 'i', raftAddress: `${id}:4002`, apiUrl: `https://${id}:4001`, suffrage: 'voter' }],
+    ...(epoch === undefined ? {} : { epoch }),
+  })
+  const entry = (index: number, one: Membership) => makeEntry({ index, term: 1, kind: 'membership', payload: encodeMembership(one) })
+  await world.apply([entry(1, membership('a')), entry(2, membership('b', 2)), entry(3, membership('c', 1)), entry(4, membership('d'))])
+  assert.deepEqual(world.machine.membership, membership('b', 2))
+  assert.equal(world.machine.appliedIndex, 4)
+  await world.reopen()
+  await world.apply([entry(5, membership('c', 1)), entry(6, membership('e', 2))])
+  assert.deepEqual(world.machine.membership, membership('e', 2))
 })

@@ -1,0 +1,50 @@
+// A file system that is really full, as small as it must be. Needs the right to mount one.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import Database from 'better-sqlite3'
+import { eventually } from '../replica/eventually.ts'
+import type { FatalProblem } from './fatal.ts'
+import { SqliteStateMachine } from './sqlite-state-machine.ts'
+import { command, logOf } from './test-machine.ts'
+import { openWriteConnection } from './write-connection.ts'
+
+for (const elsewhere of ['nowhere', 'threads'] as const)
+  test(`on a full file system the machine halts: nothing is recorded, what was applied before is whole (elsewhere: ${elsewhere})`, async (context) => {
+    const mount = mkdtempSync(join(tmpdir(), 'small-'))
+    try {
+      const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', mount], { encoding: 'utf8' })
+      if (mounted.status !== 0) return context.skip(`no file system can be mounted here: ${String(mounted.stderr ?? mounted.error)}`)
+      const path = join(mount, 'db.sqlite')
+      writeFileSync(path, '')
+      const fatal: FatalProblem[] = []
+      const machine = new SqliteStateMachine(openWriteConnection(path), { onFatal: (problem) => fatal.push(problem), elsewhere })
+      let told = 0
+      machine.onApplied((applied) => (told = applied.at(-1)?.index ?? told))
+      const big = command([['INSERT INTO t VALUES (zeroblob(?))', 300_000]])
+      for (const entry of logOf([command(['CREATE TABLE t (b)']), ...Array.from({ length: 20 }, () => big)])) {
+        machine.apply([entry])
+        await eventually(() => told === entry.index || fatal.length > 0, 'the entry is applied, or the disk is full')
+      }
+      assert.deepEqual(
+        fatal.map(({ code }) => code),
+        ['database_failed'],
+      )
+      assert.match(fatal[0]?.message ?? '', /SQLITE_(FULL|IOERR)/)
+      assert(told > 1 && told < 21, `applied up to ${told}`)
+      await machine.close()
+      const database = new Database(path, { readonly: true })
+      assert.deepEqual(database.prepare('SELECT applied_index, (SELECT count(*) FROM t) FROM _securesql_state').raw().get(), [
+        told,
+        told - 1,
+      ])
+      assert.equal(database.pragma('integrity_check', { simple: true }), 'ok')
+      database.close()
+    } finally {
+      spawnSync('umount', [mount])
+      rmSync(mount, { recursive: true, force: true })
+    }
+  })
