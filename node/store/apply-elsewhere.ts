@@ -33,7 +33,14 @@ export class ApplyElsewhere {
     readonly onFailed: (failure: ThreadFailure, cause: unknown) => void
   }) {
     const { path, foreignKeys, onApplied, onFailed } = options
-    this.#thread = new DatabaseThread({ file: 'apply-thread.ts', path, foreignKeys, onReply: onApplied, onFailed })
+    this.#thread = new DatabaseThread({
+      file: new URL('apply-thread.ts', import.meta.url),
+      name: 'apply-thread',
+      path,
+      foreignKeys,
+      onReply: onApplied,
+      onFailed,
+    })
   }
 
   /** Takes from the front what it will apply, at least one entry, and says how many. The caller writes nothing until the last reply. */

@@ -10,7 +10,7 @@ import { openWriteConnection } from './write-connection.ts'
 /** Answers wait no longer than this for the entries behind theirs. */
 const budgetMs = 20
 
-serveDatabaseThread<ApplyRequest, ApplyReply>((setting, reply) => {
+serveDatabaseThread((setting, reply: (reply: ApplyReply) => void) => {
   let open: { readonly connection: Database.Database; readonly applier: EntryApplier } | undefined
   const applierFor = (): EntryApplier => {
     if (open !== undefined) {
@@ -22,7 +22,7 @@ serveDatabaseThread<ApplyRequest, ApplyReply>((setting, reply) => {
     return open.applier
   }
   return {
-    handle: (request) => {
+    handle: (request: ApplyRequest) => {
       const applier = applierFor()
       let rest = entriesOf(request)
       while (rest.length > 0) {

@@ -30,7 +30,9 @@ interface Kind {
 }
 
 export interface ThreadOptions<Reply> {
-  readonly file: 'wal-thread.ts' | 'apply-thread.ts'
+  readonly file: URL
+  /** For the log. */
+  readonly name: 'wal-thread' | 'apply-thread'
   readonly path: string
   readonly foreignKeys: boolean
   readonly onReply: (reply: Reply) => void
@@ -66,23 +68,23 @@ export class DatabaseThread<Request extends Kind, Reply extends Kind> {
   /** After what was asked before. */
   async close(): Promise<void> {
     this.#isClosing = true
-    this.#running?.worker.postMessage({ kind: 'end' } satisfies Order)
+    this.#running?.worker.postMessage({ kind: 'end' } satisfies Order, [])
     await this.#running?.ended
   }
 
   #order(order: Order): void {
     if (this.#running === undefined) return
     Atomics.store(this.#released, 0, 0)
-    this.#running.worker.postMessage(order)
+    this.#running.worker.postMessage(order, [])
     if (Atomics.wait(this.#released, 0, 0, releaseMsMax) === 'timed-out')
       throw new EnvironmentFailure(`a thread did not give the database free within ${releaseMsMax} ms`)
   }
 
   #start(): { readonly worker: Worker; readonly ended: Promise<void> } {
-    const { file, path, foreignKeys, onReply, onFailed } = this.#options
-    const worker = new Worker(new URL(file, import.meta.url), {
+    const { file, name, path, foreignKeys, onReply, onFailed } = this.#options
+    const worker = new Worker(file, {
       workerData: { path, foreignKeys, released: this.#released } satisfies ThreadSetting,
-      name: file.replace('.ts', ''),
+      name,
       // Options of the main program (an --input-type, say) are none of its business.
       execArgv: [],
     })
@@ -90,10 +92,10 @@ export class DatabaseThread<Request extends Kind, Reply extends Kind> {
       if (isFailure(reply)) onFailed(reply, undefined)
       else onReply(reply)
     })
-    worker.on('error', (error) => onFailed({ kind: 'failed', code: 'database_failed', message: `${file} has crashed` }, error))
+    worker.on('error', (error) => onFailed({ kind: 'failed', code: 'database_failed', message: `${name} has crashed` }, error))
     const ended = new Promise<void>((resolve) => {
       worker.on('exit', () => {
-        if (!this.#isClosing) onFailed({ kind: 'failed', code: 'database_failed', message: `${file} has ended` }, undefined)
+        if (!this.#isClosing) onFailed({ kind: 'failed', code: 'database_failed', message: `${name} has ended` }, undefined)
         resolve()
       })
     })
@@ -105,18 +107,22 @@ function isFailure(reply: Kind): reply is ThreadFailure {
   return reply.kind === 'failed'
 }
 
-/** The thread's end. `handle` opens its connection when there is none, `release` closes it. A failure of the environment is told and ends the thread. */
-export function serveDatabaseThread<Request extends Kind, Reply extends Kind>(
-  make: (
-    setting: ThreadSetting,
-    reply: (reply: Reply) => void,
-  ) => { readonly handle: (request: Request) => void; readonly release: () => void; readonly forget: () => void },
-): void {
+/** Declared as methods, so that a service may take just the requests that its own end sends. */
+interface Service {
+  /** Opens the connection when there is none. */
+  handle(request: Kind): void
+  /** Closes it. */
+  release(): void
+  forget(): void
+}
+
+/** The thread's end. A failure of the environment is told and ends the thread. */
+export function serveDatabaseThread(make: (setting: ThreadSetting, reply: (reply: Kind) => void) => Service): void {
   const port = parentPort
   if (port === null) throw new Error('this file runs as a thread only')
   const setting = workerData as ThreadSetting // handed over by DatabaseThread
   const service = make(setting, (reply) => port.postMessage(reply))
-  port.on('message', (request: Request | Order) => {
+  port.on('message', (request: Kind) => {
     try {
       if (isOrder(request)) {
         if (request.kind === 'release' || request.kind === 'end') service.release()

@@ -16,8 +16,8 @@ for (const elsewhere of ['nowhere', 'threads'] as const)
   test(`on a full file system the machine halts: nothing is recorded, what was applied before is whole (elsewhere: ${elsewhere})`, async (context) => {
     const mount = mkdtempSync(join(tmpdir(), 'small-'))
     try {
-      const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', mount], { encoding: 'utf8' })
-      if (mounted.status !== 0) return context.skip(`no file system can be mounted here: ${String(mounted.stderr ?? mounted.error)}`)
+      const mounted = spawnSync('/usr/bin/mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', mount], { encoding: 'utf8' })
+      if (mounted.status !== 0) return context.skip(`no file system can be mounted here: ${mounted.stderr}`)
       const path = join(mount, 'db.sqlite')
       writeFileSync(path, '')
       const fatal: FatalProblem[] = []
@@ -44,7 +44,7 @@ for (const elsewhere of ['nowhere', 'threads'] as const)
       assert.equal(database.pragma('integrity_check', { simple: true }), 'ok')
       database.close()
     } finally {
-      spawnSync('umount', [mount])
+      spawnSync('/usr/bin/umount', [mount])
       rmSync(mount, { recursive: true, force: true })
     }
   })

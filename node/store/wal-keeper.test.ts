@@ -101,7 +101,7 @@ test('a machine without threads empties the WAL in place', async () => {
 })
 
 test('the barrier syncs the WAL and the directory, each after what it makes durable was written, as the system sees it', (context) => {
-  if (spawnSync('strace', ['-V']).status !== 0) return context.skip('no strace here')
+  if (spawnSync('/usr/bin/strace', ['-V']).status !== 0) return context.skip('no strace here')
   const directory = mkdtempSync(join(tmpdir(), 'barrier-'))
   try {
     const program = `
@@ -114,7 +114,7 @@ test('the barrier syncs the WAL and the directory, each after what it makes dura
       process.kill(process.pid, 'SIGKILL')`
     const output = join(directory, 'calls')
     const traced = ['-f', '-y', '-qq', '-e', 'trace=pwrite64,fdatasync,fsync,write', '-o', output]
-    const ran = spawnSync('strace', [...traced, process.execPath, '--input-type=module', '-e', program], {
+    const ran = spawnSync('/usr/bin/strace', [...traced, process.execPath, '--input-type=module', '-e', program], {
       encoding: 'utf8',
       timeout: 120_000,
     })

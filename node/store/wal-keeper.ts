@@ -51,7 +51,8 @@ export class WalKeeper {
     this.#walPath = `${options.path}-wal`
     this.#onReady = options.onReady
     this.#thread = new DatabaseThread({
-      file: 'wal-thread.ts',
+      file: new URL('wal-thread.ts', import.meta.url),
+      name: 'wal-thread',
       path: options.path,
       foreignKeys: false,
       onReply: (reply) => this.#replied(reply),

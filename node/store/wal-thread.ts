@@ -11,11 +11,11 @@ import type { WalReply, WalRequest } from './wal-keeper.ts'
 import { syncWal } from './wal-sync.ts'
 import { openWriteConnection } from './write-connection.ts'
 
-serveDatabaseThread<WalRequest, WalReply>((setting, reply) => {
+serveDatabaseThread((setting, reply: (reply: WalReply) => void) => {
   let connection: Database.Database | undefined
   let descriptor: number | undefined
   return {
-    handle: (request) => {
+    handle: (request: WalRequest) => {
       if (request.kind === 'sync') {
         syncWal(setting.path)
         reply({ kind: 'synced', id: request.id })
