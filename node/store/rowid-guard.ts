@@ -2,6 +2,7 @@
 // AUTOINCREMENT table is full for good. TEMP triggers of this connection see every row of every insert and update, those of users' triggers and foreign-key actions too,
 // and before users' own AFTER triggers do (SQLite puts TEMP triggers first). They cost about 0.3 µs a row. Looking for the rowid behind a statement would be dearer, and
 // blind to a row that a trigger or REPLACE has removed again. Shadow tables of virtual tables take no triggers: those are looked at behind each statement.
+// A trigger that puts that row into a virtual table, adds one without a rowid and removes the first again within one statement is not seen.
 import type Database from 'better-sqlite3'
 
 const rowidMax = 2n ** 63n - 1n
