@@ -28,7 +28,7 @@ export type Message =
       readonly appendNumber: number
       readonly entries: readonly Entry[]
     }
-  /** `matchIndex` counts only what is durable at the follower; on refusal it is the prevLogIndex that was refused, and `hintIndex`/`hintTerm` let the leader skip whole terms backwards (Raft §5.3, last paragraphs). `trusted`: the sender's own standing; what an untrusted node says counts for no majority. */
+  /** `matchIndex` counts only what is durable at the follower; on refusal it is the prevLogIndex that was refused, and `hintIndex`/`hintTerm` let the leader skip whole terms backwards (Raft §5.3, last paragraphs). `trusted`: what the sender says of its own disk; what an untrusted node says counts for no majority. */
   | {
       readonly kind: 'append-reply'
       readonly term: number

@@ -89,10 +89,10 @@ test('what was lost is found out anew, and until it is trusted again its word co
   const progress = begin()
   progress.accepted(10)
   progress.readSequence = 4
-  progress.lost({ standing: 'untrusted', firstValidNumber: 9, retryAfter: 6 })
+  progress.lost({ trust: 'untrusted', firstValidNumber: 9, retryAfter: 6 })
   assert.deepEqual([progress.flow.kind, progress.matchIndex, progress.nextIndex, progress.canSend], ['probe', 0, 7, true])
   progress.accepted(12)
   assert.deepEqual([progress.matchIndex, progress.countedIndex, progress.countedReadSequence], [12, 0, 0])
-  progress.standing = 'trusted'
+  progress.trust = 'trusted'
   assert.equal(progress.countedIndex, 12)
 })

@@ -16,13 +16,13 @@ export type Flow =
  * `trusted`: its acknowledgements count. `distrusted`: it has lost entries that it had acknowledged and does not know yet. `untrusted`: it knows. The word of the last two
  * counts for no majority: with the entries it may have forgotten a term and a vote.
  */
-export type Standing = 'trusted' | 'distrusted' | 'untrusted'
+export type FollowerTrust = 'trusted' | 'distrusted' | 'untrusted'
 
 export class Progress {
   readonly #limits: RaftLimits
   /** Durable at the follower and equal to the leader's log up to here (Raft figure 2). Never goes back within a term, unless the follower has lost it. */
   matchIndex = 0
-  standing: Standing = 'trusted'
+  trust: FollowerTrust = 'trusted'
   /** Answers to appends with a lower number are from before a loss and confirm nothing. */
   firstValidNumber = 0
   /** Appends from this number on were sent when `matchIndex` was known: to refuse one of them is to have lost what was acknowledged. */
@@ -64,11 +64,11 @@ export class Progress {
 
   /** How far its word counts towards a majority. */
   get countedIndex(): number {
-    return this.standing === 'trusted' ? this.matchIndex : 0
+    return this.trust === 'trusted' ? this.matchIndex : 0
   }
 
   get countedReadSequence(): number {
-    return this.standing === 'trusted' ? this.readSequence : 0
+    return this.trust === 'trusted' ? this.readSequence : 0
   }
 
   /** The follower holds everything up to `matchIndex`. A late answer that says less changes nothing. */
@@ -119,8 +119,8 @@ export class Progress {
   }
 
   /** What it had confirmed is no longer certain: everything is found out anew, by appends from `firstValidNumber` on, the first of them after `retryAfter`. */
-  lost(as: { readonly standing: Standing; readonly firstValidNumber: number; readonly retryAfter: number }): void {
-    this.standing = as.standing
+  lost(as: { readonly trust: FollowerTrust; readonly firstValidNumber: number; readonly retryAfter: number }): void {
+    this.trust = as.trust
     this.firstValidNumber = as.firstValidNumber
     this.matchKnownFrom = as.firstValidNumber
     this.matchIndex = 0

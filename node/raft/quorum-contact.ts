@@ -17,7 +17,7 @@ export function isActive(state: RaftState, progress: Progress | undefined): bool
 
 /** Heard of, and its word counts. */
 export function isCounted(state: RaftState, progress: Progress | undefined): progress is Progress {
-  return isActive(state, progress) && progress?.standing === 'trusted'
+  return isActive(state, progress) && progress?.trust === 'trusted'
 }
 
 /** The voter, other than this node, whose log is longest, of those that were heard lately. */

@@ -5,7 +5,7 @@ import { makeEntry, type Entry } from './entry.ts'
 import { changed } from './membership-change.ts'
 import { decodeMembership, encodeMembership } from './membership-codec.ts'
 import type { Membership, NodeId } from './membership.ts'
-import type { Message } from './message.ts'
+import { append } from './rig-messages.ts'
 import { Rig } from './rig.ts'
 import { virtualMembership } from './virtual-node.ts'
 
@@ -15,13 +15,9 @@ function entryOf(index: number, membership: Membership): Entry {
   return makeEntry({ index, term: 1, kind: 'membership', payload: encodeMembership(membership) })
 }
 
-function append(leaderCommit: number, entries: readonly Entry[]): Message {
-  return { kind: 'append', term: 1, prevLogIndex: 0, prevLogTerm: 0, leaderCommit, readSequence: 0, appendNumber: 1, entries }
-}
-
 test('memberships of an older epoch are applied and change nothing', () => {
   const rig = new Rig({ membership: recovered }).follow('n2', 1)
-  rig.receive('n2', append(1, [entryOf(1, virtualMembership(['n1', 'n2', 'n3', 'n4', 'n5']))]))
+  rig.receive('n2', append({ leaderCommit: 1, entries: [entryOf(1, virtualMembership(['n1', 'n2', 'n3', 'n4', 'n5']))] }))
   assert.deepEqual([rig.status.appliedIndex, rig.status.membership], [1, recovered])
 })
 
@@ -29,9 +25,9 @@ test('those of the same or of a newer epoch take effect', () => {
   const rig = new Rig({ membership: recovered }).follow('n2', 1)
   const same = { ...virtualMembership(['n1', 'n2', 'n3']), epoch: 1 }
   const newer = { ...virtualMembership(['n1']), epoch: 2 }
-  rig.receive('n2', append(1, [entryOf(1, same)]))
+  rig.receive('n2', append({ leaderCommit: 1, entries: [entryOf(1, same)] }))
   assert.deepEqual(rig.status.membership, same)
-  rig.receive('n2', { ...append(3, [entryOf(2, newer), entryOf(3, same)]), prevLogIndex: 1, prevLogTerm: 1 } as Message)
+  rig.receive('n2', append({ prevLogIndex: 1, prevLogTerm: 1, leaderCommit: 3, entries: [entryOf(2, newer), entryOf(3, same)] }))
   assert.deepEqual(rig.status.membership, newer, 'in the order of the log, and 3 is of an older one again')
 })
 
@@ -49,7 +45,7 @@ test('a new leader tells the epoch with its first change, after it has committed
 
 test('it waits for a change that the log still holds, as with any change', () => {
   const rig = new Rig({ membership: recovered })
-  rig.receive('n2', append(0, [entryOf(1, virtualMembership(['n1', 'n2', 'n3']))]))
+  rig.receive('n2', append({ leaderCommit: 0, entries: [entryOf(1, virtualMembership(['n1', 'n2', 'n3']))] }))
   rig.holdApply()
   rig.lead()
   rig.accepted('n2', 2)
@@ -60,7 +56,7 @@ test('it waits for a change that the log still holds, as with any change', () =>
 
 test('who has seen the epoch in the log does not tell it again', () => {
   const rig = new Rig({ membership: recovered })
-  rig.receive('n2', append(1, [entryOf(1, recovered)]))
+  rig.receive('n2', append({ leaderCommit: 1, entries: [entryOf(1, recovered)] }))
   rig.leadFirmly()
   assert.equal(rig.status.lastIndex, 2)
 })

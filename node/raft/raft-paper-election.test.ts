@@ -2,19 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message } from './message.ts'
+import { append } from './rig-messages.ts'
 import { Rig, rigElectionTicks, rigHeartbeatTicks, summary } from './rig.ts'
 import { virtualEntry } from './virtual-node.ts'
 
-const heartbeat = (term: number): Message => ({
-  kind: 'append',
-  term,
-  prevLogIndex: 0,
-  prevLogTerm: 0,
-  leaderCommit: 0,
-  readSequence: 0,
-  appendNumber: 0,
-  entries: [],
-})
+const heartbeat = (term: number): Message => append({ term })
 const vote = (term: number, lastLogTerm = 9, lastLogIndex = 9): Message => ({
   kind: 'vote',
   term,

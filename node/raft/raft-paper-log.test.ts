@@ -2,25 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Entry } from './entry.ts'
-import type { Message } from './message.ts'
+import { append, appendReply, type Append, type AppendReply } from './rig-messages.ts'
 import { Rig } from './rig.ts'
 import { virtualEntry, virtualLog } from './virtual-node.ts'
-
-type Append = Extract<Message, { kind: 'append' }>
-
-function append(fields: Partial<Append>): Append {
-  return {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 0,
-    readSequence: 0,
-    appendNumber: 0,
-    entries: [],
-    ...fields,
-  }
-}
 
 function terms(rig: Rig): readonly number[] {
   return Array.from({ length: rig.status.lastIndex }, (_, n) => rig.node.disk.termAt(n + 1))
@@ -90,7 +74,7 @@ test('§5.3: an append that does not fit is refused with a hint, one that fits i
   ]) {
     const rig = new Rig({ log })
     const [parcel] = rig.receive('n2', append({ term: 4, prevLogIndex: prev[0]!, prevLogTerm: prev[1]! }))
-    const reply = parcel!.message as Extract<Message, { kind: 'append-reply' }>
+    const reply = parcel!.message as AppendReply
     assert.equal(reply.accepted, accepted, JSON.stringify({ log, prev }))
     if (!accepted) assert.deepEqual([reply.matchIndex, reply.hintIndex], [prev[0], hint])
   }
@@ -181,17 +165,7 @@ test('§5.3: a leader never changes or removes entries of its own log', () => {
   const rig = new Rig({ log: [1, 1] }).leadFirmly()
   const before = terms(rig)
   rig.propose('x')
-  rig.receive('n2', {
-    kind: 'append-reply',
-    term: 2,
-    accepted: false,
-    matchIndex: 3,
-    hintIndex: 0,
-    hintTerm: 0,
-    readSequence: 0,
-    appendNumber: 0,
-    trusted: true,
-  })
+  rig.receive('n2', appendReply({ term: 2, accepted: false, matchIndex: 3, appendNumber: 0 }))
   assert.deepEqual(terms(rig), [...before, 2])
 })
 

@@ -6,30 +6,15 @@ import { encodeMembership } from './membership-codec.ts'
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import type { SnapshotPoint } from './raft-port.ts'
+import { append, appendReply, type AppendReply } from './rig-messages.ts'
 import { Rig, rigElectionTicks, rigHeartbeatTicks, summary } from './rig.ts'
 import { virtualLog, virtualMembership, type VirtualSnapshot } from './virtual-node.ts'
 
 const n2 = 'n2' as NodeId
 const n3 = 'n3' as NodeId
 
-type Reply = Extract<Message, { kind: 'append-reply' }>
-
 function installSnapshot(fields: Partial<Extract<Message, { kind: 'install-snapshot' }>>): Message {
   return { kind: 'install-snapshot', term: 1, baseIndex: 5, baseTerm: 1, readSequence: 0, appendNumber: 1, ...fields }
-}
-
-function append(fields: Partial<Extract<Message, { kind: 'append' }>>): Message {
-  return {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 0,
-    readSequence: 0,
-    appendNumber: 1,
-    entries: [],
-    ...fields,
-  }
 }
 
 function snapshot(terms: readonly number[], voters = ['n1', 'n2', 'n3']): VirtualSnapshot {
@@ -41,7 +26,7 @@ function indexes(entries: readonly Entry[]): readonly number[] {
   return entries.map((entry) => entry.index)
 }
 
-function onlyReply(rig: Rig, message: Message): Reply {
+function onlyReply(rig: Rig, message: Message): AppendReply {
   const [parcel] = rig.receive('n2', message)
   assert(parcel?.message.kind === 'append-reply')
   return parcel.message
@@ -57,17 +42,7 @@ function compactedLeader(): Rig {
 
 test('§7: a follower that needs what the log no longer holds is told to fetch a snapshot, with each heartbeat again', () => {
   const rig = compactedLeader()
-  rig.receive('n3', {
-    kind: 'append-reply',
-    term: 2,
-    accepted: false,
-    matchIndex: 5,
-    hintIndex: 0,
-    hintTerm: 0,
-    readSequence: 0,
-    appendNumber: 1,
-    trusted: true,
-  })
+  rig.receive('n3', appendReply({ term: 2, accepted: false, matchIndex: 5, appendNumber: 1 }))
   const expected = { kind: 'install-snapshot', term: 2, baseIndex: 5, baseTerm: 1, readSequence: 0 }
   assert.partialDeepStrictEqual(
     rig.ticks(rigHeartbeatTicks).find(({ to }) => to === 'n3'),
@@ -121,17 +96,7 @@ test('§7: a snapshot that is not newer than what is applied changes nothing', (
 
 test('a follower that has installed a snapshot is served from the log again', () => {
   const rig = compactedLeader()
-  rig.receive('n3', {
-    kind: 'append-reply',
-    term: 2,
-    accepted: false,
-    matchIndex: 5,
-    hintIndex: 0,
-    hintTerm: 0,
-    readSequence: 0,
-    appendNumber: 1,
-    trusted: true,
-  })
+  rig.receive('n3', appendReply({ term: 2, accepted: false, matchIndex: 5, appendNumber: 1 }))
   assert.deepEqual(
     summary(rig.accepted('n3', 5)).filter((line) => line.startsWith('n3')),
     ['n3 append 2'],

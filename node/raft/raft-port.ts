@@ -86,7 +86,7 @@ export type RaftEvent =
   | { readonly kind: 'snapshot-needed'; readonly id: NodeId }
   /** On the leader: a member has lost entries that it had acknowledged. */
   | { readonly kind: 'member-lost-entries'; readonly id: NodeId; readonly acknowledgedIndex: number }
-  /** This node's own standing (see RaftStatus): `untrusted` must be durable before the node answers anything else. */
+  /** Whether this node's own disk is believed (see Trust): `untrusted` must be durable before the node answers anything else. */
   | { readonly kind: 'trust-changed'; readonly trust: Trust }
 
 /**

@@ -3,18 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
+import { append } from './rig-messages.ts'
 import { Rig, rigElectionTicks, summary } from './rig.ts'
 
-const heartbeat = (term: number): Message => ({
-  kind: 'append',
-  term,
-  prevLogIndex: 0,
-  prevLogTerm: 0,
-  leaderCommit: 0,
-  readSequence: 0,
-  appendNumber: 0,
-  entries: [],
-})
+const heartbeat = (term: number): Message => append({ term })
 const preVote = (term: number, lastLogTerm = 9, lastLogIndex = 9): Message => ({ kind: 'pre-vote', term, lastLogIndex, lastLogTerm })
 const vote = (term: number, transfer = false): Message => ({ kind: 'vote', term, lastLogIndex: 9, lastLogTerm: 9, transfer })
 const n2 = 'n2' as NodeId

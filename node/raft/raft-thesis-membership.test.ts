@@ -6,6 +6,7 @@ import { encodeMembership } from './membership-codec.ts'
 import { changed, promotionLagMax } from './membership-change.ts'
 import type { MembershipChange, NodeId } from './membership.ts'
 import type { Message } from './message.ts'
+import { append, appendReply } from './rig-messages.ts'
 import { Rig, rigElectionTicks, summary } from './rig.ts'
 import { virtualLog, virtualMember, virtualMembership } from './virtual-node.ts'
 
@@ -78,16 +79,7 @@ test('§4.1: a change that an earlier leader left in the log counts as pending, 
   const membership = encodeMembership(virtualMembership(['n1', 'n2', 'n3'], ['n4']))
   const left = makeEntry({ index: 1, term: 1, kind: 'membership', payload: membership })
   const rig = new Rig().follow('n2', 1)
-  rig.receive('n2', {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 0,
-    readSequence: 0,
-    appendNumber: 0,
-    entries: [left],
-  })
+  rig.receive('n2', append({ entries: [left] }))
   rig.holdApply()
   rig.lead()
   rig.accepted('n2', 2)
@@ -101,16 +93,7 @@ test('a node that knows of a committed and unapplied change does not stand for e
   const entry = makeEntry({ index: 1, term: 1, kind: 'membership', payload: membership })
   const rig = new Rig().follow('n2', 1)
   rig.holdApply()
-  rig.receive('n2', {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 1,
-    readSequence: 0,
-    appendNumber: 0,
-    entries: [entry],
-  })
+  rig.receive('n2', append({ leaderCommit: 1, entries: [entry] }))
   assert.deepEqual(rig.ticks(5 * rigElectionTicks), [])
   assert.deepEqual(rig.receive('n2', { kind: 'timeout-now', term: 1 }), [])
   assert.equal(rig.status.role, 'follower')
@@ -121,16 +104,7 @@ test('a node that knows of a committed and unapplied change does not stand for e
 test('a node that forgot the commit index in a restart still knows that every change in its log but the last is committed', () => {
   const entries = [change(1, ['n1', 'n2', 'n3', 'n4']), ...virtualLog([1], 2), change(3, ['n1', 'n2', 'n3', 'n4', 'n5'])]
   const rig = new Rig().follow('n2', 1)
-  rig.receive('n2', {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 0,
-    readSequence: 0,
-    appendNumber: 0,
-    entries,
-  })
+  rig.receive('n2', append({ entries }))
   assert.equal(rig.status.commitIndex, 0)
   rig.holdApply()
   rig.node.crash(0)
@@ -200,16 +174,7 @@ test('a learner whose promotion stands in its log may be the only one who can wi
   const rig = new Rig({ voters: ['n2'], learners: ['n1'], log: [1] }).follow('n2', 1)
   const promotion = change(2, ['n1', 'n2'])
   const after = virtualLog([1, 1, 1]).slice(2)
-  rig.receive('n2', {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 1,
-    prevLogTerm: 1,
-    leaderCommit: 1,
-    readSequence: 0,
-    appendNumber: 1,
-    entries: [promotion, ...after],
-  })
+  rig.receive('n2', append({ prevLogIndex: 1, prevLogTerm: 1, leaderCommit: 1, entries: [promotion, ...after] }))
   // n2 alone has committed the promotion, applied it, lost entry 3 with its power and needs this node's vote now.
   assert.deepEqual(summary(rig.ticks(2 * rigElectionTicks)).slice(0, 1), ['n2 pre-vote 2'])
   rig.receive('n2', { kind: 'pre-vote-reply', term: 2, granted: true })
@@ -224,16 +189,7 @@ test('a learner whose promotion stands in its log may be the only one who can wi
 test('a learner that wins does not count its own vote', () => {
   const rig = new Rig({ voters: ['n2', 'n3'], learners: ['n1'], log: [1] }).follow('n2', 1)
   const entries = [change(2, ['n1', 'n2', 'n3'])]
-  rig.receive('n2', {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 1,
-    prevLogTerm: 1,
-    leaderCommit: 1,
-    readSequence: 0,
-    appendNumber: 1,
-    entries,
-  })
+  rig.receive('n2', append({ prevLogIndex: 1, prevLogTerm: 1, leaderCommit: 1, entries }))
   rig.ticks(2 * rigElectionTicks)
   rig.receive('n2', { kind: 'pre-vote-reply', term: 2, granted: true })
   assert.equal(rig.status.role, 'pre-candidate')
@@ -243,16 +199,7 @@ test('a node that joins knows nobody, and takes the log from the leader that wri
   const rig = new Rig({ voters: [] })
   const membership = virtualMembership(['n2', 'n3'], ['n1'])
   const entry = makeEntry({ index: 1, term: 4, kind: 'membership', payload: encodeMembership(membership) })
-  const message: Message = {
-    kind: 'append',
-    term: 4,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 1,
-    readSequence: 0,
-    appendNumber: 0,
-    entries: [entry],
-  }
+  const message: Message = append({ term: 4, leaderCommit: 1, entries: [entry] })
   assert.deepEqual(summary(rig.receive('n2', message)), ['n2 append-reply 4'])
   assert.deepEqual(rig.status.membership, membership)
 })
@@ -266,17 +213,7 @@ test('§4.2.3 (and etcd’s experience): who is asked for a vote by a voter it h
 
 test('answers of strangers are ignored, whatever term they name', () => {
   const rig = new Rig().leadFirmly()
-  rig.receive('n9', {
-    kind: 'append-reply',
-    term: 99,
-    accepted: false,
-    matchIndex: 0,
-    hintIndex: 0,
-    hintTerm: 0,
-    readSequence: 0,
-    appendNumber: 0,
-    trusted: true,
-  })
+  rig.receive('n9', appendReply({ term: 99, accepted: false, appendNumber: 0 }))
   rig.receive('n9', { kind: 'vote-reply', term: 99, granted: false })
   assert.deepEqual([rig.status.role, rig.status.term], ['leader', 1])
 })

@@ -1,10 +1,8 @@
 // Claims of the thesis about linearizable reads without log entries (§6.4), and the ways in which others have got them wrong.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Message } from './message.ts'
+import { append, appendReply, type Append } from './rig-messages.ts'
 import { Rig, rigElectionTicks, rigHeartbeatTicks, summary } from './rig.ts'
-
-type Append = Extract<Message, { kind: 'append' }>
 
 function sequenceOf(rig: Rig): number {
   const append = rig.take().find(({ message }) => message.kind === 'append')
@@ -68,17 +66,7 @@ test('§6.4: all reads of a step share one round, and those that come meanwhile 
   rig.give({
     kind: 'message',
     from: 'n2' as never,
-    message: {
-      kind: 'append-reply',
-      term: 1,
-      accepted: true,
-      matchIndex: 1,
-      hintIndex: 0,
-      hintTerm: 0,
-      readSequence: first,
-      appendNumber: 0,
-      trusted: true,
-    },
+    message: appendReply({ matchIndex: 1, readSequence: first, appendNumber: 0 }),
   })
   assert.deepEqual(
     rig.reads.map(({ id }) => id),
@@ -118,28 +106,9 @@ test('§6.4: a confirmation of an older term confirms nothing', () => {
   const rig = new Rig().leadFirmly()
   rig.give({ kind: 'read', id: 1 })
   const sequence = sequenceOf(rig)
-  rig.receive('n2', {
-    kind: 'append',
-    term: 2,
-    prevLogIndex: 1,
-    prevLogTerm: 1,
-    leaderCommit: 1,
-    readSequence: 0,
-    appendNumber: 0,
-    entries: [],
-  })
+  rig.receive('n2', append({ term: 2, prevLogIndex: 1, prevLogTerm: 1, leaderCommit: 1 }))
   assert.deepEqual(rig.refused, [{ id: 1, code: 'leadership_lost' }])
-  rig.receive('n3', {
-    kind: 'append-reply',
-    term: 1,
-    accepted: true,
-    matchIndex: 1,
-    hintIndex: 0,
-    hintTerm: 0,
-    readSequence: sequence,
-    appendNumber: 0,
-    trusted: true,
-  })
+  rig.receive('n3', appendReply({ matchIndex: 1, readSequence: sequence, appendNumber: 0 }))
   assert.deepEqual(rig.reads, [])
 })
 

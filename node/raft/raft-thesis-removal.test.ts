@@ -6,6 +6,7 @@ import { changed } from './membership-change.ts'
 import { encodeMembership } from './membership-codec.ts'
 import type { MembershipChange, NodeId } from './membership.ts'
 import type { Message } from './message.ts'
+import { append, appendReply } from './rig-messages.ts'
 import { Rig, rigElectionTicks, summary } from './rig.ts'
 import { virtualMember, virtualMembership } from './virtual-node.ts'
 
@@ -18,20 +19,6 @@ function addNonVoter(name: string): MembershipChange {
 
 function members(rig: Rig): string {
   return rig.status.membership.members.map(({ id, suffrage }) => (suffrage === 'voter' ? id : `${id} ${suffrage}`)).join(', ')
-}
-
-function appendOf(fields: Partial<Extract<Message, { kind: 'append' }>>): Message {
-  return {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 0,
-    readSequence: 0,
-    appendNumber: 1,
-    entries: [],
-    ...fields,
-  }
 }
 
 /** n1 leads three, and its own removal is appended at 2. */
@@ -101,17 +88,7 @@ test('§4.2.2: it goes when a majority of those who remain know that the removal
 test('an acknowledgement that was on its way before the commit was told does not let it go', () => {
   const rig = removingItself()
   rig.accepted('n2', 2)
-  const late: Message = {
-    kind: 'append-reply',
-    term: 1,
-    accepted: true,
-    matchIndex: 2,
-    hintIndex: 0,
-    hintTerm: 0,
-    readSequence: 0,
-    appendNumber: 3,
-    trusted: true,
-  }
+  const late: Message = appendReply({ matchIndex: 2, appendNumber: 3 })
   rig.receive('n2', late)
   rig.receive('n3', late)
   assert.equal(rig.status.role, 'leader')
@@ -130,7 +107,7 @@ test('it goes after an election timeout even if they do not come to know', () =>
 test('§4.2.3: whoever has applied its removal stands for no election, not even when told to', () => {
   const entry = makeEntry({ index: 1, term: 1, kind: 'membership', payload: encodeMembership(virtualMembership(['n2', 'n3'])) })
   const rig = new Rig().follow('n2', 1)
-  rig.receive('n2', appendOf({ leaderCommit: 1, entries: [entry] }))
+  rig.receive('n2', append({ leaderCommit: 1, entries: [entry] }))
   assert.equal(members(rig), 'n2, n3')
   assert.deepEqual(rig.ticks(10 * rigElectionTicks), [])
   assert.deepEqual(rig.receive('n2', { kind: 'timeout-now', term: 1 }), [])
@@ -170,13 +147,13 @@ test('a target that has not applied the removal of the leader yet stands as soon
   const entry = makeEntry({ index: 1, term: 1, kind: 'membership', payload: encodeMembership(virtualMembership(['n1', 'n3'])) })
   const rig = new Rig().follow('n2', 1)
   rig.holdApply()
-  rig.receive('n2', appendOf({ leaderCommit: 1, entries: [entry] }))
+  rig.receive('n2', append({ leaderCommit: 1, entries: [entry] }))
   assert.deepEqual(rig.receive('n2', { kind: 'timeout-now', term: 1 }), [])
   rig.give(rig.node.apply(1))
   assert.deepEqual(summary(rig.take()), ['n3 vote 2'])
   const late = new Rig().follow('n2', 1)
   late.holdApply()
-  late.receive('n2', appendOf({ leaderCommit: 1, entries: [entry] }))
+  late.receive('n2', append({ leaderCommit: 1, entries: [entry] }))
   late.receive('n2', { kind: 'timeout-now', term: 1 })
   late.ticks(rigElectionTicks)
   late.give(late.node.apply(1))
@@ -221,17 +198,7 @@ test('who comes back under the id of a removed member begins with nothing: late 
   assert(again.kind === 'add-non-voter')
   rig.give({ kind: 'change-membership', id: 2, change: { kind: 'add-learner', member: { ...again.member, incarnation: 'another' } } })
   rig.accepted('n2', 3)
-  const late: Message = {
-    kind: 'append-reply',
-    term: 1,
-    accepted: true,
-    matchIndex: 2,
-    hintIndex: 0,
-    hintTerm: 0,
-    readSequence: 0,
-    appendNumber: 3,
-    trusted: true,
-  }
+  const late: Message = appendReply({ matchIndex: 2, appendNumber: 3 })
   rig.receive('n3', late)
   assert.equal(rig.status.followers.find(({ id }) => id === 'n3')?.matchIndex, 0)
 })

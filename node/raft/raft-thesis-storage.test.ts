@@ -1,11 +1,9 @@
 // Claims of the thesis about writing to the leader's disk in parallel (§10.2.1), flow control (§10.2.1, pipelining) and what bounds them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Message } from './message.ts'
+import { append, appendReply, type Append } from './rig-messages.ts'
 import { Rig, rigHeartbeatTicks } from './rig.ts'
 import { virtualLimits } from './virtual-node.ts'
-
-type Append = Extract<Message, { kind: 'append' }>
 
 test('§10.2.1: a leader sends entries while its own disk still writes them', () => {
   const rig = new Rig().leadFirmly()
@@ -42,16 +40,7 @@ test('§10.2.1: a follower applies what is committed only when its own disk has 
   rig.holdDisk()
   rig.propose('ignored')
   const entries = new Rig().leadFirmly().node.disk.read({ from: 1, to: 1, bytesMax: 1 })
-  rig.receive('n2', {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 1,
-    readSequence: 0,
-    appendNumber: 0,
-    entries,
-  })
+  rig.receive('n2', append({ leaderCommit: 1, entries }))
   assert.equal(rig.status.commitIndex, 1)
   assert.equal(rig.node.toApply.length + rig.node.applied.length, 0)
   rig.syncDisk()
@@ -76,17 +65,7 @@ test('§10.2.1: entries are pipelined, but only as many messages and bytes as th
   rig.give({
     kind: 'message',
     from: 'n2' as never,
-    message: {
-      kind: 'append-reply',
-      term: 1,
-      accepted: true,
-      matchIndex: 3,
-      hintIndex: 0,
-      hintTerm: 0,
-      readSequence: 0,
-      appendNumber: 0,
-      trusted: true,
-    },
+    message: appendReply({ matchIndex: 3, appendNumber: 0 }),
   })
   assert.equal(toN2(), 2, 'each confirmed message makes room for one')
 })
@@ -97,17 +76,7 @@ test('§10.2.1: when an append is lost, the next heartbeat finds out and the fol
   rig.take()
   const beat = rig.ticks(rigHeartbeatTicks).find(({ to }) => to === 'n2')!.message as Append
   assert.equal(beat.prevLogIndex, 2)
-  const again = rig.receive('n2', {
-    kind: 'append-reply',
-    term: 1,
-    accepted: false,
-    matchIndex: 2,
-    hintIndex: 1,
-    hintTerm: 1,
-    readSequence: 0,
-    appendNumber: 0,
-    trusted: true,
-  })
+  const again = rig.receive('n2', appendReply({ accepted: false, matchIndex: 2, hintIndex: 1, hintTerm: 1, appendNumber: 0 }))
   assert.deepEqual(
     again.map(({ message }) => (message as Append).entries.map((entry) => entry.index)),
     [[2]],

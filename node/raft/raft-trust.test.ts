@@ -3,41 +3,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
+import { append, appendReply } from './rig-messages.ts'
 import { Rig, rigElectionTicks, rigHeartbeatTicks, summary } from './rig.ts'
 import { virtualLog } from './virtual-node.ts'
 
 const n2 = 'n2' as NodeId
 const n3 = 'n3' as NodeId
 const max = Number.MAX_SAFE_INTEGER
-
-function append(fields: Partial<Extract<Message, { kind: 'append' }>> = {}): Message {
-  return {
-    kind: 'append',
-    term: 1,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 0,
-    readSequence: 0,
-    appendNumber: 1,
-    entries: [],
-    ...fields,
-  }
-}
-
-function reply(fields: Partial<Extract<Message, { kind: 'append-reply' }>>): Message {
-  return {
-    kind: 'append-reply',
-    term: 1,
-    accepted: true,
-    matchIndex: 0,
-    hintIndex: 0,
-    hintTerm: 0,
-    readSequence: 0,
-    appendNumber: max,
-    trusted: true,
-    ...fields,
-  }
-}
 
 const preVote: Message = { kind: 'pre-vote', term: 5, lastLogIndex: 9, lastLogTerm: 4 }
 const vote: Message = { kind: 'vote', term: 5, lastLogIndex: 9, lastLogTerm: 4, transfer: false }
@@ -150,14 +122,14 @@ test('its own reads are no questions about its trust', () => {
 
 test('on the leader: the word of an untrusted node counts for no commit, no read and no quorum contact', () => {
   const rig = new Rig().leadFirmly()
-  rig.receive('n2', reply({ matchIndex: 1, trusted: false }))
+  rig.receive('n2', appendReply({ matchIndex: 1, trusted: false }))
   rig.propose('x')
   rig.give({ kind: 'read', id: 1 })
-  rig.receive('n2', reply({ matchIndex: 2, readSequence: 9, trusted: false }))
+  rig.receive('n2', appendReply({ matchIndex: 2, readSequence: 9, trusted: false }))
   assert.deepEqual([rig.status.commitIndex, rig.reads], [1, []])
   assert.deepEqual([rig.status.followers[0]?.state, rig.status.followers[0]?.matchIndex], ['replicate', 2], 'but it gets the log')
   for (let tick = 0; tick < rigElectionTicks; tick += 1) {
-    rig.receive('n2', reply({ matchIndex: 2, trusted: false }))
+    rig.receive('n2', appendReply({ matchIndex: 2, trusted: false }))
     rig.give({ kind: 'tick' })
   }
   assert.deepEqual(rig.events.at(-2), { kind: 'stepped-down', term: 1, why: 'quorum-lost' })
@@ -165,10 +137,10 @@ test('on the leader: the word of an untrusted node counts for no commit, no read
 
 test('on the leader: what an untrusted node says counts again when it is trusted', () => {
   const rig = new Rig().leadFirmly()
-  rig.receive('n2', reply({ matchIndex: 1, trusted: false }))
+  rig.receive('n2', appendReply({ matchIndex: 1, trusted: false }))
   rig.propose('x')
-  rig.receive('n2', reply({ matchIndex: 2, trusted: false }))
-  rig.receive('n2', reply({ matchIndex: 2 }))
+  rig.receive('n2', appendReply({ matchIndex: 2, trusted: false }))
+  rig.receive('n2', appendReply({ matchIndex: 2 }))
   assert.equal(rig.status.commitIndex, 2)
 })
 
@@ -178,21 +150,21 @@ test('on the leader: what it had said before its loss counts no more, however la
   rig.propose('x')
   const before = newestNumber(rig, 'n2')
   rig.receive('n2', { kind: 'read-index', term: 1, id: 7, afterLoss: true })
-  rig.receive('n2', reply({ matchIndex: 2, appendNumber: before }))
+  rig.receive('n2', appendReply({ matchIndex: 2, appendNumber: before }))
   assert.equal(rig.status.commitIndex, 1)
-  rig.receive('n2', reply({ matchIndex: 2 }))
+  rig.receive('n2', appendReply({ matchIndex: 2 }))
   assert.equal(rig.status.commitIndex, 2)
 })
 
 test('on the leader: the question of an untrusted node is answered by a majority without it', () => {
   const rig = new Rig().leadFirmly()
   rig.receive('n2', { kind: 'read-index', term: 1, id: 7, afterLoss: true })
-  const answers = rig.receive('n2', reply({ matchIndex: 1, readSequence: max, trusted: false }))
+  const answers = rig.receive('n2', appendReply({ matchIndex: 1, readSequence: max, trusted: false }))
   assert.deepEqual(
     answers.filter(({ message }) => message.kind === 'read-index-reply'),
     [],
   )
-  const confirmed = rig.receive('n3', reply({ matchIndex: 1, readSequence: max }))
+  const confirmed = rig.receive('n3', appendReply({ matchIndex: 1, readSequence: max }))
   assert.deepEqual(
     confirmed.filter(({ message }) => message.kind === 'read-index-reply').map(({ to }) => to),
     [n2],
@@ -204,7 +176,7 @@ test('a refusal of what was acknowledged, in answer to an append sent after that
   rig.give({ kind: 'unreachable', id: n2 })
   rig.take()
   rig.ticks(rigHeartbeatTicks)
-  const parcels = rig.receive('n2', reply({ accepted: false, matchIndex: 3, hintIndex: 1, hintTerm: 1 }))
+  const parcels = rig.receive('n2', appendReply({ accepted: false, matchIndex: 3, hintIndex: 1, hintTerm: 1 }))
   assert.deepEqual(summary(parcels)[0], 'n2 distrust 1')
   assert.deepEqual(rig.events.at(-1), { kind: 'member-lost-entries', id: n2, acknowledgedIndex: 3 })
   assert.equal(rig.status.followers.find(({ id }) => id === n2)?.matchIndex, 0)
@@ -212,10 +184,10 @@ test('a refusal of what was acknowledged, in answer to an append sent after that
 
 test('a refusal of something later proves a loss when its hint lies before what was acknowledged', () => {
   const rig = leader()
-  rig.receive('n2', reply({ accepted: false, matchIndex: 9, hintIndex: 2, hintTerm: 1 }))
+  rig.receive('n2', appendReply({ accepted: false, matchIndex: 9, hintIndex: 2, hintTerm: 1 }))
   assert.equal(rig.events.at(-1)?.kind, 'member-lost-entries')
   const whole = leader()
-  whole.receive('n2', reply({ accepted: false, matchIndex: 9, hintIndex: 3, hintTerm: 1 }))
+  whole.receive('n2', appendReply({ accepted: false, matchIndex: 9, hintIndex: 3, hintTerm: 1 }))
   assert.notEqual(whole.events.at(-1)?.kind, 'member-lost-entries')
 })
 
@@ -224,7 +196,7 @@ test('a late refusal, of before the acknowledgement, proves nothing', () => {
   rig.propose('a')
   const before = newestNumber(rig, 'n2')
   rig.accepted('n2', 2)
-  const parcels = rig.receive('n2', reply({ accepted: false, matchIndex: 1, hintIndex: 0, hintTerm: 0, appendNumber: before }))
+  const parcels = rig.receive('n2', appendReply({ accepted: false, matchIndex: 1, hintIndex: 0, hintTerm: 0, appendNumber: before }))
   assert.deepEqual(summary(parcels), [])
   assert.deepEqual(
     rig.events.filter(({ kind }) => kind === 'member-lost-entries'),
@@ -234,14 +206,14 @@ test('a late refusal, of before the acknowledgement, proves nothing', () => {
 
 test('a node that has lost entries and does not know counts for nothing until it does, and is told again', () => {
   const rig = leader()
-  rig.receive('n2', reply({ accepted: false, matchIndex: 3, hintIndex: 1, hintTerm: 1 }))
+  rig.receive('n2', appendReply({ accepted: false, matchIndex: 3, hintIndex: 1, hintTerm: 1 }))
   rig.propose('c')
-  assert.equal(summary(rig.receive('n2', reply({ matchIndex: 4 }))).includes('n2 distrust 1'), true)
+  assert.equal(summary(rig.receive('n2', appendReply({ matchIndex: 4 }))).includes('n2 distrust 1'), true)
   assert.equal(rig.status.commitIndex, 3)
-  rig.receive('n2', reply({ matchIndex: 4, trusted: false }))
-  rig.receive('n2', reply({ matchIndex: 4, trusted: false }))
+  rig.receive('n2', appendReply({ matchIndex: 4, trusted: false }))
+  rig.receive('n2', appendReply({ matchIndex: 4, trusted: false }))
   assert.equal(rig.status.commitIndex, 3)
-  rig.receive('n2', reply({ matchIndex: 4 }))
+  rig.receive('n2', appendReply({ matchIndex: 4 }))
   assert.equal(rig.status.commitIndex, 4)
 })
 
@@ -265,8 +237,8 @@ test('a member that refuses this node as put back in time makes it distrust itse
 
 test('an untrusted voter is not chosen to take over', () => {
   const rig = new Rig().leadFirmly()
-  rig.receive('n2', reply({ matchIndex: 1, trusted: false }))
-  rig.receive('n2', reply({ matchIndex: 1, trusted: false }))
+  rig.receive('n2', appendReply({ matchIndex: 1, trusted: false }))
+  rig.receive('n2', appendReply({ matchIndex: 1, trusted: false }))
   rig.give({ kind: 'transfer', to: undefined })
   assert.deepEqual(summary(rig.take()), ['n3 timeout-now 1'])
   assert.equal(rig.status.followers.find(({ id }) => id === n3)?.matchIndex, 1)
@@ -274,7 +246,7 @@ test('an untrusted voter is not chosen to take over', () => {
 
 test('the refusal of an append of an earlier term, in which this node led too, proves nothing', () => {
   const rig = leader()
-  rig.receive('n2', reply({ accepted: false, matchIndex: 0 }))
+  rig.receive('n2', appendReply({ accepted: false, matchIndex: 0 }))
   assert(!rig.events.some(({ kind }) => kind === 'member-lost-entries'))
   assert.equal(rig.status.followers.find(({ id }) => id === n2)?.matchIndex, 3)
 })

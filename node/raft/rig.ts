@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { Membership, NodeId } from './membership.ts'
 import type { Message, Parcel } from './message.ts'
 import type { HardState, Input, Output, RaftEvent, RaftLimits, RaftStatus, Trust } from './raft-port.ts'
+import { append, appendReply } from './rig-messages.ts'
 import { VirtualDisk } from './virtual-disk.ts'
 import { virtualLimits, virtualLog, virtualMembership, VirtualNode } from './virtual-node.ts'
 
@@ -101,16 +102,7 @@ export class Rig {
 
   follow(leader: string, term: number): this {
     const { lastIndex, lastTerm } = this.status
-    this.receive(leader, {
-      kind: 'append',
-      term,
-      prevLogIndex: lastIndex,
-      prevLogTerm: lastTerm,
-      leaderCommit: 0,
-      readSequence: 0,
-      appendNumber: 0,
-      entries: [],
-    })
+    this.receive(leader, append({ term, prevLogIndex: lastIndex, prevLogTerm: lastTerm }))
     return this
   }
 
@@ -143,18 +135,7 @@ export class Rig {
   }
 
   accepted(from: string, matchIndex: number, readSequence = 0): readonly Parcel[] {
-    return this.receive(from, {
-      kind: 'append-reply',
-      term: this.status.term,
-      accepted: true,
-      matchIndex,
-      hintIndex: 0,
-      hintTerm: 0,
-      readSequence,
-      // Of the newest append, whichever that was.
-      appendNumber: Number.MAX_SAFE_INTEGER,
-      trusted: true,
-    })
+    return this.receive(from, appendReply({ term: this.status.term, matchIndex, readSequence }))
   }
 
   #answerAll(message: Message, during: RaftStatus['role']): void {

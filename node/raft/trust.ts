@@ -20,20 +20,20 @@ export function judgeAnswer(
   // Sent before a loss that has been seen since.
   if (message.appendNumber < progress.firstValidNumber) return false
   const firstValidNumber = leader.appendNumber + 1
-  if (!message.trusted && progress.standing !== 'untrusted') {
-    progress.lost({ standing: 'untrusted', firstValidNumber, retryAfter })
+  if (!message.trusted && progress.trust !== 'untrusted') {
+    progress.lost({ trust: 'untrusted', firstValidNumber, retryAfter })
     return false
   }
   if (provesLoss(progress, message)) {
     const acknowledgedIndex = progress.matchIndex
-    progress.lost({ standing: message.trusted ? 'distrusted' : 'untrusted', firstValidNumber, retryAfter })
+    progress.lost({ trust: message.trusted ? 'distrusted' : 'untrusted', firstValidNumber, retryAfter })
     state.out.event({ kind: 'member-lost-entries', id: from, acknowledgedIndex })
     send(state, from, { kind: 'distrust', term: state.term, acknowledgedIndex })
     return false
   }
-  if (progress.standing === 'distrusted') send(state, from, { kind: 'distrust', term: state.term, acknowledgedIndex: progress.matchIndex })
-  if (progress.standing === 'untrusted' && message.trusted) {
-    progress.standing = 'trusted'
+  if (progress.trust === 'distrusted') send(state, from, { kind: 'distrust', term: state.term, acknowledgedIndex: progress.matchIndex })
+  if (progress.trust === 'untrusted' && message.trusted) {
+    progress.trust = 'trusted'
     leader.commitMayMove = true
   }
   return true
@@ -42,7 +42,7 @@ export function judgeAnswer(
 /** A node in doubt asks what it must have again. Its word does not count until it is trusted again, and what it said before never again. */
 export function takeDoubt(state: RaftState, leader: LeaderRole, from: NodeId): void {
   const progress = leader.followers.get(from)
-  progress?.lost({ standing: 'untrusted', firstValidNumber: leader.appendNumber + 1, retryAfter: state.log.lastIndex })
+  progress?.lost({ trust: 'untrusted', firstValidNumber: leader.appendNumber + 1, retryAfter: state.log.lastIndex })
 }
 
 /**

@@ -70,7 +70,7 @@ export const ofMembership: readonly Mutation[] = [
     hazard: 48,
     text: 'a node whose disk cannot be believed is counted for commits',
     file: 'node/raft/progress.ts',
-    find: "return this.standing === 'trusted' ? this.matchIndex : 0",
+    find: "return this.trust === 'trusted' ? this.matchIndex : 0",
     replace: 'return this.matchIndex',
     by: testFile('node/raft/raft-trust.test.ts'),
   },
