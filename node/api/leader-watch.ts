@@ -1,5 +1,6 @@
 // Where a request waits for a leader: woken by what the consensus tells, not by looking again and again. The pause is for what has no event: a connection that comes
 // back, a handing over that was given up.
+import { backOffMs } from '../../runtime/back-off.ts'
 import type { RaftEvent } from '../raft/raft-port.ts'
 import type { Replica } from '../replica/replica-port.ts'
 
@@ -7,8 +8,7 @@ import type { Replica } from '../replica/replica-port.ts'
 export type WaitEnd = 'look-again' | 'overloaded' | 'closing'
 
 // The first pause is a handing over that goes well; the last one what a person does not notice. Growing, because whoever waits for long waits for an election.
-const pauseMsMin = 20
-const pauseMsMax = 250
+const pauses = { firstMs: 20, maxMs: 250 }
 
 export class LeaderWatch {
   readonly #replica: () => Replica | undefined
@@ -38,7 +38,7 @@ export class LeaderWatch {
     if (this.#isClosed) return Promise.resolve('closing')
     if (this.changes !== seen) return Promise.resolve('look-again')
     if (this.#waiters.size >= this.#waitersMax) return Promise.resolve('overloaded')
-    const pauseMs = Math.min(pauseMsMax, pauseMsMin * 2 ** Math.min(options.attempt, 10), options.timeoutMs)
+    const pauseMs = Math.min(backOffMs(pauses, options.attempt + 1), options.timeoutMs)
     return new Promise((resolve) => {
       const end = (how: WaitEnd): void => {
         clearTimeout(timer)

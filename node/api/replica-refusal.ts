@@ -3,7 +3,7 @@ import type { ReplicaProblem } from '../replica/replica-port.ts'
 import { refuse } from './exchange.ts'
 import { leaderNotFound, outcomeUnknown } from './leader-route.ts'
 import type { Served } from './leader-route.ts'
-import { diverged, removed } from './standing.ts'
+import { nodeRemoved, stateDiverged } from './standing.ts'
 
 /** `again` where nothing was appended and another node, or this one a moment later, may do it. */
 export function replicaRefusal({ code }: ReplicaProblem): Served {
@@ -22,9 +22,9 @@ export function replicaRefusal({ code }: ReplicaProblem): Served {
     case 'closing':
       return refuse('not_ready', 'the node is shutting down; nothing was changed')
     case 'removed':
-      return removed()
+      return nodeRemoved()
     case 'diverged':
-      return diverged()
+      return stateDiverged()
     case 'membership_change_pending':
       return { again: refuse('membership_change_pending', 'another change of the membership is under way; try again') }
     case 'membership_change_invalid':

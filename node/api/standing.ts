@@ -7,19 +7,19 @@ import type { ApiReply } from './exchange.ts'
 export function standingRefusal({ view }: Pick<ApiParts, 'view'>): ApiReply | undefined {
   switch (view.replica()?.standing()) {
     case 'removed':
-      return removed()
+      return nodeRemoved()
     case 'diverged':
-      return diverged()
+      return stateDiverged()
     case 'member':
     case undefined:
       return undefined
   }
 }
 
-export function removed(): ApiReply {
+export function nodeRemoved(): ApiReply {
   return refuse('node_removed', 'this node was removed from the cluster; nothing was changed')
 }
 
-export function diverged(): ApiReply {
+export function stateDiverged(): ApiReply {
   return refuse('state_diverged', 'the data of this node differs from the cluster and is being replaced; nothing was changed')
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeId } from '../raft/membership.ts'
+import { seededRandom } from '../raft/seeded-random.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import { clusterIdOf, decide, isConfirmed, judgeProposal, proposalOf, type Decision, type Proposal } from './formation.ts'
 import type { NodeRecord, NotifyAnswer } from './join-words.ts'
@@ -90,13 +91,10 @@ function run(
   return ran
 }
 
+/** In [0, 1). */
 function seeded(seed: number): () => number {
-  let state = seed * 2654435761 + 1
-  return () => {
-    state = (Math.imul(state ^ (state >>> 15), 2246822519) + 0x9e3779b9) >>> 0
-    const mixed = Math.imul(state ^ (state >>> 13), 3266489917) >>> 0
-    return ((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32
-  }
+  const draw = seededRandom(seed)
+  return () => draw(2 ** 30) / 2 ** 30
 }
 
 function founders(ids: string, expect: number): readonly Founder[] {

@@ -8,7 +8,7 @@ import type { Message } from '../raft/message.ts'
 import { ManualClock } from '../replica/manual-clock.ts'
 import type { FramedSocket, FramedSocketOptions } from './framed-socket.ts'
 import { frameTypes } from './frame.ts'
-import { backoffMs, MemberLink, pendingBytesMax } from './member-link.ts'
+import { MemberLink, pendingBytesMax, redialBackOff } from './member-link.ts'
 import type { Answered, Dial } from './peer-dialer.ts'
 import type { PeerEvent } from './peer-event.ts'
 
@@ -100,16 +100,16 @@ test('dials again with growing, jittered pauses, reports each failure, and start
   for (let n = 0; n < 8; n += 1) {
     world.dials.at(-1)?.answer(undefined)
     await settled()
-    world.clock.advance(backoffMs.max)
+    world.clock.advance(redialBackOff.maxMs)
   }
-  const pauses = world.dials.slice(1).map(({ atMs }, n) => atMs - (n === 0 ? 0 : n * backoffMs.max))
+  const pauses = world.dials.slice(1).map(({ atMs }, n) => atMs - (n === 0 ? 0 : n * redialBackOff.maxMs))
   assert.deepEqual(pauses, [25, 50, 100, 200, 400, 500, 500, 500])
   assert.equal(world.unreachable, 8)
   const connection = await world.connected()
   connection.pong()
   const brokenAtMs = world.clock.monotonicMs()
   connection.close('ECONNRESET')
-  world.clock.advance(backoffMs.max)
+  world.clock.advance(redialBackOff.maxMs)
   assert.equal(world.dials.at(-1)!.atMs - brokenAtMs, 25)
 })
 
@@ -200,7 +200,7 @@ test('one who says goodbye is dialled anew after a pause, and is not taken for d
   first.goodbye()
   assert.equal(first.isClosed, true)
   assert.equal(world.dials.length, 1)
-  world.clock.advance(backoffMs.min)
+  world.clock.advance(redialBackOff.firstMs)
   assert.equal(world.dials.length, 2)
   assert.equal(world.unreachable, 0)
   const second = await world.connected()

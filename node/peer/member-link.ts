@@ -1,5 +1,6 @@
 // The one connection on which this node sends messages to one member. It is kept open; when it breaks, it is dialled again with jittered back-off. Nothing is kept for
 // a member that cannot be reached: Raft repeats itself, and what is old only delays what is new.
+import { jitteredBackOffMs, type BackOff } from '../../runtime/back-off.ts'
 import type { Clock } from '../replica/clock.ts'
 import type { Member } from '../raft/membership.ts'
 import type { Message } from '../raft/message.ts'
@@ -26,7 +27,7 @@ const backlogMax = 64
 const dialMsMax = 3_000
 /** All that comes back on this connection: pongs, and at most one goodbye. */
 const pongFrameBytes = 5
-export const backoffMs = { min: 50, max: 1_000 } as const
+export const redialBackOff: BackOff = { firstMs: 50, maxMs: 1_000 }
 
 type LinkState =
   | { readonly kind: 'waiting'; readonly cancel: () => void }
@@ -128,9 +129,8 @@ export class MemberLink {
 
   #wait(): void {
     const { clock, random } = this.#options
-    const wholeMs = Math.min(backoffMs.max, backoffMs.min * 2 ** this.#failures)
     this.#failures += 1
-    const cancel = clock.after(wholeMs * (0.5 + random() / 2), () => this.#dial())
+    const cancel = clock.after(jitteredBackOffMs(redialBackOff, this.#failures, random), () => this.#dial())
     this.#state = { kind: 'waiting', cancel }
   }
 

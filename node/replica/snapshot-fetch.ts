@@ -1,5 +1,6 @@
 // Fetching a snapshot from the leader: manifest, staging place, chunks, check. It goes on where a lost connection ended, begins anew when the copy is gone or turns out to
 // be damaged, and asks another leader when there is one and the first no longer answers. Nothing of it is on the way of messages: it may take minutes.
+import { backOffMs } from '../../runtime/back-off.ts'
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { NodeId } from '../raft/membership.ts'
 import type { SnapshotPoint } from '../raft/raft-port.ts'
@@ -10,8 +11,7 @@ import type { SnapshotManifest, SnapshotStore, StagedSnapshot } from './snapshot
 
 /** What a lost connection costs, and what both sides hold in memory: one on the way, one being written. */
 export const snapshotChunkBytes = 1024 * 1024
-const backoffMsMin = 100
-const backoffMsMax = 5_000
+const fetchBackOff = { firstMs: 100, maxMs: 5_000 }
 /** The core repeats what it wants with each heartbeat; what it has not wanted for so long it has by other means, or will want again. */
 export const wantedForMs = 60_000
 const progressEveryMs = 5_000
@@ -100,7 +100,7 @@ export class SnapshotFetch {
       const goesOn = begun.ok && fetched.problem === 'unreachable' && from === this.#wanted.from
       transfer = goesOn ? begun.value : undefined
       failures = goesOn && begun.value.stage.receivedBytes > receivedBefore ? 1 : failures + 1
-      await this.#pause(Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(failures - 1, 10)))
+      await this.#pause(backOffMs(fetchBackOff, failures))
     }
     if (this.#state === 'fetching') this.#state = 'idle'
   }

@@ -8,15 +8,13 @@ import { bindParameters } from '../command/binding.ts'
 import type { Statement, StatementResult } from '../command/command.ts'
 import type { GateProblem } from '../command/gate-port.ts'
 import { judgeText } from '../command/gate.ts'
+import { rememberVerdicts } from '../command/verdict-cache.ts'
 import { bookkeepingTable } from './bookkeeping.ts'
 import type { OnFatal } from './fatal.ts'
 import { ResultBudget, fetchUntilFull, rowsTooLarge } from './result-budget.ts'
 import { EnvironmentFailure, answerOfRead } from './sqlite-failure.ts'
 import { toBindings } from './sql-values.ts'
 import { StatementCache, type PreparedPiece } from './statement-cache.ts'
-
-/** Verdicts kept by text; the gate reads every character of a text, so a second look costs as much as the first. */
-const verdictsMax = 1_000
 
 /** What is made anew with the connection. */
 interface Connection {
@@ -32,7 +30,7 @@ interface Connection {
 export class SqliteReader implements Reader {
   readonly #path: string
   readonly #onFatal: OnFatal
-  readonly #verdicts = new Map<string, GateProblem | undefined>()
+  readonly #judgeText = rememberVerdicts(judgeText)
   #connection: Connection
 
   /** The database must exist and hold the bookkeeping. */
@@ -78,12 +76,8 @@ export class SqliteReader implements Reader {
   }
 
   #judge(sql: string): GateProblem | undefined {
-    if (this.#verdicts.has(sql)) return this.#verdicts.get(sql)
-    const judged = judgeText(sql, { for: 'query' })
-    const problem = judged.ok ? undefined : judged.problem
-    if (this.#verdicts.size >= verdictsMax) this.#verdicts.clear()
-    this.#verdicts.set(sql, problem)
-    return problem
+    const judged = this.#judgeText(sql, { for: 'query' })
+    return judged.ok ? undefined : judged.problem
   }
 
   #isReadonly(sql: string): boolean {

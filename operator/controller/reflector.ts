@@ -2,8 +2,8 @@
 // good on most errors; this one restarts after every error with back-off, lists again when the server has forgotten (410) and once in a while anyway, so that a
 // change that was missed for any reason is seen in the end.
 import type { Logger } from 'pino'
-import { backOffMs } from './back-off.ts'
-import type { BackOff } from './back-off.ts'
+import { jitteredBackOffMs } from '../../runtime/back-off.ts'
+import type { BackOff } from '../../runtime/back-off.ts'
 import type { Clock } from './clock.ts'
 import { pause } from './clock.ts'
 import type { Kind, Kube, KubeObject, KubeProblem, ListOptions, WatchEvent } from '../kube/kube.ts'
@@ -157,7 +157,7 @@ export class Reflector {
 
   async #pauseAfterFailure(): Promise<void> {
     const { clock, random } = this.#options
-    await pause(clock, backOffMs(reflectorBackOff, this.#failures, random), this.#closing.signal)
+    await pause(clock, jitteredBackOffMs(reflectorBackOff, this.#failures, random), this.#closing.signal)
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assert as assertProperty, double, integer, property } from 'fast-check'
-import { backOffMs } from './back-off.ts'
+import { jitteredBackOffMs } from '../../runtime/back-off.ts'
 import { ManualClock } from './manual-clock.ts'
 import { WorkQueue, workBackOff } from './work-queue.ts'
 import type { WorkOutcome } from './work-queue.ts'
@@ -141,7 +141,7 @@ test('every back-off lies between half of its full delay and all of it, and neve
   const random = double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
   const everyDelay = property(integer({ min: 1, max: 2_000 }), random, (failures, chance) => {
     const full = Math.min(workBackOff.maxMs, workBackOff.firstMs * 2 ** (failures - 1))
-    const delay = backOffMs(workBackOff, failures, () => chance)
+    const delay = jitteredBackOffMs(workBackOff, failures, () => chance)
     assert.ok(delay >= full / 2 && delay <= full)
   })
   assertProperty(everyDelay, { seed: 3 })

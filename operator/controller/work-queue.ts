@@ -1,7 +1,7 @@
 // The queue between events and reconciles. It carries keys only: what happened does not matter, what is true when the key's turn comes does
 // (level-triggered). The same key never waits twice and never runs twice at a time; an event during its run makes it run once more.
-import { backOffMs } from './back-off.ts'
-import type { BackOff } from './back-off.ts'
+import { jitteredBackOffMs } from '../../runtime/back-off.ts'
+import type { BackOff } from '../../runtime/back-off.ts'
 import type { Clock } from './clock.ts'
 
 /** `again`: come back after that time even if nothing happens. `failed`: come back after the key's own back-off. */
@@ -96,7 +96,7 @@ export class WorkQueue {
     if (outcome.kind === 'failed') {
       const failures = (this.#failures.get(key) ?? 0) + 1
       this.#failures.set(key, failures)
-      this.addAfter(key, backOffMs(backOff, failures, random))
+      this.addAfter(key, jitteredBackOffMs(backOff, failures, random))
       return
     }
     this.#failures.delete(key)

@@ -1,7 +1,7 @@
 // Keeps one container's process running: starts it, asks its probes, starts it again with back-off when it ends, ends it when told to.
 import type { Logger } from 'pino'
-import type { BackOff } from '../controller/back-off.ts'
-import { backOffMs } from '../controller/back-off.ts'
+import type { BackOff } from '../../runtime/back-off.ts'
+import { backOffMs } from '../../runtime/back-off.ts'
 import type { Clock } from '../controller/clock.ts'
 import { pause } from '../controller/clock.ts'
 import { LocalProcess } from './local-process.ts'
@@ -82,8 +82,7 @@ export class ContainerRunner {
       const exit = await this.#runOnce()
       if (this.#stopping.signal.aborted) return
       crashes = clock.monotonicMs() - beganMs >= wellAfterMs ? 1 : crashes + 1
-      // Spread by nothing: the processes of one machine share no server that they could storm.
-      const delayMs = backOffMs(restartBackOff, crashes, () => 1)
+      const delayMs = backOffMs(restartBackOff, crashes)
       log.warn({ exit, restartInMs: delayMs }, 'a container ended')
       this.#update({
         phase: { kind: 'waiting', reason: 'CrashLoopBackOff', message: `back-off ${delayMs} ms` },

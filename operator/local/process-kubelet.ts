@@ -4,7 +4,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import type { BackOff } from '../controller/back-off.ts'
+import type { BackOff } from '../../runtime/back-off.ts'
 import type { Clock } from '../controller/clock.ts'
 import { Controller } from '../controller/controller.ts'
 import { listAt, objectAt, textAt } from '../kube/json-object.ts'
