@@ -5,7 +5,7 @@ import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import { append, appendReply } from './rig-messages.ts'
 import { Rig, rigElectionTicks, rigHeartbeatTicks, summary } from './rig.ts'
-import { virtualLog } from './virtual-node.ts'
+import { virtualLog, virtualMember } from './virtual-node.ts'
 
 const n2 = 'n2' as NodeId
 const n3 = 'n3' as NodeId
@@ -249,4 +249,22 @@ test('the refusal of an append of an earlier term, in which this node led too, p
   rig.receive('n2', appendReply({ accepted: false, matchIndex: 0 }))
   assert(!rig.events.some(({ kind }) => kind === 'member-lost-entries'))
   assert.equal(rig.status.followers.find(({ id }) => id === n2)?.matchIndex, 3)
+})
+
+test('what a removed member acknowledged does not count for the next one of its name', () => {
+  const rig = new Rig({ learners: ['n4'] }).leadFirmlyWithout('n4')
+  const { id, raftAddress, apiUrl } = virtualMember('n4', 'learner')
+  rig.propose('a')
+  for (let tick = 0; tick < rigHeartbeatTicks; tick += 1) rig.give({ kind: 'tick' })
+  const late = reply({ matchIndex: rig.status.lastIndex, appendNumber: newestNumber(rig, 'n4') })
+  rig.give({ kind: 'change-membership', id: 1, change: { kind: 'remove', id } })
+  rig.accepted('n2', rig.status.lastIndex)
+  rig.give({
+    kind: 'change-membership',
+    id: 2,
+    change: { kind: 'add-learner', member: { id, incarnation: 'of another', raftAddress, apiUrl } },
+  })
+  rig.accepted('n2', rig.status.lastIndex)
+  rig.receive('n4', late)
+  assert.equal(rig.status.followers.find((follower) => follower.id === id)?.matchIndex, 0)
 })

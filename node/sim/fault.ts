@@ -29,6 +29,7 @@ export const faultKinds = [
   'remove',
   'replace',
   'wipe',
+  'impostor',
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 

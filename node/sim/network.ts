@@ -160,6 +160,8 @@ export class VirtualNetwork {
       if (known.isOpen && isStillKnown) return true
       if (!known.isOpen && queue.nowMs - known.madeAtMs < redialMs) return false
     }
+    // The dead introduce themselves no more; what they said on a connection that stands may still arrive.
+    if (!from.isAlive) return false
     const introduced = from.introducer.introduceTo(target.introducer, () => this.#vouch(from, target))
     this.#connections.set(key, { from, to: target, isOpen: introduced === 'welcome', madeAtMs: queue.nowMs })
     if (introduced === 'welcome') return true

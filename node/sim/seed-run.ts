@@ -52,7 +52,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedVerdict> {
       trailingEntries: chance.pick([0, 5, 40, 1000]) ?? 5,
       logBytesMax: chance.pick([8_000, 30_000, 10_000_000]) ?? 30_000,
     },
-    stateHashEveryEntries: chance.pick([7, 25, 100]) === 0 ? 25 : 1_000_000,
+    stateHashEveryEntries: chance.pick([7, 25, 100]) ?? 25,
   }
   const habits = drawHabits(chance.fork(2))
   const history = new History()

@@ -172,11 +172,12 @@ export class SimNode {
   }
 
   #begin(): Life {
+    const number = this.starts
     const introducer = new Introducer({
       ...this.#options,
       clusterId: 'cluster',
       chance: this.#chance,
-      disk: () => ({ number: this.starts, term: this.durable.hardState.term, isUntrusted: this.trust.trust === 'untrusted' }),
+      disk: () => ({ number, term: this.durable.hardState.term, isUntrusted: this.trust.trust === 'untrusted' }),
     })
     return new Life(this, introducer, { queue: this.#world.queue, clockRate: this.#options.clockRate })
   }

@@ -13,7 +13,7 @@ import { ModelDatabase } from './model-machine.ts'
 import { VirtualNetwork, type Endpoint } from './network.ts'
 import type { WriteOperation } from './operation.ts'
 import type { SimDatabase } from './sim-machine.ts'
-import { SimNode } from './sim-node.ts'
+import { SimNode, type NodeOptions } from './sim-node.ts'
 import { Sometimes } from './sometimes.ts'
 import type { Trace } from './trace.ts'
 import { ProcessEnded } from './violation.ts'
@@ -83,14 +83,23 @@ export class World {
   addNode(how: { readonly isFounder: boolean }): SimNode {
     this.#lastNode += 1
     const id = nameOf(this.#lastNode)
+    const members = how.isFounder ? this.founders : (this.invariants.membership ?? this.founders)
+    return this.#add({ id, incarnation: incarnationOf(id), members, origin: how.isFounder ? 'formed' : 'joined' })
+  }
+
+  /** Another node under the name of one that is gone. */
+  addImpostor({ id, incarnation }: SimNode): void {
+    this.#lastNode += 1
+    const node = this.#add({ id, incarnation: `${incarnation}-again`, members: this.founders, origin: 'formed' })
+    this.restart(node, 100)
+  }
+
+  #add(who: Pick<NodeOptions, 'id' | 'incarnation' | 'members' | 'origin'>): SimNode {
     const chance = this.#chance.fork(100 + this.#lastNode)
     const clockRate = 1 + chance.between(-this.#options.clockDrift, this.#options.clockDrift)
     const database = this.#options.makeDatabase?.(chance) ?? new ModelDatabase(chance.fork(3))
-    const origin = how.isFounder ? 'formed' : 'joined'
-    const members = how.isFounder ? this.founders : (this.invariants.membership ?? this.founders)
     const { compaction, stateHashEveryEntries } = this.#options
-    const options = { id, incarnation: incarnationOf(id), members, origin, database, clockRate, compaction, stateHashEveryEntries } as const
-    const node = new SimNode(this, options, chance)
+    const node = new SimNode(this, { ...who, database, clockRate, compaction, stateHashEveryEntries }, chance)
     this.nodes.push(node)
     return node
   }

@@ -12,13 +12,24 @@ export interface TableRow {
   readonly line: string
 }
 
+/** A mistake is known by its number and words. */
+export function keyOf({ hazard, text }: { readonly hazard: number; readonly text: string }): string {
+  return `${hazard} ${text}`
+}
+
+/** What stands in the table as found. */
+export function foundIn(document: string): ReadonlySet<string> {
+  const rows = document.split('\n').flatMap((line) => parseRow(line) ?? [])
+  return new Set(rows.filter(({ line }) => !line.includes('**no')).map(({ key }) => key))
+}
+
 export function rowOf(mutation: Mutation, verdict: MutationVerdict): TableRow {
   const { hazard, text, file } = mutation
-  return { hazard, key: `${hazard} ${text}`, line: `| ${hazard} | ${text} | \`${file}\` | ${inWords(verdict, mutation)} |` }
+  return { hazard, key: keyOf(mutation), line: `| ${hazard} | ${text} | \`${file}\` | ${inWords(verdict, mutation)} |` }
 }
 
 export function rowOfInapplicable({ hazard, text, why }: Inapplicable): TableRow {
-  return { hazard, key: `${hazard} ${text}`, line: `| ${hazard} | ${text} | – | does not apply: ${why} |` }
+  return { hazard, key: keyOf({ hazard, text }), line: `| ${hazard} | ${text} | – | does not apply: ${why} |` }
 }
 
 /** Rows of `document` that `rows` does not replace stay, if `known` still has them. */

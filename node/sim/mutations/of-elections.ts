@@ -16,7 +16,7 @@ export const ofElections: readonly Mutation[] = [
     file: 'node/raft/transitions.ts',
     find: 'if (as.term > state.term) enterTerm(state, as.term, undefined)',
     replace: 'enterTerm(state, as.term, undefined)',
-    by: seeds(200),
+    by: testFile('node/raft/raft-paper-election.test.ts'),
   },
   {
     hazard: 3,
@@ -37,7 +37,7 @@ export const ofElections: readonly Mutation[] = [
   state.role.tally = (state.role.tally ?? 1) + (message.granted ? 1 : 0)
   if (state.role.tally > state.voters.size / 2) takeOver(state)
   else if (!message.granted) settleVotes(state)`,
-    by: seeds(300),
+    by: testFile('node/raft/raft-paper-election.test.ts'),
   },
   {
     hazard: 5,

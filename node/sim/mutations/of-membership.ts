@@ -40,7 +40,7 @@ export const ofMembership: readonly Mutation[] = [
     file: 'node/peer/hello.ts',
     find: 'if (member !== undefined && isProven(hello.proof, member.incarnation, subject)) return undefined',
     replace: 'if (member !== undefined) return undefined',
-    by: testFile('node/peer/hello.test.ts'),
+    by: testFile('node/peer/peer-listener.test.ts'),
   },
   {
     hazard: 47,
@@ -76,11 +76,11 @@ export const ofMembership: readonly Mutation[] = [
   },
   {
     hazard: 49,
-    text: 'the removed owner of a name is taken for the new one',
-    file: 'node/peer/member-directory.ts',
-    find: 'return members.get(id)?.incarnation === incarnation',
-    replace: 'return members.has(id)',
-    by: testFile('node/peer/member-directory.test.ts'),
+    text: 'answers of the removed owner of a name count for the new one',
+    file: 'node/raft/transitions.ts',
+    find: 'if (leader.appendNumber > 0) progress.firstValidNumber = leader.appendNumber + 1',
+    replace: '',
+    by: testFile('node/raft/raft-trust.test.ts'),
   },
   {
     hazard: 50,
@@ -96,7 +96,23 @@ export const ofMembership: readonly Mutation[] = [
     file: 'node/peer/hello.ts',
     find: "if (!isSame(hello.clusterId, called.clusterId)) return 'wrong_cluster'",
     replace: '',
-    by: testFile('node/peer/hello.test.ts'),
+    by: testFile('node/peer/peer-listener.test.ts'),
+  },
+  {
+    hazard: 52,
+    text: 'a founder that has adopted one cluster adopts another',
+    file: 'node/peer/formation.ts',
+    find: "  if (own !== undefined) return own.clusterId === clusterId ? undefined : 'adopted_another'",
+    replace: '',
+    by: testFile('node/peer/formation.test.ts'),
+  },
+  {
+    hazard: 54,
+    text: 'silent members are removed until the quorum is gone',
+    file: 'node/lifecycle/reaping-rule.ts',
+    find: 'const mayVoterGo = voters.length - 1 >= majorityOf(configured) && heardVoters >= majorityOf(voters.length - 1)',
+    replace: 'const mayVoterGo = heardVoters > 0',
+    by: testFile('node/lifecycle/reaping-rule.test.ts'),
   },
 ]
 

@@ -10,8 +10,8 @@ export type MutationVerdict =
   | { readonly kind: 'survived' }
   | { readonly kind: 'unfit'; readonly why: string }
 
-/** A mutated program may run for ever. */
-const processMsMax = 180_000
+/** A mutated program may run for ever: so long without a word, and it does. A seed takes a second at most. */
+const silenceMsMax = 60_000
 const root = new URL('../../../', import.meta.url).pathname
 
 export async function runMutation(mutation: Mutation): Promise<MutationVerdict> {
@@ -70,12 +70,17 @@ function run(args: readonly string[]): Promise<Ended> {
     const lines: string[] = []
     let errors = ''
     let isTooLong = false
-    createInterface({ input: program.stdout }).on('line', (line) => lines.push(line))
-    program.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-2000)))
-    const limit = setTimeout(() => {
+    const end = (): void => {
       isTooLong = true
       program.kill('SIGKILL')
-    }, processMsMax)
+    }
+    let limit = setTimeout(end, silenceMsMax)
+    createInterface({ input: program.stdout }).on('line', (line) => {
+      lines.push(line)
+      clearTimeout(limit)
+      limit = setTimeout(end, silenceMsMax)
+    })
+    program.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-2000)))
     program.on('close', (code) => {
       clearTimeout(limit)
       resolve({ code, isTooLong, lines, errors })
