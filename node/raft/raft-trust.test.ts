@@ -256,7 +256,7 @@ test('what a removed member acknowledged does not count for the next one of its 
   const { id, raftAddress, apiUrl } = virtualMember('n4', 'learner')
   rig.propose('a')
   for (let tick = 0; tick < rigHeartbeatTicks; tick += 1) rig.give({ kind: 'tick' })
-  const late = reply({ matchIndex: rig.status.lastIndex, appendNumber: newestNumber(rig, 'n4') })
+  const late = appendReply({ matchIndex: rig.status.lastIndex, appendNumber: newestNumber(rig, 'n4') })
   rig.give({ kind: 'change-membership', id: 1, change: { kind: 'remove', id } })
   rig.accepted('n2', rig.status.lastIndex)
   rig.give({

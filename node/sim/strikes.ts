@@ -32,7 +32,12 @@ export const strikes: Readonly<Record<FaultKind, Strike>> = {
     if (victim.life !== undefined) victim.life.stoppedUntilMs = world.queue.nowMs + fault.lastsMs
     return true
   },
-  'clock-jump': ({ victim, chance }) => done(() => victim.life?.clock.jump(chance.between(-3_600_000, 3_600_000))),
+  'clock-jump': ({ world, victim, chance }) => {
+    const ms = chance.between(-3_600_000, 3_600_000)
+    // One machine's, or a time server's that all of them believe.
+    for (const node of chance.happens(0.5) ? [victim] : world.nodes) node.life?.clock.jump(ms)
+    return true
+  },
 
   isolate: (field) => cut(field, both([field.victim.id], others(field))),
   'one-way': (field) => {
