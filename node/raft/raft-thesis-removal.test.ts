@@ -8,7 +8,7 @@ import type { MembershipChange, NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import { append, appendReply } from './rig-messages.ts'
 import { Rig, rigElectionTicks, summary } from './rig.ts'
-import { virtualMember, virtualMembership } from './virtual-node.ts'
+import { virtualLimits, virtualMember, virtualMembership } from './virtual-node.ts'
 
 const remove = (name: string): MembershipChange => ({ kind: 'remove', id: name as NodeId })
 
@@ -208,4 +208,21 @@ test('a leader that is about to go changes nothing more', () => {
   rig.accepted('n2', 2)
   rig.give({ kind: 'change-membership', id: 2, change: remove('n3') })
   assert.deepEqual(rig.refused, [{ id: 2, code: 'membership_change_pending' }])
+})
+
+test('a follower that is removed while the log goes past what it needs next is left without a word', () => {
+  const rig = new Rig().leadFirmly()
+  for (let at = 0; at < virtualLimits.inflightMessagesMax; at += 1) rig.propose(`x${at}`)
+  rig.accepted('n2', rig.status.lastIndex)
+  rig.give({ kind: 'change-membership', id: 1, change: remove('n3') })
+  const { lastIndex } = rig.status
+  // The log is compacted between two steps; n3's window is full, and it has not answered.
+  const gone = rig.status.followers.find(({ id }) => id === 'n3')?.nextIndex
+  assert.equal(gone, lastIndex, 'it lacks the last one')
+  rig.holdApply()
+  rig.accepted('n2', lastIndex)
+  rig.node.apply(rig.node.toApply.length)
+  rig.node.disk.compact(lastIndex)
+  rig.give({ kind: 'applied', index: lastIndex })
+  assert.equal(members(rig), 'n1, n2')
 })

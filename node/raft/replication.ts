@@ -75,7 +75,9 @@ export function replicate(state: RaftState, leader: LeaderRole, due: { readonly 
 /** A last word to a member that has just been removed: with the commit index it can apply its removal, and will trouble nobody (thesis §4.2.3). Best effort. */
 export function sayFarewell(state: RaftState, leader: LeaderRole, id: NodeId): void {
   const progress = leader.followers.get(id)
-  if (progress?.flow.kind === 'replicate') sendEmpty(state, leader, { id, progress })
+  // The log may have been compacted since this follower was last looked at: then there is no place to name that it could check.
+  const isNameable = progress !== undefined && progress.nextIndex > state.log.base.index
+  if (isNameable && progress.flow.kind === 'replicate') sendEmpty(state, leader, { id, progress })
 }
 
 /** The log's base may have moved past what this follower needs next at any time. True: it has just now been found out. */

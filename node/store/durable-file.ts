@@ -1,5 +1,5 @@
 // Small files that are replaced as a whole: written beside, synced, renamed, and the directory synced. After a crash there is the old or the new one, never a mixture.
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { syncDirectory } from './directory-disk.ts'
 
@@ -9,7 +9,8 @@ export function replaceDurably(path: string, text: string): void {
   rmSync(temporary, { force: true }) // left by a crash
   const descriptor = openSync(temporary, 'wx', 0o600)
   try {
-    writeSync(descriptor, text)
+    // In as many steps as it takes: on a disk that is nearly full one write may take only a part, without an error.
+    writeFileSync(descriptor, text)
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)

@@ -119,6 +119,8 @@ async function openParts(directory: DataDirectory, options: StoreOptions): Promi
   membership = () => database.value.stateMachine.membership ?? identity.cluster?.members
   endInstall(install)
   finishRecovery(peersPath(logPath))
+  // The same file may be meant again one day, without a start in between.
+  identity.recovered()
   countStart(identity, { disk: new DirectoryDisk(logPath), logger })
   return ok({ directory, identity, log: log.value, database: database.value, paths, onFatal, logger })
 }

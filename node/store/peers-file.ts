@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { parseHostPort } from '../../contract/host-port.ts'
 import { fail, ok, type Result } from '../../runtime/result.ts'
-import { encodeMembership, parseMembership } from '../raft/membership-codec.ts'
+import { parseMembership } from '../raft/membership-codec.ts'
 import type { Member, Membership, NodeId } from '../raft/membership.ts'
 import { syncDirectory } from './directory-disk.ts'
 import type { IdentityFile } from './identity-file.ts'
@@ -86,9 +86,15 @@ function readPeers(text: string, inForce: Membership, self: NodeId): Result<Memb
   return parsed.ok ? parsed : invalid(`its members cannot form a cluster (${parsed.problem})`)
 }
 
-/** The same on every survivor that was given the same file, in the shape of a random one. */
-function clusterIdAfter(clusterId: string, members: Membership): string {
-  const digest = createHash('sha256').update(clusterId).update('\0').update(encodeMembership(members)).digest('hex')
+/**
+ * The same on every survivor that was given the same file, in the shape of a random one. An API address is no part of it: the file does not say it, and one survivor may have
+ * applied a change of it that another has not.
+ */
+function clusterIdAfter(clusterId: string, { members, epoch }: Membership): string {
+  const listed = members.map(({ id, incarnation, raftAddress, suffrage }) => [id, incarnation, raftAddress, suffrage])
+  const digest = createHash('sha256')
+    .update(JSON.stringify([clusterId, epoch, ...listed]))
+    .digest('hex')
   return [digest.slice(0, 8), digest.slice(8, 12), digest.slice(12, 16), digest.slice(16, 20), digest.slice(20, 32)].join('-')
 }
 
