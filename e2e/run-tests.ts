@@ -2,6 +2,7 @@
 // their value behind an equals sign (`--test-name-pattern=vote`). A run in which no test ran is a failure, not a success.
 import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { selectTests, testFiles, countTests } from './test-files.ts'
 
@@ -10,6 +11,9 @@ const root = new URL('..', import.meta.url).pathname
 const concurrency = Math.min(4, Math.max(2, availableParallelism()))
 // Far above the slowest test on a loaded machine: this ends what hangs.
 const testTimeoutMs = 120_000
+
+// Every test file and every node that a test starts is a process: what one has stripped and compiled the others need not. Goes by the files' contents.
+const compileCache = join(root, 'node_modules', '.cache', 'compiled')
 
 const selected = selectTests(testFiles(root), process.argv.slice(2))
 if (selected.files.length === 0) {
@@ -27,7 +31,7 @@ const runner = spawn(
     ...selected.options,
     ...selected.files,
   ],
-  { cwd: root, stdio: ['inherit', 'pipe', 'inherit'] },
+  { cwd: root, stdio: ['inherit', 'pipe', 'inherit'], env: { ...process.env, NODE_COMPILE_CACHE: compileCache } },
 )
 // Lines of interest only (see countTests): the output of a long run is not kept in memory.
 const lines: string[] = []

@@ -5,7 +5,7 @@ import type { NodeId } from './membership.ts'
 import { calm, electionTicks, tickMs, VirtualCluster, type Weather } from './virtual-cluster.ts'
 import { virtualMember } from './virtual-node.ts'
 
-const seeds = 100
+const seeds = 40
 const stormMs = 3_000
 const electionMs = electionTicks * tickMs
 
