@@ -221,3 +221,19 @@ test('failures are logged with user and address and counted; passwords, right or
     assert.ok(text.includes(`securesql_access_decisions_total{outcome="${outcome}"} ${count}`), outcome)
   }
 })
+
+test('on one connection each header is judged for itself, and each reading of the file anew', async (context) => {
+  const { access } = world(context, documents)
+  const connection = {}
+  const decide = async (pair: string, needed: Permission): Promise<Decision> =>
+    access.decide({ authorization: `Basic ${Buffer.from(pair).toString('base64')}`, address: '192.0.2.1', connection }, [needed])
+  const bob = { kind: 'allowed', identity: { kind: 'user', username: 'bob' } }
+  assert.deepEqual(await decide('bob:secret1', 'execute'), bob)
+  assert.equal((await decide('bob:secret2', 'execute')).kind, 'denied')
+  assert.equal((await decide('mary:secret2', 'execute')).kind, 'denied')
+  assert.deepEqual(await decide('bob:secret1', 'execute'), bob)
+  assert.equal((await access.decide({ authorization: undefined, address: '192.0.2.1', connection }, ['execute'])).kind, 'denied')
+  assert.deepEqual(await decide('bob:secret1', 'execute'), bob)
+  access.replaceUsers([{ username: 'bob', password: 'other', perms: ['all'] }])
+  assert.equal((await decide('bob:secret1', 'execute')).kind, 'denied')
+})

@@ -5,7 +5,7 @@ import type { AccessEntry } from '../../contract/access-file.ts'
 import type { Permission } from '../../contract/permissions.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { CountingMetric, Metrics } from '../../runtime/metrics.ts'
-import { parseCredentials } from './credentials.ts'
+import { parseCredentials, type PresentedCredentials } from './credentials.ts'
 import { anonymous } from './identity.ts'
 import type { Identity } from './identity.ts'
 import type { Lockout } from './lockout.ts'
@@ -17,6 +17,16 @@ export interface Caller {
   readonly authorization: string | undefined
   /** IP address of the other end of the connection; never what a header claims. */
   readonly address: string
+  /** The connection on which it came, as a key: callers repeat the same header on it, which is then read once. */
+  readonly connection?: object
+}
+
+/** A header as it was read. `proof`: see UserTable.proofOf; '' without credentials. */
+interface Presented {
+  readonly authorization: string | undefined
+  readonly table: UserTable
+  readonly credentials: PresentedCredentials
+  readonly proof: string
 }
 
 /** `permission_denied` covers both "who are you" and "not allowed": a caller without rights must not learn which. */
@@ -56,6 +66,9 @@ export class Access {
   /** Checks under way: many requests of one application that arrive together with one password make one check. */
   readonly #underWay = new Map<string, Promise<Check | 'locked'>>()
 
+  /** Reading only: what a header is worth is asked anew each time. It is gone with its connection. */
+  readonly #presented = new WeakMap<object, Presented>()
+
   constructor({ entries, verifier, lockout, logger, metrics }: AccessParts) {
     this.#table = entries === undefined ? undefined : new UserTable(entries)
     this.#verifier = verifier
@@ -85,14 +98,14 @@ export class Access {
     const missing = needed.filter((permission) => !table.everyoneMay(permission))
     // `*` has it: the credentials are not looked at, so they prove nothing about who this is.
     if (missing.length === 0) return this.#allow('everyone', anonymous)
-    const presented = parseCredentials(caller.authorization)
+    const { credentials: presented, proof } = this.#present(table, caller)
     if (presented.kind === 'none') return this.#deny('no_credentials', 'permission_denied')
     if (presented.kind === 'malformed') {
       this.#log.warn({ client: { address: caller.address } }, 'malformed credentials')
       return this.#deny('malformed', 'permission_denied')
     }
     const { username, password } = presented
-    const check = await this.#authenticate(table, { username, password, address: caller.address })
+    const check = await this.#authenticate(table, { username, password, address: caller.address }, proof)
     // The file may have changed while bcrypt ran: the password was compared with a user who may be gone, so ask again.
     if (table !== this.#table) return this.decide(caller, needed)
     switch (check) {
@@ -123,9 +136,22 @@ export class Access {
     return this.#deny('not_permitted', 'permission_denied')
   }
 
-  async #authenticate(table: UserTable, who: { username: string; password: string; address: string }): Promise<Check | 'locked'> {
+  #present(table: UserTable, { authorization, connection }: Caller): Presented {
+    const known = connection === undefined ? undefined : this.#presented.get(connection)
+    if (known?.authorization === authorization && known?.table === table) return known
+    const credentials = parseCredentials(authorization)
+    const proof = credentials.kind === 'basic' ? table.proofOf(credentials.username, credentials.password) : ''
+    const presented = { authorization, table, credentials, proof }
+    if (connection !== undefined) this.#presented.set(connection, presented)
+    return presented
+  }
+
+  async #authenticate(
+    table: UserTable,
+    who: { username: string; password: string; address: string },
+    proof: string,
+  ): Promise<Check | 'locked'> {
     if (this.#lockout.isLocked(who.username, who.address)) return 'locked'
-    const proof = table.proofOf(who.username, who.password)
     if (table.isRemembered(proof)) return 'right'
     const key = `${proof} ${who.address}`
     const already = this.#underWay.get(key)

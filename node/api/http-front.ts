@@ -75,7 +75,8 @@ export class HttpFront {
       startedAtMs: performance.now(),
       timeoutMsMax: this.#parts.limits.deadlineMsMax,
       address,
-      authorize: (needed) => this.#parts.access.decide({ authorization: message.headers.authorization, address }, needed),
+      authorize: (needed) =>
+        this.#parts.access.decide({ authorization: message.headers.authorization, address, connection: message.socket }, needed),
     }
   }
 
@@ -116,7 +117,8 @@ export class HttpFront {
 function repeats(message: IncomingMessage, name: string): boolean {
   let seen = 0
   for (let at = 0; at < message.rawHeaders.length; at += 2) {
-    if (message.rawHeaders[at]?.toLowerCase() === name) seen += 1
+    const header = message.rawHeaders[at]
+    if (header?.length === name.length && header.toLowerCase() === name) seen += 1
   }
   return seen > 1
 }

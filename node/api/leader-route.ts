@@ -69,8 +69,8 @@ async function serveOnce(parts: ApiParts, request: ApiRequest, route: LeaderRout
 export function findLeader(parts: ApiParts): Place {
   const replica = parts.view.replica()
   if (replica === undefined) return { kind: 'nowhere' }
-  const { role, leader, membership } = replica.status()
-  if (role === 'leader') return { kind: 'here', replica }
+  if (replica.leads()) return { kind: 'here', replica }
+  const { leader, membership } = replica.status()
   const member = membership.members.find(({ id }) => id === leader)
   return member === undefined ? { kind: 'nowhere' } : { kind: 'there', leader: member }
 }

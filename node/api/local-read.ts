@@ -45,7 +45,7 @@ async function readHere(parts: ApiParts, request: ApiRequest, statements: readon
   const replica = parts.view.replica()
   if (replica === undefined) return refuse('not_ready', 'the node belongs to no cluster yet')
   const freshnessMs = request.parameters.durationMs('freshness') ?? 0
-  if (freshnessMs === 0 || replica.status().role === 'leader') return answer(parts, request, statements, 0)
+  if (freshnessMs === 0 || replica.leads()) return answer(parts, request, statements, 0)
   if (replica.leaderContactAgeMs() > freshnessMs) return stale()
   if (!request.parameters.has('freshness_strict')) return answer(parts, request, statements, 0)
   // Strict: what this node knows to be committed must be in the answer, and it has as long as the client allows the data to be old.

@@ -93,6 +93,10 @@ export class ScriptedReplica implements Replica {
     return this.state
   }
 
+  leads(): boolean {
+    return this.state.role === 'leader'
+  }
+
   standing(): Standing {
     return this.itsStanding
   }

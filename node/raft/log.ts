@@ -58,8 +58,9 @@ export class RaftLog {
 
   /** Term of the entry at `index`, between base.index and lastIndex inclusive. */
   termAt(index: number): number {
-    assert(index >= this.base.index && index <= this.lastIndex, `no entry ${index} between ${this.base.index} and ${this.lastIndex}`)
     const { base } = this
+    // Asked many times for each entry: the message is only made for who fails.
+    if (index < base.index || index > this.lastIndex) assert.fail(`no entry ${index} between ${base.index} and ${this.lastIndex}`)
     if (index === base.index) return base.term
     return index <= this.#storedIndex ? this.#reader.termAt(index) : this.#tailAt(index).term
   }
@@ -175,7 +176,7 @@ export class RaftLog {
 
   #tailAt(index: number): Entry {
     const entry = this.#tail[index - this.#storedIndex - 1]
-    assert(entry !== undefined, `entry ${index} is not in the tail`)
+    if (entry === undefined) assert.fail(`entry ${index} is not in the tail`)
     return entry
   }
 

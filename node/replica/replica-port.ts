@@ -26,6 +26,8 @@ export interface Replica {
   /** Asks another voter to take over (thesis §3.10); resolves when this node follows another leader. A target that is no other voter: `membership_change_invalid`. */
   transferLeadership(options: { readonly to: NodeId | undefined; readonly timeoutMs: number }): Promise<Result<void, ReplicaProblem>>
   status(): RaftStatus
+  /** What `status` says of the role, without a list of the followers: each request asks. */
+  leads(): boolean
   /** `member`: all is well. Otherwise this node must serve nothing of its own: `removed` from the cluster (as applied, or told by a member), or `diverged` (its state differs). */
   standing(): Standing
   /** Milliseconds since this node last heard from the leader it follows, since the start if it never did; 0 on the leader. */

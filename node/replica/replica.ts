@@ -154,6 +154,10 @@ export class ReplicaLoop implements Replica {
     return this.#core.status()
   }
 
+  leads(): boolean {
+    return this.#leader === this.#options.id
+  }
+
   standing(): Standing {
     return this.#standing.current
   }
@@ -165,7 +169,7 @@ export class ReplicaLoop implements Replica {
   }
 
   leaderContactAgeMs(): number {
-    return this.#leads() ? 0 : this.#contact.ageMs(this.#options.clock.monotonicMs())
+    return this.leads() ? 0 : this.#contact.ageMs(this.#options.clock.monotonicMs())
   }
 
   onEvent(listener: (event: RaftEvent) => void): void {
@@ -259,14 +263,14 @@ export class ReplicaLoop implements Replica {
   #drain(): readonly Input[] {
     const isTick = this.#ticks.take()
     // A transfer that came to nothing leaves this node the leader, and what was held is for it.
-    if (isTick && this.#leads()) this.#releaseHeld()
+    if (isTick && this.leads()) this.#releaseHeld()
     const inputs = this.#inputs
     this.#inputs = []
     this.#messages = 0
     this.#lastId += 1
     if (this.#callers.askReads(this.#lastId)) inputs.push({ kind: 'read', id: this.#lastId })
     // Without time a removed node neither misses a leader nor stands for election; it still hears who adds it again.
-    if (isTick && (this.standing() !== 'removed' || this.#leads())) inputs.push({ kind: 'tick' })
+    if (isTick && (this.standing() !== 'removed' || this.leads())) inputs.push({ kind: 'tick' })
     const { staged } = this.#fetch
     if (staged !== undefined && this.#isIdle()) {
       inputs.push({ kind: 'snapshot-staged', point: staged })
@@ -353,7 +357,7 @@ export class ReplicaLoop implements Replica {
   }
 
   #proposeStateHash(): void {
-    if (this.#state !== 'open' || !this.#leads() || !this.#stateHashes.isDue(this.#appliedIndex)) return
+    if (this.#state !== 'open' || !this.leads() || !this.#stateHashes.isDue(this.#appliedIndex)) return
     const payload = this.#options.stateMachine.stateHash()
     if (payload === undefined) return
     this.#lastId += 1
@@ -382,10 +386,6 @@ export class ReplicaLoop implements Replica {
       (member) => member.suffrage === 'voter' && member.id !== id && (to === undefined || member.id === to),
     )
     return isPossible ? undefined : 'membership_change_invalid'
-  }
-
-  #leads(): boolean {
-    return this.#leader === this.#options.id
   }
 
   #stop(): void {

@@ -214,7 +214,8 @@ export class CommandRunner {
     let last: StatementResult = { kind: 'written', lastInsertId: 0n, rowsAffected: 0, seconds: 0 }
     let effect: Effect = 'read'
     let skip = 0
-    for (const [position, piece] of pieces.slice(0, until).entries()) {
+    for (const [position, piece] of pieces.entries()) {
+      if (position === until) break
       const end = this.#runPiece(piece, statement, kind, skip)
       if (end.kind !== 'result') {
         const result: StatementResult = { kind: 'error', message: end.message, seconds: seconds() }
@@ -299,9 +300,11 @@ export class CommandRunner {
 }
 
 function holdsAutomerge({ anonymous, named }: Bound): boolean {
-  return [...anonymous, ...(named === undefined ? [] : Object.values(named))].some(
-    (value) => typeof value === 'string' && /^automerge=/i.test(value),
-  )
+  return anonymous.some(isAutomerge) || (named !== undefined && Object.values(named).some(isAutomerge))
+}
+
+function isAutomerge(value: unknown): boolean {
+  return typeof value === 'string' && /^automerge=/i.test(value)
 }
 
 function mayWrite({ keyword }: PreparedPiece): boolean {

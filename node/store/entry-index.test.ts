@@ -66,7 +66,7 @@ test('what is given up is not asked for, and a base outside of the log is refuse
 })
 
 test('recent entries forget from the front, and all, and take what comes next', () => {
-  const recent = new RecentEntries(1, 1 << 20)
+  const recent = new RecentEntries(1, { recentBytesMax: 1 << 20, recentEntriesMax: 1 << 20 })
   const entry = (index: number) => makeEntry({ index, term: 1, kind: 'command', payload: new Uint8Array(10) })
   for (let index = 1; index <= 5000; index += 1) {
     recent.push(entry(index))
@@ -86,4 +86,26 @@ test('recent entries forget from the front, and all, and take what comes next', 
   assert.equal(recent.at(70), undefined)
   recent.push(entry(71))
   assert.equal(recent.at(71)?.index, 71)
+})
+
+test('recent entries are bounded in bytes and in number, and only those leave that may', () => {
+  const entry = (index: number) => makeEntry({ index, term: 1, kind: 'command', payload: new Uint8Array(100) })
+  const kept = (limits: { readonly recentBytesMax: number; readonly recentEntriesMax: number }, mayLeave: (index: number) => boolean) => {
+    const recent = new RecentEntries(1, limits)
+    for (let index = 1; index <= 20; index += 1) recent.push(entry(index))
+    recent.evict(mayLeave)
+    return Array.from({ length: 20 }, (_, at) => at + 1).filter((index) => recent.at(index) !== undefined).length
+  }
+  assert.equal(
+    kept({ recentBytesMax: 5 * 128, recentEntriesMax: 100 }, () => true),
+    5,
+  )
+  assert.equal(
+    kept({ recentBytesMax: 1 << 20, recentEntriesMax: 7 }, () => true),
+    7,
+  )
+  assert.equal(
+    kept({ recentBytesMax: 1 << 20, recentEntriesMax: 7 }, (index) => index <= 3),
+    17,
+  )
 })

@@ -1,5 +1,10 @@
-// The end of the log in memory, up to a limit of bytes. An entry leaves only from the front, and only when it can be read from disk.
+// The end of the log in memory, up to a limit of bytes and of entries (a small one takes several times its bytes). An entry leaves only from the front, and only when it can be read from disk.
 import type { Entry } from '../raft/entry.ts'
+
+export interface RecentLimits {
+  readonly recentBytesMax: number
+  readonly recentEntriesMax: number
+}
 
 export class RecentEntries {
   #first: number
@@ -7,12 +12,12 @@ export class RecentEntries {
   #head = 0
   #entries: (Entry | undefined)[] = []
   #bytes = 0
-  readonly #bytesMax: number
+  readonly #limits: RecentLimits
 
   /** `first`: the index that the next entry will have. */
-  constructor(first: number, bytesMax: number) {
+  constructor(first: number, limits: RecentLimits) {
     this.#first = first
-    this.#bytesMax = bytesMax
+    this.#limits = limits
   }
 
   at(index: number): Entry | undefined {
@@ -46,8 +51,12 @@ export class RecentEntries {
   }
 
   evict(mayLeave: (index: number) => boolean): void {
-    while (this.#bytes > this.#bytesMax && this.#entries.length > this.#head && mayLeave(this.#first)) this.#dropFirst()
+    while (this.#isFull && this.#entries.length > this.#head && mayLeave(this.#first)) this.#dropFirst()
     this.#moveToFront()
+  }
+
+  get #isFull(): boolean {
+    return this.#bytes > this.#limits.recentBytesMax || this.#entries.length - this.#head > this.#limits.recentEntriesMax
   }
 
   #dropFirst(): void {

@@ -20,6 +20,8 @@ import { isDiskFull } from './write-failure.ts'
 
 /** Entries kept in memory: what followers that lag a little, and the state machine, ask for. */
 const recentBytesMax = 32 * 1024 * 1024
+/** Seconds of small writes, and some ten megabytes. */
+const recentEntriesMax = 16_384
 
 /** Enough to start a few times and to follow for a while. Only half of what must be free when it is laid down. */
 const reserveBytes = 1024 * 1024
@@ -27,6 +29,7 @@ const reserveBytes = 1024 * 1024
 export interface LogLimits {
   readonly segmentBytesMax: number
   readonly recentBytesMax: number
+  readonly recentEntriesMax: number
   /** Zeros that are written ahead. */
   readonly prepareBytes: number
   /** Kept for a disk that is full; 0: nothing. */
@@ -51,7 +54,7 @@ export function openSegmentLog(options: SegmentLogOptions & { readonly directory
 
 /** The same over any disk and writer; without a reserve unless one is asked for. Throws what the disk throws, but for a full disk. */
 export function openSegmentLogOn(disk: LogDisk, startWriter: StartLogWriter, options: SegmentLogOptions): Result<SegmentLog, LogProblem> {
-  const limits = { segmentBytesMax, recentBytesMax, prepareBytes, reserveBytes: 0, ...options.limits }
+  const limits = { segmentBytesMax, recentBytesMax, recentEntriesMax, prepareBytes, reserveBytes: 0, ...options.limits }
   const begin = (): Result<SegmentLog, LogProblem> => {
     const recovered = recoverLog(disk, options.logId)
     if (!recovered.ok) return fail(recovered.problem)
@@ -117,7 +120,7 @@ export class SegmentLog implements LogStore {
     this.#hardState = end.hardState
     this.#bytes = bytesOf(end)
     this.tornBytes = recovered.tornBytes
-    this.#recent = new RecentEntries(recovered.index.last + 1, limits.recentBytesMax)
+    this.#recent = new RecentEntries(recovered.index.last + 1, limits)
     this.#segmentReader = new SegmentLogReader(disk, this.#index, this.#recent, options.onFatal)
     this.reader = this.#segmentReader
     this.#writer = startWriter(

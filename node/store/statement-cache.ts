@@ -38,12 +38,26 @@ export type PreparedText = readonly PreparedPiece[] | undefined
 export class StatementCache {
   readonly #database: Database.Database
   readonly #texts = new Map<string, PreparedText>()
+  // One statement is asked for several times, and often the next one is the same.
+  #last: { readonly text: string; readonly prepared: PreparedText } | undefined
 
   constructor(database: Database.Database) {
     this.#database = database
   }
 
   get(text: string): PreparedText {
+    if (this.#last?.text === text) return this.#last.prepared
+    const prepared = this.#find(text)
+    if (text.length <= textLengthMax) this.#last = { text, prepared }
+    return prepared
+  }
+
+  clear(): void {
+    this.#texts.clear()
+    this.#last = undefined
+  }
+
+  #find(text: string): PreparedText {
     if (this.#texts.has(text)) {
       const known = this.#texts.get(text)
       this.#texts.delete(text) // and in again at the end: the first one is the least recently used
@@ -54,10 +68,6 @@ export class StatementCache {
     const prepared = split.ok ? split.value.map((piece) => preparePiece(this.#database, piece)) : undefined
     if (text.length <= textLengthMax) this.#keep(text, prepared)
     return prepared
-  }
-
-  clear(): void {
-    this.#texts.clear()
   }
 
   #keep(text: string, prepared: PreparedText): void {
