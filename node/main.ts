@@ -38,8 +38,11 @@ const heartbeatTicks = 2
 const stopWithinMs = 9_500
 const raftLimits = {
   appendBytesMax: 1024 * 1024,
-  inflightMessagesMax: 64,
+  // One being written while the next is under way: what comes meanwhile gathers into one message, and one write, instead of many.
+  inflightMessagesMax: 2,
   inflightBytesMax: 8 * 1024 * 1024,
+  // A tick: by default the 50 ms that rqlite's Raft library waits (CommitTimeout). In quiet times reads of followers may be so much older.
+  commitNewsTicks: 1,
   // Two of the largest requests and many small ones; beyond it writers are told to wait.
   uncommittedBytesMax: 128 * 1024 * 1024,
 }

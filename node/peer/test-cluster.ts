@@ -12,7 +12,13 @@ import type { ClusterIdentity } from './cluster-identity.ts'
 import { firstEntry } from './first-entry.ts'
 import { MemoryIdentity, startTestNode, type TestNode, type TestNodeChanges } from './test-peers.ts'
 
-const limits = { appendBytesMax: 1_048_576, inflightMessagesMax: 16, inflightBytesMax: 8_388_608, uncommittedBytesMax: 8_388_608 }
+const limits = {
+  appendBytesMax: 1_048_576,
+  inflightMessagesMax: 16,
+  inflightBytesMax: 8_388_608,
+  uncommittedBytesMax: 8_388_608,
+  commitNewsTicks: 0,
+}
 
 /** What survives a restart. */
 export class DataDirectory {

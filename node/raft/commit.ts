@@ -32,6 +32,7 @@ export function commitByCounting(state: RaftState, leader: LeaderRole): void {
   // An entry of an older term is never committed by counting its copies (Raft §5.4.2, figure 8): a later leader could still replace it.
   if (reached <= state.commitIndex || state.log.termAt(reached) !== state.term) return
   commitTo(state, reached)
+  leader.newsTicks = 0
   leader.uncommitted.commitTo(reached)
 }
 

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Entry } from './entry.ts'
 import { append, appendReply, type Append, type AppendReply } from './rig-messages.ts'
 import { Rig } from './rig.ts'
-import { virtualEntry, virtualLog } from './virtual-node.ts'
+import { virtualEntry, virtualLimits, virtualLog } from './virtual-node.ts'
 
 function terms(rig: Rig): readonly number[] {
   return Array.from({ length: rig.status.lastIndex }, (_, n) => rig.node.disk.termAt(n + 1))
@@ -220,4 +220,43 @@ test('the commit index never goes back', () => {
   rig.receive('n2', append({ entries: virtualLog([1, 1, 1]), leaderCommit: 3 }))
   rig.receive('n2', append({ prevLogIndex: 3, prevLogTerm: 1, leaderCommit: 1 }))
   assert.equal(rig.status.commitIndex, 3)
+})
+
+test('§5.3: news of a commit rides on the next append, and goes by itself after its time', () => {
+  const rig = new Rig({ limits: { ...virtualLimits, commitNewsTicks: 1 } }).lead()
+  const told = (): readonly (readonly [string, number, number])[] =>
+    rig.take().map(({ to, message }) => [to, (message as Append).entries.length, (message as Append).leaderCommit])
+  rig.accepted('n2', 1)
+  rig.accepted('n3', 1)
+  rig.ticks(2)
+  rig.take()
+  rig.propose('x')
+  rig.take()
+  rig.accepted('n2', 2)
+  assert.equal(rig.status.commitIndex, 2)
+  assert.deepEqual(told(), [], 'nothing is sent for the news alone')
+  rig.propose('y')
+  assert.deepEqual(
+    told(),
+    [
+      ['n2', 1, 2],
+      ['n3', 1, 2],
+    ],
+    'it rides on the next append',
+  )
+  rig.accepted('n2', 3)
+  assert.deepEqual(told(), [])
+  rig.give({ kind: 'tick' })
+  assert.deepEqual(
+    told(),
+    [
+      ['n2', 0, 3],
+      ['n3', 0, 3],
+    ],
+    'it goes by itself',
+  )
+  rig.give({ kind: 'tick' })
+  rig.take()
+  rig.give({ kind: 'tick' })
+  assert.deepEqual(told(), [], 'once')
 })

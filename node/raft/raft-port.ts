@@ -160,6 +160,11 @@ export interface RaftLimits {
   readonly inflightBytesMax: number
   /** Entries appended but not committed; beyond it proposals are refused as `overloaded`. */
   readonly uncommittedBytesMax: number
+  /**
+   * News of a commit rides on the next append, and goes by itself only after so many ticks; 0: at once. A message and its answer for each commit and follower cost a
+   * leader more than the commit does, and a follower that applies a moment later delays nobody.
+   */
+  readonly commitNewsTicks: number
 }
 
 export interface RaftCore {

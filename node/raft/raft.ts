@@ -177,6 +177,7 @@ function tick(state: RaftState): void {
     return
   }
   role.ticksSinceHeartbeat += 1
+  role.newsTicks += 1
   if (role.ticksSinceHeartbeat >= state.heartbeatTicks) {
     role.ticksSinceHeartbeat = 0
     role.heartbeatDue = true

@@ -56,6 +56,7 @@ export function takeAppendReply(state: RaftState, from: NodeId, message: Extract
 
 /** Sends to every follower what it may get now. `readRound`: all of them must hear of a new read position. */
 export function replicate(state: RaftState, leader: LeaderRole, due: { readonly readRound: boolean }): void {
+  const isNewsDue = leader.newsTicks >= state.limits.commitNewsTicks
   for (const [id, progress] of leader.followers) {
     const isNew = needsSnapshot(state, id, progress)
     if (progress.flow.kind === 'snapshot') {
@@ -65,7 +66,7 @@ export function replicate(state: RaftState, leader: LeaderRole, due: { readonly 
     let hasSent = false
     while (sendEntries(state, leader, { id, progress })) hasSent = true
     // News of the commit, or the first word to a member of whom nothing is known yet.
-    const mustTell = progress.flow.kind === 'replicate' ? progress.commitTold < state.commitIndex : progress.canSend
+    const mustTell = progress.flow.kind === 'replicate' ? isNewsDue && progress.commitTold < state.commitIndex : progress.canSend
     // The read round never rides on entries: their answer waits for the follower's disk, the answer to an empty append does not.
     if (due.readRound || (!hasSent && (leader.heartbeatDue || mustTell))) sendEmpty(state, leader, { id, progress })
   }

@@ -37,6 +37,8 @@ export interface LeaderRole {
   transfer: { readonly to: NodeId; ticks: number; asked: boolean } | undefined
   ticksSinceHeartbeat: number
   heartbeatDue: boolean
+  // Since the commit index has moved.
+  newsTicks: number
   // Something has happened that may move the commit index: looked at once per step.
   commitMayMove: boolean
 }

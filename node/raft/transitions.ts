@@ -59,6 +59,7 @@ export function becomeLeader(state: RaftState): LeaderRole {
     transfer: undefined,
     ticksSinceHeartbeat: 0,
     heartbeatDue: false,
+    newsTicks: 0,
     commitMayMove: true,
   }
   state.role = role

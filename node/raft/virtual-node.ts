@@ -11,6 +11,7 @@ export const virtualLimits: RaftLimits = {
   appendBytesMax: 4096,
   inflightMessagesMax: 8,
   inflightBytesMax: 16_384,
+  commitNewsTicks: 0,
   uncommittedBytesMax: 65_536,
 }
 

@@ -19,7 +19,13 @@ export const ids = ['n1', 'n2', 'n3'] as NodeId[]
 export const tickMs = 100
 export const electionTicks = 10
 export const timeoutMs = 3_000
-const limits = { appendBytesMax: 65_536, inflightMessagesMax: 16, inflightBytesMax: 1_048_576, uncommittedBytesMax: 1_048_576 }
+const limits = {
+  appendBytesMax: 65_536,
+  inflightMessagesMax: 16,
+  inflightBytesMax: 1_048_576,
+  uncommittedBytesMax: 1_048_576,
+  commitNewsTicks: 0,
+}
 
 /** What a replica does by itself is rare enough not to happen in tests of something else. */
 const seldom = { everyEntries: 1_000_000, intervalMs: 1_000, trailingEntries: 1_000_000, logBytesMax: 2 ** 40 }

@@ -46,7 +46,7 @@ export const tickMs = 20
 export const electionTicks = 10
 export const heartbeatTicks = 2
 const applyMsMean = 0.3
-const raftLimits = { appendBytesMax: 2048, inflightMessagesMax: 4, inflightBytesMax: 6144, uncommittedBytesMax: 32_768 }
+const raftLimits = { appendBytesMax: 2048, inflightMessagesMax: 4, inflightBytesMax: 6144, uncommittedBytesMax: 32_768, commitNewsTicks: 1 }
 
 export class SimNode {
   readonly id: NodeId
