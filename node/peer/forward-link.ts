@@ -8,6 +8,7 @@ import { decodeReply, encodeRequest, forwardFrameBytesMax } from './forward-code
 import type { FramedSocket } from './framed-socket.ts'
 import { frameTypes, type Frame } from './frame.ts'
 import { LifeSigns } from './life-signs.ts'
+import { isElsewhere } from './member-links.ts'
 import type { Answered, Dial, DialProblem } from './peer-dialer.ts'
 import type { PeerEvent } from './peer-event.ts'
 import { WireReader } from './wire-bytes.ts'
@@ -74,7 +75,7 @@ export class ForwardLink {
   update(member: Member): void {
     const before = this.#member
     this.#member = member
-    if (before.raftAddress !== member.raftAddress || before.incarnation !== member.incarnation) this.renew()
+    if (isElsewhere(before, member)) this.renew()
   }
 
   /** New requests go over a new connection; those under way keep theirs until they are answered. */

@@ -5,6 +5,7 @@ import type { Reachability } from '../api/node-view.ts'
 import type { Member, NodeId } from '../raft/membership.ts'
 import { ForwardLink, type ForwardLinkOptions } from './forward-link.ts'
 import type { MemberDirectory } from './member-directory.ts'
+import { MemberLinks } from './member-links.ts'
 
 export interface ForwardingOptions extends ForwardLinkOptions {
   readonly directory: MemberDirectory
@@ -13,15 +14,15 @@ export interface ForwardingOptions extends ForwardLinkOptions {
 
 export class Forwarding implements Forwarder {
   readonly #options: ForwardingOptions
-  readonly #links = new Map<NodeId, ForwardLink>()
+  readonly #links: MemberLinks<ForwardLink>
 
   constructor(options: ForwardingOptions) {
     this.#options = options
-    options.directory.onChange(() => this.#follow())
+    this.#links = new MemberLinks(options.directory, (member) => new ForwardLink(member, options))
   }
 
   forward: Forwarder['forward'] = (to, request) => {
-    const link = this.#link(to)
+    const link = this.#links.to(to)
     if (link !== undefined) return link.forward(request)
     return Promise.resolve(fail({ code: 'forward_not_sent', message: `${to} is no member that this node knows` }))
   }
@@ -30,7 +31,7 @@ export class Forwarding implements Forwarder {
   async reach(member: Pick<Member, 'id'>, options: { readonly timeoutMs: number }): Promise<Reachability> {
     const { self } = this.#options
     if (member.id === self.nodeId) return { reachable: true, seconds: 0, version: self.version, error: undefined }
-    const link = this.#link(member.id)
+    const link = this.#links.to(member.id)
     if (link === undefined) return unreachable(`${member.id} is no member that this node knows`)
     const signed = await link.ping(options.timeoutMs)
     if (!signed.ok) return unreachable(signed.problem)
@@ -38,32 +39,11 @@ export class Forwarding implements Forwarder {
   }
 
   certificatesChanged(): void {
-    for (const link of this.#links.values()) link.renew()
+    this.#links.renew()
   }
 
   close(): void {
-    for (const link of this.#links.values()) link.close()
-  }
-
-  #link(id: NodeId): ForwardLink | undefined {
-    const present = this.#links.get(id)
-    if (present !== undefined) return present
-    const member = this.#options.directory.member(id)
-    if (member === undefined) return undefined
-    const link = new ForwardLink(member, this.#options)
-    this.#links.set(id, link)
-    return link
-  }
-
-  #follow(): void {
-    for (const [id, link] of this.#links) {
-      const member = this.#options.directory.member(id)
-      if (member !== undefined) link.update(member)
-      else {
-        link.close()
-        this.#links.delete(id)
-      }
-    }
+    this.#links.close()
   }
 }
 

@@ -7,6 +7,7 @@ import type { Message } from '../raft/message.ts'
 import type { FramedSocket } from './framed-socket.ts'
 import { frameTypes } from './frame.ts'
 import { LifeSigns } from './life-signs.ts'
+import { isElsewhere } from './member-links.ts'
 import { encodeMessage } from './message-codec.ts'
 import type { Dial } from './peer-dialer.ts'
 import type { PeerEvent } from './peer-event.ts'
@@ -54,11 +55,11 @@ export class MemberLink {
     this.#options.onEvent({ kind: 'message-dropped', id: this.#member.id })
   }
 
-  /** The member as the newest membership has it; another address or incarnation means another connection. */
+  /** The member as the newest membership has it. */
   update(member: Member): void {
     const before = this.#member
     this.#member = member
-    if (before.raftAddress !== member.raftAddress || before.incarnation !== member.incarnation) this.renew()
+    if (isElsewhere(before, member)) this.renew()
   }
 
   /** Dials anew with what is in force now (certificates, address). Not the member's fault, so it is not reported as unreachable; and it is told that it is not ours. */

@@ -8,6 +8,7 @@ import type { SnapshotSource, SnapshotSourceProblem } from '../replica/snapshot-
 import type { FramedSocket } from './framed-socket.ts'
 import { LifeSigns } from './life-signs.ts'
 import type { MemberDirectory } from './member-directory.ts'
+import { isElsewhere, MemberLinks } from './member-links.ts'
 import { pause } from './pause.ts'
 import type { Dial } from './peer-dialer.ts'
 import type { PeerEvent } from './peer-event.ts'
@@ -38,13 +39,11 @@ export const retryPauseMs = 500
 const waitingMax = 4
 
 export class SnapshotLinks implements SnapshotSource {
-  readonly #options: SnapshotLinksOptions
-  readonly #links = new Map<NodeId, SnapshotLink>()
+  readonly #links: MemberLinks<SnapshotLink>
   #isClosed = false
 
   constructor(options: SnapshotLinksOptions) {
-    this.#options = options
-    options.directory.onChange(() => this.#follow())
+    this.#links = new MemberLinks(options.directory, (member) => new SnapshotLink(member, options))
   }
 
   async manifest(from: NodeId, options: { readonly indexMin: number }) {
@@ -61,33 +60,19 @@ export class SnapshotLinks implements SnapshotSource {
   }
 
   certificatesChanged(): void {
-    for (const link of this.#links.values()) link.renew()
+    this.#links.renew()
   }
 
   close(): void {
     this.#isClosed = true
-    for (const link of this.#links.values()) link.close()
+    this.#links.close()
   }
 
   async #ask(from: NodeId, request: SnapshotRequest): Promise<Result<SnapshotReply, SnapshotSourceProblem>> {
-    const member = this.#options.directory.member(from)
-    if (member === undefined || this.#isClosed) return fail('unreachable')
-    const link = this.#links.get(from) ?? new SnapshotLink(member, this.#options)
-    this.#links.set(from, link)
-    const reply = await link.ask(request)
+    const link = this.#isClosed ? undefined : this.#links.to(from)
+    const reply = await link?.ask(request)
     if (reply?.kind !== 'refused') return reply === undefined ? fail('unreachable') : ok(reply)
     return fail(reply.code === 'busy' ? 'unreachable' : reply.code)
-  }
-
-  #follow(): void {
-    for (const [id, link] of this.#links) {
-      const member = this.#options.directory.member(id)
-      if (member !== undefined) link.update(member)
-      else {
-        link.close()
-        this.#links.delete(id)
-      }
-    }
   }
 }
 
@@ -126,7 +111,7 @@ class SnapshotLink {
   update(member: Member): void {
     const before = this.#member
     this.#member = member
-    if (before.raftAddress !== member.raftAddress || before.incarnation !== member.incarnation) this.renew()
+    if (isElsewhere(before, member)) this.renew()
   }
 
   /** What is under way is asked anew on the next connection. */
