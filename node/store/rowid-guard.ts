@@ -52,8 +52,21 @@ export class RowidGuard {
    */
   takeBack(): void {
     if (this.#version.get() === this.#versionHandedOver) return
-    for (const name of this.#triggers.all() as string[]) this.#database.exec(`DROP TRIGGER temp.${quoted(name)}`)
+    for (const name of this.#triggers.all() as string[]) this.#database.exec(`DROP TRIGGER IF EXISTS temp.${quoted(name)}`)
+    if (this.#triggers.all().length > 0) this.#forgetOrphans()
     this.#isCurrent = false
+  }
+
+  /**
+   * Where the other connection has dropped the table and this one has read the schema since, the trigger is gone but its row is not, and no statement drops it: it would
+   * come to life again with the next table of that name. The rows are in a schema that only this connection has.
+   */
+  #forgetOrphans(): void {
+    this.#database.unsafeMode(true)
+    this.#database.pragma('writable_schema = ON')
+    this.#database.exec("DELETE FROM temp.sqlite_schema WHERE type = 'trigger'")
+    this.#database.pragma('writable_schema = OFF')
+    this.#database.unsafeMode(false)
   }
 
   /** Before a statement that changes data. */
