@@ -153,6 +153,20 @@ test('a removed node serves nothing, disturbs nobody, and is a member again when
   assert(await world.until(() => world.at(out).standing() === 'member', { withinMs: 10_000 }))
 })
 
+test('a founder that was removed serves nothing after a restart either, though nobody tells it any more', async () => {
+  const world = new World()
+  const leader = world.leader()
+  const out = ids.find((id) => id !== leader)!
+  await world.writeMany(2)
+  assert.equal((await world.answer(world.at(leader).changeMembership({ kind: 'remove', id: out }, { timeoutMs }))).ok, true)
+  await world.run(500)
+  world.kill(out)
+  world.start(out)
+  assert.equal(world.at(out).standing(), 'removed')
+  const read = await world.answer(world.at(out).whenApplied(1, { timeoutMs }))
+  assert(!read.ok && read.problem.code === 'removed')
+})
+
 test('a leader that removes itself is told that it is done, and the others go on under another', async () => {
   const world = new World()
   const leader = world.leader()

@@ -50,7 +50,7 @@ export class ReplicaLoop implements Replica {
   // The last entry that was given to the state machine; equal to #appliedIndex while it has nothing under way.
   #handedOutIndex: number
   #leader: NodeId | undefined
-  #toldStanding: Standing = 'member'
+  #toldStanding: Standing
   // The write after which the snapshot store is told that the log has followed the installed snapshot.
   #installedWith: number | undefined
 
@@ -70,7 +70,8 @@ export class ReplicaLoop implements Replica {
       },
       { heldBytesMax: options.limits.uncommittedBytesMax },
     )
-    this.#standing = new OwnStanding(options.id, membership)
+    this.#standing = new OwnStanding(options.id, { membership, founders: options.bootstrap })
+    this.#toldStanding = this.standing()
     this.#stateHashes = new StateHashSchedule({ everyEntries: options.stateHashEveryEntries, appliedIndex: stateMachine.appliedIndex })
     this.#core = new Raft({
       ...options,

@@ -8,9 +8,11 @@ export class OwnStanding {
   #isRemoved = false
   #isDiverged = false
 
-  constructor(id: NodeId, membership: Membership) {
+  /** `membership`: as applied when this node starts. A founder was a member before anything was applied, so one that is not in it has been removed in an earlier life. */
+  constructor(id: NodeId, start: { readonly membership: Membership; readonly founders: Membership }) {
     this.#id = id
-    this.#wasMember = this.#isIn(membership)
+    this.#wasMember = this.#isIn(start.founders)
+    this.membershipChanged(start.membership)
   }
 
   get current(): Standing {
