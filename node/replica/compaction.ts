@@ -52,6 +52,7 @@ export class Compaction {
   readonly #stop: () => void
   #running: Promise<unknown> | undefined
   #isClosed = false
+  #keepsMembership = false
 
   constructor(options: {
     readonly log: LogStore
@@ -80,8 +81,26 @@ export class Compaction {
   /** At once, whatever there is to gain; false: nothing could go. `trailingEntries` undefined: as many stay as by itself. */
   now(options: { readonly trailingEntries: number | undefined }): Promise<boolean> {
     const trailingEntries = options.trailingEntries ?? this.#options.trailingEntries
-    const compacted = (this.#running ?? Promise.resolve()).then(() => this.#compact(trailingEntries))
-    const running = compacted.finally(() => {
+    return this.#run(() => this.#compact(trailingEntries))
+  }
+
+  /**
+   * A membership has taken effect: it is made durable in the database now, not when the log is shortened next. Otherwise a power failure could bring back an older one that needs
+   * the votes of members who have gone for good since, and no leader could be elected though a majority of the newest is there.
+   */
+  keepMembership(): void {
+    if (this.#keepsMembership) return
+    this.#keepsMembership = true
+    void this.#run(async () => {
+      // Of all that have taken effect until now; the next one asks again.
+      this.#keepsMembership = false
+      if (!this.#isClosed) await this.#stateMachine.makeDurable()
+    })
+  }
+
+  /** One after the other. */
+  #run<Value>(work: () => Promise<Value>): Promise<Value> {
+    const running = (this.#running ?? Promise.resolve()).then(work).finally(() => {
       if (this.#running !== running) return
       this.#running = undefined
       this.#onEnded()

@@ -167,6 +167,26 @@ test('a founder that was removed serves nothing after a restart either, though n
   assert(!read.ok && read.problem.code === 'removed')
 })
 
+test('a removed member that is gone for good is not needed after a power failure of all others', async () => {
+  const voters = ['n1', 'n2', 'n3', 'n4'] as NodeId[]
+  const world = new World({ voters })
+  const leader = world.leader(voters)
+  const [gone, ...rest] = voters.filter((id) => id !== leader)
+  assert(gone !== undefined)
+  await world.writeMany(2)
+  world.kill(gone)
+  assert.equal((await world.answer(world.at(leader).changeMembership({ kind: 'remove', id: gone }, { timeoutMs }))).ok, true)
+  await world.run(1_000)
+  const left = [leader, ...rest]
+  for (const id of left) {
+    world.kill(id)
+    world.node(id).database.losePower()
+  }
+  // Two of the three that are left.
+  for (const id of left.slice(0, 2)) world.start(id)
+  world.leader(left.slice(0, 2))
+})
+
 test('a leader that removes itself is told that it is done, and the others go on under another', async () => {
   const world = new World()
   const leader = world.leader()

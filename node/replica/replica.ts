@@ -331,6 +331,7 @@ export class ReplicaLoop implements Replica {
     if (event.kind === 'trust-changed') this.#options.trust.setTrust(event.trust)
     if (event.kind === 'membership-changed') {
       this.#options.transport.setMembership(event.membership)
+      this.#compaction.keepMembership()
       this.#changeStanding(() => this.#standing.membershipChanged(event.membership))
     }
     if (event.kind === 'became-follower' && event.leader !== undefined) {

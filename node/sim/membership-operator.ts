@@ -1,4 +1,5 @@
 // The one who runs the cluster: adds nodes, removes them, replaces those that are lost. It asks whoever leads, again and again until it is done or the run ends.
+import { decodeMembership } from '../raft/membership-codec.ts'
 import type { Membership, MembershipChange } from '../raft/membership.ts'
 import type { SimNode } from './sim-node.ts'
 import { memberOf, type World } from './world.ts'
@@ -51,13 +52,22 @@ export class MembershipOperator {
   /** The rule of the atlas, by the newest membership and by all that survivors of a power failure could still go by. */
   mayDestroy(node: SimNode): boolean {
     if (this.#isChanging() || !this.#voters().includes(node)) return false
-    const remembered = this.#world.nodes.flatMap((other) =>
-      other.isGone || other === node ? [] : [other.database.durableMembership ?? this.#world.founders],
-    )
-    return [this.#newest(), ...remembered].every((membership) => {
+    const survivors = this.#world.nodes.filter((other) => !other.isGone && other !== node)
+    const remembered = survivors.map(({ database }) => database.durableMembership ?? this.#world.founders)
+    // What was applied after that may be left in part: any membership since then may be the one to go by.
+    const durableFrom = Math.min(...survivors.map(({ database }) => database.durableIndex))
+    return [this.#newest(), ...remembered, ...this.#committedAfter(durableFrom)].every((membership) => {
       const voters = this.#votersOf(membership)
       const damaged = voters.filter((voter) => isDamaged(voter) || voter === node).length
       return damaged <= Math.floor((voters.length - 1) / 2)
+    })
+  }
+
+  #committedAfter(index: number): readonly Membership[] {
+    const entries = this.#world.invariants.committed.slice(index).filter(({ kind }) => kind === 'membership')
+    return entries.flatMap(({ payload }) => {
+      const membership = decodeMembership(payload)
+      return membership.ok ? [membership.value] : []
     })
   }
 

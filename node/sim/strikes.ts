@@ -102,7 +102,9 @@ export const strikes: Readonly<Record<FaultKind, Strike>> = {
   replace: ({ operator, victim }) => operator.add() && operator.remove(victim),
   wipe: ({ operator, victim }) => operator.lose(victim),
   // It comes back under its old name with an empty disk, as a founder that has forgotten everything: never let in again (what RethinkDB issue 5289 was about).
-  impostor: ({ operator, world, victim }) => operator.lose(victim) && done(() => world.addImpostor(victim)),
+  // A founder of one would form a cluster of its own, with another id, that meets nobody.
+  impostor: ({ operator, world, victim }) =>
+    world.founders.members.length > 1 && operator.lose(victim) && done(() => world.addImpostor(victim)),
 }
 
 /** Its next call of the kind fails: the process ends, and the disk is not believed. */
