@@ -10,7 +10,7 @@ import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 
 /** Thousands of users; a larger file is not an access file. */
-export const accessFileBytesMax = 1024 * 1024
+const accessFileBytesMax = 1024 * 1024
 const pollMs = 1000
 
 export type AccessFileFault = AccessFileProblem | { readonly code: 'access_file_unreadable'; readonly message: string }

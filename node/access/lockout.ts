@@ -16,7 +16,7 @@ export interface LockoutLimits {
   readonly entriesMax: number
 }
 
-export const lockoutLimits: LockoutLimits = {
+const lockoutLimits: LockoutLimits = {
   failuresMax: 10,
   lockMsMin: 10_000,
   lockMsMax: 300_000,

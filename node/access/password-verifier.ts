@@ -22,7 +22,7 @@ export interface PasswordVerifierLimits {
 }
 
 // One thread: a small machine must keep its other core for Raft and SQLite. 64 waiting: the last one is answered in under 5 s, before clients give up.
-export const passwordVerifierLimits: PasswordVerifierLimits = { threads: 1, queueMax: 64 }
+const passwordVerifierLimits: PasswordVerifierLimits = { threads: 1, queueMax: 64 }
 
 export class PasswordVerifier {
   readonly #limits: PasswordVerifierLimits

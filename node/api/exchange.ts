@@ -33,7 +33,7 @@ export interface ApiReply {
 }
 
 export const textHeaders = { 'Content-Type': 'text/plain; charset=utf-8' } as const
-export const jsonHeaders = { 'Content-Type': 'application/json; charset=utf-8' } as const
+const jsonHeaders = { 'Content-Type': 'application/json; charset=utf-8' } as const
 
 /**
  * What rqlite itself says beside an empty list of results, byte for byte. Clients look at the items (pyrqlite, rqlite-js), so a refusal of ours that stood there

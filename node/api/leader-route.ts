@@ -66,7 +66,7 @@ async function serveOnce(parts: ApiParts, request: ApiRequest, route: LeaderRout
   return forward(parts, request, route, place.leader)
 }
 
-export function findLeader(parts: ApiParts): Place {
+function findLeader(parts: ApiParts): Place {
   const replica = parts.view.replica()
   if (replica === undefined) return { kind: 'nowhere' }
   if (replica.leads()) return { kind: 'here', replica }

@@ -34,7 +34,7 @@ function show(status: unknown, request: ApiRequest): ApiReply {
 }
 
 /** The operator reads a part of it with contract/admin-api.ts; a test keeps both in step. */
-export function nodeStatusOf(parts: ApiParts) {
+function nodeStatusOf(parts: ApiParts) {
   const { view, access } = parts
   const { facts } = view
   const store = view.store()

@@ -7,7 +7,7 @@ import type { Command, Parameters, SqlValue, Statement } from './command.ts'
 /** `command_version`: written by a newer program; a node that cannot read it must stop rather than skip it. The others: not a command at all. */
 export type CommandDefect = 'command_version' | 'command_cut' | 'command_trailing' | 'command_shape'
 
-export const commandVersion = 1
+const commandVersion = 1
 const headerBytes = 23
 const tags = { null: 0, integer: 1, real: 2, text: 3, blob: 4 } as const
 const encoder = new TextEncoder()

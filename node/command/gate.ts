@@ -13,7 +13,7 @@ import { tokenName } from './tokenizer.ts'
 import { findWriteTargets } from './target-tables.ts'
 
 /** Names of ours in the user's database begin with it. */
-export const reservedPrefix = '_securesql_'
+const reservedPrefix = '_securesql_'
 
 const reads: ReadonlySet<string> = new Set(['select', 'values'])
 const writes: ReadonlySet<string> = new Set('insert replace update delete create drop alter reindex'.split(' '))

@@ -6,7 +6,7 @@ import { fail, ok, type Result } from '../../runtime/result.ts'
 /**
  * `word`: a keyword or an unquoted identifier. `quoted`: an identifier in `"`, `` ` `` or `[]`. `string`: in `'`. Comments and white space make no token.
  */
-export type TokenKind = 'word' | 'quoted' | 'string' | 'blob' | 'number' | 'parameter' | 'operator' | 'semicolon'
+type TokenKind = 'word' | 'quoted' | 'string' | 'blob' | 'number' | 'parameter' | 'operator' | 'semicolon'
 
 export interface Token {
   readonly kind: TokenKind

@@ -23,7 +23,7 @@ export interface StartFiles {
   readonly discovery: DiscoverySettings | undefined
 }
 
-export interface StartProblem {
+interface StartProblem {
   readonly code: string
   /** A whole sentence for the person who typed the command; names paths, never what stands in them. */
   readonly message: string

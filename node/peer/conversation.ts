@@ -6,7 +6,7 @@ import type { Call, Dial, DialProblem } from './peer-dialer.ts'
 import type { Admitted } from './peer-listener.ts'
 
 /** A membership of 64 members with the longest names. */
-export const conversationBytesMax = 256 * 1024
+const conversationBytesMax = 256 * 1024
 /** The question follows the welcome at once; one who only holds the place loses it. */
 const questionMsMax = 5_000
 /** The answer to a join waits for a commit. */

@@ -49,7 +49,7 @@ export type Decision =
   | { readonly kind: 'stop'; readonly code: 'node_id_taken'; readonly detail: string }
 
 /** `founder_lost`: a founder's data is gone before the cluster was complete; a person must delete the others' data directories (nothing was written). */
-export type WaitReason = 'more-nodes' | 'coordinator' | 'confirmation' | 'others-are-forming' | 'founder_lost' | 'join-target'
+type WaitReason = 'more-nodes' | 'coordinator' | 'confirmation' | 'others-are-forming' | 'founder_lost' | 'join-target'
 
 export function decide(view: FormationView): Decision {
   return view.own === undefined ? decideUnformed(view) : decideAdopted(view, view.own)

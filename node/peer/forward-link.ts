@@ -21,8 +21,8 @@ export interface ForwardLinkOptions {
 
 const dialMsMax = 3_000
 /** Requests of one connection that wait for their reply, and bytes that wait to be sent: beyond it the client is told to come again. */
-export const inFlightMax = 1_024
-export const unsentBytesMax = 128 * 1024 * 1024
+const inFlightMax = 1_024
+const unsentBytesMax = 128 * 1024 * 1024
 /** For the requests on a connection that is being replaced because certificates changed. */
 const farewellMsMax = 30_000
 

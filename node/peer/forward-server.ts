@@ -22,8 +22,8 @@ export interface ForwardServerOptions {
 
 /** Of all members together; the API has limits of its own beneath. */
 const farewellMsMax = 1_000
-export const handlingMax = 1_024
-export const handlingBytesMax = 256 * 1024 * 1024
+const handlingMax = 1_024
+const handlingBytesMax = 256 * 1024 * 1024
 /** Replies that a member does not read; then it is cut off rather than stored for. */
 const unreadBytesMax = 256 * 1024 * 1024
 

@@ -17,7 +17,7 @@ export interface Credentials {
  * one), `removed_member` (this data directory was a member's that has been removed), `suffrage_differs` (a voter asks to be read-only or the reverse), `address_taken`,
  * `join_malformed`. To be tried again: the others.
  */
-export const joinProblemCodes = [
+const joinProblemCodes = [
   'join_denied',
   'member_of_another_incarnation',
   'address_taken',
@@ -32,7 +32,7 @@ export const joinProblemCodes = [
 export type JoinProblemCode = (typeof joinProblemCodes)[number]
 
 /** What a node wants to be: a voter (a learner first), or a read replica (`-raft-non-voter`), which never votes. */
-export const joinKinds = ['voter', 'read-only'] as const
+const joinKinds = ['voter', 'read-only'] as const
 export type JoinKind = (typeof joinKinds)[number]
 
 const text = z.string().min(1).max(512)

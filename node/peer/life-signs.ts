@@ -6,7 +6,7 @@ import type { FramedSocket } from './framed-socket.ts'
 import { frameTypes, type Frame } from './frame.ts'
 import { WireReader, WireWriter } from './wire-bytes.ts'
 
-export const pingIntervalMs = 1_000
+const pingIntervalMs = 1_000
 const unansweredPingsMax = 5
 const pingBytes = 4
 /** Of those who answer pings: a caller that has not sent one for so long is gone. */

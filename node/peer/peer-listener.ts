@@ -59,7 +59,7 @@ export const connectionsMax = 512
 /** Connections of one address that have not proven to be a member's: several members may restart behind one address, a flood does not pass. */
 export const strangersPerAddressMax = 32
 /** And of all addresses together, so that members always find a place. */
-export const strangersMax = 256
+const strangersMax = 256
 
 interface Stranger {
   readonly host: string

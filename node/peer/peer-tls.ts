@@ -88,7 +88,7 @@ export function trustedRoots(material: TlsMaterial): readonly X509Certificate[] 
   return isSelfSigned(material.leaf) ? [material.leaf] : undefined
 }
 
-export function isSelfSigned(certificate: X509Certificate): boolean {
+function isSelfSigned(certificate: X509Certificate): boolean {
   return certificate.issuer === certificate.subject && certificate.verify(certificate.publicKey)
 }
 

@@ -19,7 +19,7 @@ export type SnapshotRequest =
   | { readonly kind: 'read'; readonly id: string; readonly offset: number; readonly length: number }
 
 /** `busy`: this node serves as many receivers as it may. */
-export const snapshotRefusals = ['busy', 'snapshot_unavailable', 'snapshot_gone'] as const
+const snapshotRefusals = ['busy', 'snapshot_unavailable', 'snapshot_gone'] as const
 export type SnapshotRefusal = (typeof snapshotRefusals)[number]
 
 export type SnapshotReply =

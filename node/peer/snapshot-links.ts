@@ -34,7 +34,7 @@ const manifestMsMax = 600_000
 /** A megabyte over a very slow line. */
 const chunkMsMax = 60_000
 /** After a failure or `busy`: whoever asks again at once waits so long. */
-export const retryPauseMs = 500
+const retryPauseMs = 500
 /** A fetch is one question after another; a few more may stand in line while one fetch gives way to another. */
 const waitingMax = 4
 

@@ -34,7 +34,7 @@ export const receiversMax = 2
 /** Questions under way in the store, of connections that have ended meanwhile too: who dials anew all the time must not start one more each time. */
 export const answeringMax = 2 * receiversMax
 /** One who holds a place and asks nothing loses it: a receiver asks again as soon as its disk has taken a chunk. */
-export const idleMsMax = 30_000
+const idleMsMax = 30_000
 /** The chunk that is leaving, and the last of the one before it that the kernel has not confirmed yet; more is left unread by the receiver. */
 const unreadBytesMax = chunkBytesMax + 128 * 1024
 

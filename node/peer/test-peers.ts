@@ -88,7 +88,7 @@ export type TestNodeChanges = Partial<Omit<OpenPeersOptions, 'tls' | 'formation'
 }
 
 /** Of a user who may join; every test node has them and accepts them unless the test says otherwise. */
-export const joinCredentials: Credentials = { username: 'joiner', password: 'may-join' }
+const joinCredentials: Credentials = { username: 'joiner', password: 'may-join' }
 
 export async function startTestNode(t: TestContext | undefined, id: string, changes: TestNodeChanges = {}): Promise<TestNode> {
   const identity = changes.identity ?? new MemoryIdentity(id)

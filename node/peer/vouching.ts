@@ -17,7 +17,7 @@ const answerSchema = z.strictObject({ members: z.array(z.unknown()).max(1) })
 /** The caller waits for its welcome meanwhile. */
 const vouchMsMax = 2_000
 /** Strangers must not make this node call its members more often than this. */
-export const vouchIntervalMs = 1_000
+const vouchIntervalMs = 1_000
 
 export class Vouching {
   readonly #options: {

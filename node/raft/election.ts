@@ -24,7 +24,7 @@ export function isLoyal(state: RaftState, candidate: NodeId): boolean {
  * A learner whose promotion stands in its log may be needed by those who know that it is committed: when its log is longer than theirs, nobody else can win. It wins by the votes
  * of the voters that it knows, its own not among them, so never beside another of its term.
  */
-export function mayCampaign(state: RaftState): boolean {
+function mayCampaign(state: RaftState): boolean {
   const mayWin = isVoter(state) || state.membershipLog.givesVoteTo(state.id)
   return state.role.kind !== 'leader' && mayWin && state.doubt === undefined && !state.membershipLog.hasUnappliedUpTo(state.commitIndex)
 }

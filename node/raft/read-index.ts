@@ -19,7 +19,7 @@ interface Round {
 }
 
 /** Reads that wait at one leader beyond this are refused: each holds a client. */
-export const waitingReadsMax = 65_536
+const waitingReadsMax = 65_536
 
 export class ReadRounds {
   waiting: Reader[] = []

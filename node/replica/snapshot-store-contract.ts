@@ -17,7 +17,7 @@ export interface SnapshotNode {
   readonly log: LogStore
 }
 
-export interface SnapshotStoreUnderTest extends SnapshotNode {
+interface SnapshotStoreUnderTest extends SnapshotNode {
   /** Closes everything and opens it again from what is on disk. */
   readonly reopen: () => Promise<SnapshotNode>
   /** Removes everything. */

@@ -38,7 +38,7 @@ function sequenceRoot(database: Database.Database): number | undefined {
 }
 
 /** One row of EXPLAIN. */
-export interface Instruction {
+interface Instruction {
   readonly opcode: string
   readonly p1: number
   readonly p2: number
@@ -73,7 +73,7 @@ const runsPerCall = 18
 const loopsMax = 4
 
 /** Roughly how many instructions are carried out; Infinity: not bounded. `sequenceRoot`: the page of sqlite_sequence while that is small, else undefined. */
-export function programCost(rows: readonly Instruction[], sequenceRoot: number | undefined): number {
+function programCost(rows: readonly Instruction[], sequenceRoot: number | undefined): number {
   const [main, ...triggers] = programsOf(rows)
   if (main === undefined) return Infinity
   const calls = rows.filter(({ opcode }) => opcode === 'Program').length

@@ -2,7 +2,7 @@
 import type { seededRandom } from '../raft/seeded-random.ts'
 
 /** The unit that a disk writes as a whole. */
-export const sectorBytes = 512
+const sectorBytes = 512
 
 type Random = ReturnType<typeof seededRandom>
 

@@ -19,7 +19,7 @@ const environmentCodes =
 // Findings of a virtual table about its own content (FTS5 'integrity-check'), or about sqlite_sequence as users have left it: the same on every node.
 const answers: ReadonlySet<string> = new Set(['SQLITE_CORRUPT_VTAB', 'SQLITE_CORRUPT_SEQUENCE'])
 
-export function isEnvironmentCode(code: string): boolean {
+function isEnvironmentCode(code: string): boolean {
   return environmentCodes.test(code) && !answers.has(code)
 }
 

@@ -14,7 +14,7 @@ import { SnapshotStaging } from './snapshot-staging.ts'
 import type { StoreLogger } from './store-logger.ts'
 
 /** Whoever has the database open: closes it, and opens what then has its name. Both synchronous. */
-export interface DatabaseUser {
+interface DatabaseUser {
   suspend(): void
   resume(): void
 }
