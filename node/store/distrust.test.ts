@@ -243,6 +243,18 @@ withNode('the only voter is refused and nothing is put aside: nobody could bring
   assert.equal((await node.refused()).code, 'log_corrupt', 'asking twice changes nothing')
 })
 
+withNode('whether it is the only voter stood in the database: where that cannot be read, the message leaves it open', async (node) => {
+  const store = await node.open()
+  await store.identity.adopt({ clusterId: 'c1', members: voters('n1'), origin: 'formed' })
+  await append(store, 1, 6)
+  store.log.compact({ index: 5, term: 4 })
+  await store.close()
+  writeFileSync(join(node.dataDir, 'db.sqlite'), 'no database')
+  const problem = await node.refused()
+  assert.equal(problem.code, 'database_unreadable')
+  assert.match(problem.message, /If other nodes have joined it.*remove this node.*If none has.*peers\.json/)
+})
+
 withNode('an untrusted node that is the only voter is refused', async (node) => {
   await fill(node, voters('n1'))
   const store = await node.open()

@@ -136,6 +136,11 @@ export const aloneText =
   'This node is the only voter, so no other can repair it. Restore a backup into an empty data directory; or, to go on with what the database holds and accept that what ' +
   'came after it is lost, put raft/peers.json with this node alone into the data directory and start it again'
 
+/** The same where the database cannot be read: who joined since this node formed its cluster stood there and nowhere else. */
+export const perhapsAloneText =
+  'As far as this node can still tell it is the only voter. If other nodes have joined it since it formed the cluster, they have the data: remove this node from the cluster, and start it with an ' +
+  `empty data directory under a new node id. If none has: ${aloneText}`
+
 function voteLost(message: string): string {
   return `${message}. For whom this node has voted cannot be known, so it must not come back under its name: remove it from the cluster, and start it with an empty data directory under a new node id`
 }

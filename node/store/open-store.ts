@@ -13,7 +13,7 @@ import { DirectoryDisk } from './directory-disk.ts'
 import { giveReserveFree } from './disk-reserve.ts'
 import { freeBytesBeside } from './disk-space.ts'
 import type { OnFatal } from './fatal.ts'
-import { aloneText, isOnlyVoter, makeLog, openFittingLog, type FittingProblem, type LogPlace } from './fitting-log.ts'
+import { aloneText, isOnlyVoter, makeLog, perhapsAloneText, openFittingLog, type FittingProblem, type LogPlace } from './fitting-log.ts'
 import { openIdentityFile, type IdentityFile, type IdentityProblem } from './identity-file.ts'
 import { segmentsOn, type LogProblem } from './log-recovery.ts'
 import { closeDatabase, membershipIn, openDatabase, setDatabaseAside, type DatabaseProblem, type OpenDatabase } from './open-database.ts'
@@ -150,12 +150,15 @@ async function openLog(
   const machine = found.ok ? found.value.stateMachine : undefined
   const membership = machine?.membership ?? identity.cluster?.members
   if (identity.trust === 'untrusted' && isOnlyVoter(identity.nodeId, membership))
-    return fail({ code: 'untrusted_alone', message: `this node's disk has been found wanting before. ${aloneText}` })
+    return fail({
+      code: 'untrusted_alone',
+      message: `this node's disk has been found wanting before. ${found.ok ? aloneText : perhapsAloneText}`,
+    })
   const applied = { index: machine?.appliedIndex ?? 0, term: machine?.appliedTerm ?? 0 }
   const log = await openFittingLog(place, { applied, membership, intent })
   // That the database is unreadable says more than that it is behind.
   return !log.ok && !found.ok && log.problem.code === 'database_behind_log'
-    ? fail({ ...found.problem, message: `${found.problem.message}. ${aloneText}` })
+    ? fail({ ...found.problem, message: `${found.problem.message}. ${perhapsAloneText}` })
     : log
 }
 
