@@ -69,6 +69,7 @@ export class VirtualNetwork {
 
   join(endpoint: Endpoint): void {
     this.#endpoints.set(endpoint.id, endpoint)
+    this.#keepDialling(endpoint, this.delayMs())
   }
 
   /** The process has ended: its peers' connections are reset. */
@@ -127,6 +128,18 @@ export class VirtualNetwork {
       case 'bimodal':
         return minMs + (chance.happens(0.9) ? chance.fraction() * meanMs : meanMs * chance.between(5, 20))
     }
+  }
+
+  /** Links are made before they are needed and made anew when they break, as the production's are: who is not let in hears of it while it still matters. */
+  #keepDialling(endpoint: Endpoint, afterMs: number): void {
+    this.#ports.queue.after(afterMs, endpoint, () => {
+      if (this.#endpoints.get(endpoint.id) !== endpoint) return
+      for (const { id } of endpoint.introducer.directory.others()) {
+        const target = this.#endpoints.get(id)
+        if (target !== undefined && !this.isCut(endpoint.id, id) && !this.isCut(id, endpoint.id)) this.#isLetIn(endpoint, target)
+      }
+      this.#keepDialling(endpoint, redialMs)
+    })
   }
 
   #carry(from: Endpoint, parcel: Parcel): void {
