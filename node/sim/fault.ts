@@ -7,6 +7,7 @@ export const faultKinds = [
   'power',
   'power-of-all',
   'crash-at-call',
+  'crash-in-install',
   'pause',
   'isolate',
   'one-way',

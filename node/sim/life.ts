@@ -40,6 +40,8 @@ export class Life implements EventOwner, Watched, Endpoint {
   provenBytes: ReadonlyMap<string, number> = new Map()
   /** The process ends when it has made so many more calls to its ports. */
   endsAfterCalls: number | undefined
+  /** The same, of the steps of installing snapshots alone. */
+  endsInInstall: number | undefined
 
   constructor(body: Body, introducer: Introducer, options: { readonly queue: EventQueue; readonly clockRate: number }) {
     this.#body = body

@@ -1,6 +1,7 @@
 // The one who runs the cluster: adds nodes, removes them, replaces those that are lost. It asks whoever leads, again and again until it is done or the run ends.
 import { decodeMembership } from '../raft/membership-codec.ts'
 import type { Membership, MembershipChange } from '../raft/membership.ts'
+import type { Life } from './life.ts'
 import type { SimNode } from './sim-node.ts'
 import { memberOf, type World } from './world.ts'
 
@@ -9,6 +10,8 @@ const attemptsMax = 60
 
 export class MembershipOperator {
   readonly #world: World
+  /** Leaders that have not answered: what they were asked for may still be put into a log. */
+  readonly #asked = new Set<Life>()
 
   constructor(world: World) {
     this.#world = world
@@ -86,7 +89,10 @@ export class MembershipOperator {
     const victim = change.kind === 'remove' ? this.#world.nodes.find((node) => node.id === change.id) : undefined
     if (leader?.life?.loop === undefined || (victim !== undefined && !this.#mayRemove(victim))) return again()
     const wasLeader = victim === leader
+    const { life } = leader
+    this.#asked.add(life)
     leader.life.loop.changeMembership(change, { timeoutMs: 600 }).then((ended) => {
+      this.#asked.delete(life)
       if (ended.ok) sometimes.met(`membership: ${wasLeader ? 'leader removed' : change.kind}`)
       else if (ended.problem.code !== 'membership_change_invalid') again()
     }, this.#world.broke)
@@ -106,8 +112,9 @@ export class MembershipOperator {
     )
   }
 
-  /** Some log holds a membership that is not committed yet. */
+  /** Some log holds a membership that is not committed yet, or soon may. */
   #isChanging(): boolean {
+    if (Array.from(this.#asked).some((life) => life.isAlive)) return true
     const committed = this.#world.invariants.committed.length
     return this.#world.nodes.some(({ durable, life }) => {
       const reader = life?.reader

@@ -31,6 +31,7 @@ export class Nemesis {
       if (node.life !== undefined) {
         node.life.stoppedUntilMs = 0
         node.life.endsAfterCalls = undefined
+        node.life.endsInInstall = undefined
       }
       this.#world.restart(node, 10)
     }

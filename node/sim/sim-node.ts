@@ -154,11 +154,10 @@ export class SimNode {
   /** A call to a port: the process may be meant to end here. */
   #call(life: Life, what: string): void {
     if (!life.isAlive) throw new ProcessEnded(what)
-    if (life.endsAfterCalls === undefined) return
-    if (life.endsAfterCalls > 0) {
-      life.endsAfterCalls -= 1
-      return
-    }
+    const isEnd = what.startsWith('install') && life.endsInInstall === 0
+    if (what.startsWith('install') && life.endsInInstall !== undefined) life.endsInInstall -= 1
+    if (life.endsAfterCalls !== undefined) life.endsAfterCalls -= 1
+    if (!isEnd && life.endsAfterCalls !== -1) return
     this.#world.sometimes.met(`crash at ${what}`)
     this.#world.crash(this, this.#chance.happens(0.5) ? 'power' : 'process')
     throw new ProcessEnded(what)

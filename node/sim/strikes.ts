@@ -28,6 +28,11 @@ export const strikes: Readonly<Record<FaultKind, Strike>> = {
     if (victim.life !== undefined) victim.life.endsAfterCalls = chance.below(60)
     return true
   },
+  // The next snapshot that is installed, at one of its steps.
+  'crash-in-install': ({ world, chance }) => {
+    for (const { life } of world.nodes) if (life !== undefined) life.endsInInstall = chance.below(4)
+    return true
+  },
   pause: ({ world, victim, fault }) => {
     if (victim.life !== undefined) victim.life.stoppedUntilMs = world.queue.nowMs + fault.lastsMs
     return true

@@ -145,7 +145,9 @@ export class World {
     for (const other of this.nodes) {
       other.disk.losePowerAfter(Infinity)
       other.disk.limit(Infinity)
-      if (other.life !== undefined) other.life.endsAfterCalls = undefined
+      if (other.life === undefined) continue
+      other.life.endsAfterCalls = undefined
+      other.life.endsInInstall = undefined
     }
   }
 

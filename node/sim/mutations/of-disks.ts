@@ -26,7 +26,7 @@ export const ofDisks: readonly Mutation[] = [
     file: 'node/raft/snapshots.ts',
     find: 'if (point.index <= state.appliedIndex) return false',
     replace: '',
-    by: seeds(1000),
+    by: testFile('node/raft/raft-paper-snapshot.test.ts'),
   },
   {
     hazard: 63,

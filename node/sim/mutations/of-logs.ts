@@ -8,7 +8,7 @@ export const ofLogs: readonly Mutation[] = [
     file: 'node/raft/commit.ts',
     find: 'if (reached <= state.commitIndex || state.log.termAt(reached) !== state.term) return',
     replace: 'if (reached <= state.commitIndex) return',
-    by: seeds(2000),
+    by: testFile('node/raft/raft-paper-log.test.ts'),
   },
   {
     hazard: 18,
@@ -97,7 +97,7 @@ export const ofLogs: readonly Mutation[] = [
     file: 'node/raft/inflights.ts',
     find: '      this.#bytes -= flight.bytes\n',
     replace: '',
-    by: seeds(100),
+    by: testFile('node/raft/inflights.test.ts'),
   },
   {
     hazard: 29,

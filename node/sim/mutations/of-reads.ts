@@ -1,5 +1,5 @@
 // Linearizable reads.
-import { seeds, type Inapplicable, type Mutation } from './mutation.ts'
+import { seeds, testFile, type Inapplicable, type Mutation } from './mutation.ts'
 
 export const ofReads: readonly Mutation[] = [
   {
@@ -18,7 +18,7 @@ export const ofReads: readonly Mutation[] = [
     file: 'node/raft/read-index.ts',
     find: 'if (leader.reads.waiting.length === 0 || !hasCommittedInTerm(state, leader)) return false',
     replace: 'if (leader.reads.waiting.length === 0) return false',
-    by: seeds(1000),
+    by: testFile('node/raft/raft-thesis-reads.test.ts'),
   },
   {
     hazard: 36,
@@ -26,7 +26,7 @@ export const ofReads: readonly Mutation[] = [
     file: 'node/raft/replication.ts',
     find: 'progress.readSequence = Math.max(progress.readSequence, Math.min(message.readSequence, state.readSequence))',
     replace: 'progress.readSequence = state.readSequence',
-    by: seeds(2000),
+    by: testFile('node/raft/raft-thesis-reads.test.ts'),
   },
   {
     hazard: 39,
