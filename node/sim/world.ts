@@ -160,6 +160,8 @@ export class World {
 
   /** The production code has asked for the end of its process. */
   fatal(node: SimNode, problem: FatalProblem): void {
+    // Its process was ended in a listener of the log: no error of the disk.
+    if (problem.cause instanceof ProcessEnded) return
     this.sometimes.met(`fatal: ${problem.code}`)
     this.trace.note(this.queue.nowMs, node.id, `ends: ${problem.code} ${problem.message}`)
     if (problem.code === 'log_write_failed') {
