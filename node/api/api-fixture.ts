@@ -10,7 +10,7 @@ import { Lockout } from '../access/lockout.ts'
 import { PasswordVerifier } from '../access/password-verifier.ts'
 import type { ApiLimits } from './api-limits.ts'
 import type { ApiTls } from './api-tls.ts'
-import type { ForwardedRequestHandler } from './forwarder.ts'
+import type { ForwardedRequest, ForwardedRequestHandler } from './forwarder.ts'
 import { openApi } from './open-api.ts'
 import { ScriptedCompactor, ScriptedForwarder, ScriptedReader, ScriptedReplica, ScriptedView } from './scripted-node.ts'
 
@@ -56,6 +56,17 @@ export interface FixtureOptions {
   readonly tls?: ApiTls
   readonly client?: https.AgentOptions
   readonly allowOrigin?: string
+}
+
+/** Of a client of another member. */
+export const forwardedWrite: ForwardedRequest = {
+  method: 'POST',
+  path: '/db/execute',
+  query: '',
+  contentType: '',
+  body: new TextEncoder().encode('["DELETE FROM foo"]'),
+  identity: { kind: 'anonymous' },
+  timeoutMs: 1_000,
 }
 
 export async function openFixture(context: TestContext, options: FixtureOptions = {}): Promise<ApiFixture> {

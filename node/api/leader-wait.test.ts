@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { test } from 'node:test'
 import { fail, ok } from '../../runtime/result.ts'
-import { openFixture } from './api-fixture.ts'
+import { openFixture, forwardedWrite } from './api-fixture.ts'
 import type { ApiFixture } from './api-fixture.ts'
 import type { ForwardedReply, ForwardProblem } from './forwarder.ts'
 import { LeaderWatch } from './leader-watch.ts'
@@ -106,15 +106,7 @@ test('a forwarded request waits while this node hands over, and goes back as soo
     if (api.replica.proposals.length === 1) api.replica.follow('n2')
     return Promise.resolve()
   }
-  const answer = await api.handler.handle({
-    method: 'POST',
-    path: '/db/execute',
-    query: '',
-    contentType: '',
-    body: new TextEncoder().encode('["DELETE FROM foo"]'),
-    identity: { kind: 'anonymous' },
-    timeoutMs: 20_000,
-  })
+  const answer = await api.handler.handle({ ...forwardedWrite, timeoutMs: 20_000 })
   assert.deepEqual([answer.status, answer.headers['X-SecureSQL-Code']], [503, 'leader_unknown'])
   assert.deepEqual([api.replica.proposed.length, api.forwarder.sent.length], [0, 0])
 })

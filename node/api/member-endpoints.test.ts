@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fail, ok } from '../../runtime/result.ts'
-import { openFixture } from './api-fixture.ts'
+import { openFixture, forwardedWrite } from './api-fixture.ts'
 import type { Answer, ApiFixture } from './api-fixture.ts'
 import { ScriptedReplica, member, nodeId } from './scripted-node.ts'
 
@@ -190,15 +190,7 @@ for (const [standing, refusal] of [
       assert.equal((await api.ask('/readyz?noleader')).status, 200)
       const status = JSON.parse((await api.ask('/status?key=store')).body) as Record<string, unknown>
       assert.deepEqual([status['standing'], status['ready']], [standing, false])
-      const forwarded = await api.handler.handle({
-        method: 'POST',
-        path: '/db/execute',
-        query: '',
-        contentType: '',
-        body: new TextEncoder().encode('["DELETE FROM foo"]'),
-        identity: { kind: 'anonymous' },
-        timeoutMs: 1000,
-      })
+      const forwarded = await api.handler.handle({ ...forwardedWrite, timeoutMs: 1000 })
       assert.equal(forwarded.headers['X-SecureSQL-Code'], refusal)
     })
 

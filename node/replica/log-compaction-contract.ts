@@ -1,32 +1,20 @@
 // What every log store must do when the beginning of the log is given up (compaction) or the whole of it (reset); each implementation's test file calls this.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import type { NodeId } from '../raft/membership.ts'
-import { assertEntries, entries, StoreDriver, type LogStoreUnderTest } from './log-store-contract.ts'
-
-type Contract = (title: string, body: (world: LogStoreUnderTest, driver: StoreDriver) => Promise<void>) => void
+import { assertEntries, entries, logContract, StoreDriver, type LogContract, type LogStoreUnderTest } from './log-store-contract.ts'
 
 const n1 = 'n1' as NodeId
 const all = 64 * 1024 * 1024
 
 /** `make` gives an empty store each time. */
 export function logCompactionContract(name: string, make: () => Promise<LogStoreUnderTest>): void {
-  const contract: Contract = (title, body) => {
-    test(`${name}: ${title}`, async () => {
-      const world = await make()
-      try {
-        await body(world, new StoreDriver(world.store))
-      } finally {
-        await world.dispose()
-      }
-    })
-  }
+  const contract = logContract(name, make)
   compactionRules(contract)
   boundRules(contract)
   resetRules(contract)
 }
 
-function compactionRules(contract: Contract): void {
+function compactionRules(contract: LogContract): void {
   contract('a compacted log begins after its base, at once', async ({ store }, driver) => {
     driver.append(entries(1, 10, 1))
     await driver.settled()
@@ -89,7 +77,7 @@ function compactionRules(contract: Contract): void {
   })
 }
 
-function boundRules(contract: Contract): void {
+function boundRules(contract: LogContract): void {
   contract('what was given up is not written again', async ({ store }, driver) => {
     driver.append(entries(1, 10, 1))
     await driver.settled()
@@ -106,7 +94,7 @@ function boundRules(contract: Contract): void {
   })
 }
 
-function resetRules(contract: Contract): void {
+function resetRules(contract: LogContract): void {
   contract('a reset forgets everything and begins anew after its base, at once', async ({ store }, driver) => {
     driver.append(entries(1, 10, 1))
     driver.reset({ index: 40, term: 5 }, [])

@@ -18,9 +18,18 @@ export interface LogStoreUnderTest {
 const n1 = 'n1' as NodeId
 const all = 64 * 1024 * 1024
 
+/** One rule, on a store of its own. */
+export type LogContract = (title: string, body: (world: LogStoreUnderTest, driver: StoreDriver) => Promise<void>) => void
+
 /** `make` gives an empty store each time. */
 export function logStoreContract(name: string, make: () => Promise<LogStoreUnderTest>): void {
-  const contract = (title: string, body: (world: LogStoreUnderTest, driver: StoreDriver) => Promise<void>): void => {
+  const contract = logContract(name, make)
+  readingRules(contract)
+  durabilityRules(contract)
+}
+
+export function logContract(name: string, make: () => Promise<LogStoreUnderTest>): LogContract {
+  return (title, body) => {
     test(`${name}: ${title}`, async () => {
       const world = await make()
       try {
@@ -30,13 +39,9 @@ export function logStoreContract(name: string, make: () => Promise<LogStoreUnder
       }
     })
   }
-  readingRules(contract)
-  durabilityRules(contract)
 }
 
-type Contract = (title: string, body: (world: LogStoreUnderTest, driver: StoreDriver) => Promise<void>) => void
-
-function readingRules(contract: Contract): void {
+function readingRules(contract: LogContract): void {
   contract('an empty store has no entry, term 0 and no vote', async ({ store }) => {
     assert.equal(store.reader.lastIndex(), 0)
     assert.equal(store.reader.termAt(0), 0)
@@ -86,7 +91,7 @@ function readingRules(contract: Contract): void {
   })
 }
 
-function durabilityRules(contract: Contract): void {
+function durabilityRules(contract: LogContract): void {
   contract('durability is told in order, and for the newest append', async (_world, driver) => {
     for (let index = 1; index <= 30; index += 1) driver.append(entries(index, index, 1))
     await driver.settled()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeId } from '../raft/membership.ts'
+import { append } from '../raft/rig-messages.ts'
 import { electionTicks, ids, record, tickMs, timeoutMs, World } from './replica-world.ts'
 import type { Transport, TransportListener } from './transport.ts'
 
@@ -223,16 +224,7 @@ test('a node that is told of its removal believes it, though the entry never rea
   assert(sent > 0, 'it stands for election')
   const waiting = world.at(n1).whenApplied(1_000, { timeoutMs: 600_000 })
   const { term } = world.at(n1).status()
-  const leads = {
-    kind: 'append',
-    term: term + 1,
-    prevLogIndex: 0,
-    prevLogTerm: 0,
-    leaderCommit: 0,
-    readSequence: 0,
-    appendNumber: 1,
-    entries: [],
-  } as const
+  const leads = append({ term: term + 1 })
   hear?.message('n2' as NodeId, leads)
   await world.run(100)
   assert.equal(world.at(n1).status().leader, 'n2')

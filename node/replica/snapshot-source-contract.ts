@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { fail, ok } from '../../runtime/result.ts'
 import type { NodeId } from '../raft/membership.ts'
+import { virtualMembership } from '../raft/virtual-node.ts'
 import type { SnapshotSource } from './snapshot-source.ts'
 import type { SnapshotManifest, SnapshotStore } from './snapshot-store.ts'
 
@@ -97,10 +98,7 @@ class ServedSnapshot implements SnapshotStore {
     id: 'copy-of-12',
     index: 12,
     term: 2 ** 33,
-    membership: {
-      members: [{ id: 'n1' as NodeId, incarnation: 'n1-1', raftAddress: 'n1:4002', apiUrl: 'https://n1:4001', suffrage: 'voter' }],
-      epoch: 2,
-    },
+    membership: { ...virtualMembership(['n1']), epoch: 2 },
     bytes: this.bytes.length,
     hash: createHash('sha256').update(this.bytes).digest('hex'),
   }

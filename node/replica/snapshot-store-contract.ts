@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { makeEntry, type Entry, type EntryKind } from '../raft/entry.ts'
 import { encodeMembership } from '../raft/membership-codec.ts'
-import type { Membership, NodeId } from '../raft/membership.ts'
+import type { Membership } from '../raft/membership.ts'
+import { virtualMembership } from '../raft/virtual-node.ts'
 import { eventually } from './eventually.ts'
 import type { LogStore } from './log-store.ts'
 import type { SnapshotManifest, SnapshotStore, StagedSnapshot } from './snapshot-store.ts'
@@ -337,13 +338,5 @@ function entry(index: number, kind: EntryKind, payload: Uint8Array, term: number
 }
 
 function membership(...ids: readonly string[]): Membership {
-  return {
-    members: ids.map((id) => ({
-      id: id as NodeId,
-      incarnation: `${id}-1`,
-      raftAddress: `${id}:4002`,
-      apiUrl: `https://${id}:4001`,
-      suffrage: 'voter',
-    })),
-  }
+  return virtualMembership(ids)
 }

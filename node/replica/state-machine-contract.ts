@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeEntry, type Entry, type EntryKind } from '../raft/entry.ts'
 import { encodeMembership } from '../raft/membership-codec.ts'
-import type { Membership, NodeId } from '../raft/membership.ts'
+import type { Membership } from '../raft/membership.ts'
+import { virtualMembership } from '../raft/virtual-node.ts'
 import { eventually } from './eventually.ts'
 import type { Applied, StateMachine } from './state-machine.ts'
 
@@ -148,13 +149,5 @@ export function entry(index: number, kind: EntryKind, payload: Uint8Array, term 
 }
 
 function membership(...ids: readonly string[]): Membership {
-  return {
-    members: ids.map((id) => ({
-      id: id as NodeId,
-      incarnation: `${id}-1`,
-      raftAddress: `${id}:4002`,
-      apiUrl: `https://${id}:4001`,
-      suffrage: 'voter',
-    })),
-  }
+  return virtualMembership(ids)
 }

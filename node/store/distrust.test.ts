@@ -19,6 +19,7 @@ import { encodeCommand } from '../command/command-codec.ts'
 import { makeEntry } from '../raft/entry.ts'
 import { encodeMembership } from '../raft/membership-codec.ts'
 import type { Membership, NodeId } from '../raft/membership.ts'
+import { virtualMembership } from '../raft/virtual-node.ts'
 import { eventually } from '../replica/eventually.ts'
 import type { FatalProblem } from './fatal.ts'
 import { openStore, type Store, type StoreProblem } from './open-store.ts'
@@ -28,15 +29,7 @@ const n1 = 'n1' as NodeId
 const n2 = 'n2' as NodeId
 
 function voters(...ids: readonly string[]): Membership {
-  return {
-    members: ids.map((id) => ({
-      id: id as NodeId,
-      incarnation: `${id}-i`,
-      raftAddress: `${id}:1`,
-      apiUrl: `https://${id}:2`,
-      suffrage: 'voter',
-    })),
-  }
+  return virtualMembership(ids)
 }
 
 interface Line {

@@ -7,16 +7,14 @@ import { test } from 'node:test'
 import Database from 'better-sqlite3'
 import { encodeMembership } from '../raft/membership-codec.ts'
 import { makeEntry } from '../raft/entry.ts'
-import type { Membership, NodeId } from '../raft/membership.ts'
+import { virtualMembership } from '../raft/virtual-node.ts'
 import { eventually } from '../replica/eventually.ts'
 import { ManualClock } from '../replica/manual-clock.ts'
 import { SnapshotCopies } from './snapshot-copies.ts'
 import { openSnapshotDirectory, snapshotPaths, type SnapshotPaths } from './snapshot-directory.ts'
 import { TestMachine, command, logOf } from './test-machine.ts'
 
-const members: Membership = {
-  members: [{ id: 'n1' as NodeId, incarnation: 'i', raftAddress: 'a:1', apiUrl: 'https://a:2', suffrage: 'voter' }],
-}
+const members = virtualMembership(['n1'])
 const silent = { info: () => {}, warn: () => {}, error: () => {} }
 
 class Place {

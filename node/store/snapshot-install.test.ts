@@ -6,8 +6,9 @@ import { test } from 'node:test'
 import { encodeCommand } from '../command/command-codec.ts'
 import { makeEntry, type Entry } from '../raft/entry.ts'
 import { encodeMembership } from '../raft/membership-codec.ts'
-import type { Membership, NodeId } from '../raft/membership.ts'
+import type { NodeId } from '../raft/membership.ts'
 import type { SnapshotPoint } from '../raft/raft-port.ts'
+import { virtualMembership } from '../raft/virtual-node.ts'
 import { eventually } from '../replica/eventually.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
 import { openStore, type Store } from './open-store.ts'
@@ -23,9 +24,7 @@ import {
 } from './snapshot-install.ts'
 import { command } from './test-machine.ts'
 
-const members: Membership = {
-  members: [{ id: 'n1' as NodeId, incarnation: 'i', raftAddress: 'a:1', apiUrl: 'https://a:2', suffrage: 'voter' }],
-}
+const members = virtualMembership(['n1'])
 const silent = { info: () => {}, warn: () => {}, error: () => {} }
 
 async function open(dataDir: string, nodeId = 'n1'): Promise<Store> {

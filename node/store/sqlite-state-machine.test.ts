@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeCommand } from '../command/command-codec.ts'
 import { makeEntry } from '../raft/entry.ts'
 import { encodeMembership } from '../raft/membership-codec.ts'
 import type { Membership, NodeId } from '../raft/membership.ts'
@@ -10,25 +9,10 @@ import { freeBytesMin } from './disk-space.ts'
 import type { FatalProblem } from './fatal.ts'
 import { rowidRefused } from './rowid-guard.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
-import { TestMachine, command, failed, logOf, written } from './test-machine.ts'
+import { TestMachine, command, failed, logOf, machineUnderTest, written } from './test-machine.ts'
 import { openWriteConnection } from './write-connection.ts'
 
-stateMachineContract('sqlite state machine', () => {
-  const world = new TestMachine()
-  return Promise.resolve({
-    machine: world.machine,
-    reopen: async () => {
-      await world.reopen()
-      return world.machine
-    },
-    dispose: async () => {
-      assert.deepEqual(world.fatal, [])
-      await world.dispose()
-    },
-    command: (n) =>
-      encodeCommand(command(['CREATE TABLE IF NOT EXISTS t (n INTEGER)', ['INSERT INTO t VALUES (?)', n]], { transaction: n % 2 === 0 })),
-  })
-})
+stateMachineContract('sqlite state machine', machineUnderTest)
 
 function onMachine(title: string, body: (world: TestMachine) => Promise<void>, options?: { readonly foreignKeys: boolean }): void {
   test(title, async () => {

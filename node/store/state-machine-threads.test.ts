@@ -3,29 +3,13 @@ import assert from 'node:assert/strict'
 import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
-import { encodeCommand } from '../command/command-codec.ts'
 import { makeEntry } from '../raft/entry.ts'
 import { stateMachineContract } from '../replica/state-machine-contract.ts'
 import { rowidRefused } from './rowid-guard.ts'
 import { SqliteReader } from './sqlite-reader.ts'
-import { TestMachine, command, failed, logOf, written } from './test-machine.ts'
+import { TestMachine, command, failed, logOf, machineUnderTest, written } from './test-machine.ts'
 
-stateMachineContract('sqlite state machine with threads', () => {
-  const world = new TestMachine({ elsewhere: 'threads' })
-  return Promise.resolve({
-    machine: world.machine,
-    reopen: async () => {
-      await world.reopen()
-      return world.machine
-    },
-    dispose: async () => {
-      assert.deepEqual(world.fatal, [])
-      await world.dispose()
-    },
-    command: (n) =>
-      encodeCommand(command(['CREATE TABLE IF NOT EXISTS t (n INTEGER)', ['INSERT INTO t VALUES (?)', n]], { transaction: n % 2 === 0 })),
-  })
-})
+stateMachineContract('sqlite state machine with threads', () => machineUnderTest({ elsewhere: 'threads' }))
 
 function onThreads(title: string, body: (world: TestMachine) => Promise<void>): void {
   test(title, async () => {

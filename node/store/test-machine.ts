@@ -1,4 +1,5 @@
 // For the tests of the state machine: one on a database in a temporary directory, and short ways to write commands and read what is stored.
+import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { encodeCommand } from '../command/command-codec.ts'
 import type { Command, CommandOutcome, SqlValue, StatementResult } from '../command/command.ts'
 import { makeEntry, type Entry } from '../raft/entry.ts'
 import { eventually } from '../replica/eventually.ts'
+import type { StateHashUnderTest } from '../replica/state-hash-contract.ts'
 import type { Divergence } from '../replica/state-machine.ts'
 import type { ReadFreeBytes } from './disk-space.ts'
 import type { FatalProblem } from './fatal.ts'
@@ -130,6 +132,26 @@ export class TestMachine {
     await this.machine.close()
     rmSync(this.#directory, { recursive: true })
   }
+}
+
+/** Such a machine as the contracts of the port want it. */
+export function machineUnderTest(options: TestMachineOptions = {}): Promise<StateHashUnderTest> {
+  const world = new TestMachine(options)
+  const insert = (n: number): Uint8Array =>
+    encodeCommand(command(['CREATE TABLE IF NOT EXISTS t (n INTEGER)', ['INSERT INTO t VALUES (?)', n]], { transaction: n % 2 === 0 }))
+  return Promise.resolve({
+    machine: world.machine,
+    reopen: async () => {
+      await world.reopen()
+      return world.machine
+    },
+    dispose: async () => {
+      assert.deepEqual(world.fatal, [])
+      await world.dispose()
+    },
+    command: insert,
+    otherCommand: (n) => insert(-n),
+  })
 }
 
 export function withoutTime(result: StatementResult): unknown {
