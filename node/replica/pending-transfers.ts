@@ -1,4 +1,7 @@
-// Callers who wait for leadership to be handed over, each with a deadline.
+// Callers who wait for leadership to be handed over, each with a deadline; and who need not begin to.
+import type { NodeId } from '../raft/membership.ts'
+import type { RaftStatus } from '../raft/raft-port.ts'
+import type { ReplicaProblem } from './replica-port.ts'
 
 interface PendingTransfer {
   readonly deadlineAtMs: number
@@ -45,4 +48,13 @@ export class PendingTransfers {
       how(transfer)
     }
   }
+}
+
+/** Why leadership cannot be handed over to `to` (undefined: to anybody) as things are; undefined: it may be tried. */
+export function transferRefusal({ id, role, leader, membership }: RaftStatus, to: NodeId | undefined): ReplicaProblem['code'] | undefined {
+  if (role !== 'leader') return leader === undefined ? 'leader_unknown' : 'not_leader'
+  const isPossible = membership.members.some(
+    (member) => member.suffrage === 'voter' && member.id !== id && (to === undefined || member.id === to),
+  )
+  return isPossible ? undefined : 'membership_change_invalid'
 }

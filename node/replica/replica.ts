@@ -12,6 +12,7 @@ import { LeaderContact } from './leader-contact.ts'
 import { Listeners } from './listeners.ts'
 import type { LoopEvent } from './loop-event.ts'
 import type { ProposalInput } from './pending-proposals.ts'
+import { transferRefusal } from './pending-transfers.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import type { Replica, Standing } from './replica-port.ts'
 import { SnapshotFetch } from './snapshot-fetch.ts'
@@ -126,7 +127,7 @@ export class ReplicaLoop implements Replica {
   }
 
   transferLeadership(options: { readonly to: NodeId | undefined; readonly timeoutMs: number }): Promise<Ended<void>> {
-    const refusal = this.#refusal() ?? this.#transferRefusal(options.to)
+    const refusal = this.#refusal() ?? transferRefusal(this.#core.status(), options.to)
     if (refusal !== undefined) return this.#refuse(refusal)
     this.#enqueue({ kind: 'transfer', to: options.to })
     return this.#callers.transfer(options)
@@ -379,15 +380,6 @@ export class ReplicaLoop implements Replica {
     const { base } = this.#options.log.reader
     // Whose state is in doubt lets nothing go: what it holds may be needed to find out.
     return this.standing() === 'member' ? neededAfterIndex(this.#core.status(), base.index) : base.index
-  }
-
-  #transferRefusal(to: NodeId | undefined): ProblemCode | undefined {
-    const { id, role, leader, membership } = this.#core.status()
-    if (role !== 'leader') return leader === undefined ? 'leader_unknown' : 'not_leader'
-    const isPossible = membership.members.some(
-      (member) => member.suffrage === 'voter' && member.id !== id && (to === undefined || member.id === to),
-    )
-    return isPossible ? undefined : 'membership_change_invalid'
   }
 
   #stop(): void {
