@@ -14,7 +14,7 @@ import { SegmentWriter } from './segment-writer.ts'
 const logId = Buffer.alloc(16, 7)
 const n1 = 'n1' as NodeId
 
-/** Frames of terms 1 to 6, `perSegment` or so in each segment; gives how long the last segment was before the last frame. */
+/** Frames of terms 1 to 6, as many in each segment as `segmentBytesMax` lets in; gives how long the last segment was before the last frame. */
 function damagedLog(segmentBytesMax: number): { readonly disk: MemoryDisk; readonly lastFrameAt: number } {
   const disk = new MemoryDisk()
   createLog(disk, logId)

@@ -94,7 +94,7 @@ interface Scene {
   readonly replacement: string
 }
 
-/** The receiver's log holds `receiverEntries` of `receiverTerm`, three of them applied; the snapshot stands at entry 8 of term 2. */
+/** The receiver's log holds so many entries of such a term; the snapshot stands at entry 8 of term 2. */
 async function withScene(
   receiver: { readonly entries: number; readonly term: number },
   body: (scene: Scene) => Promise<void>,

@@ -42,7 +42,7 @@ export class WalKeeper {
   readonly #onReady: () => void
   #onEmptied: () => void = () => {}
 
-  /** `onReady`: little is left; the writer, when it is between two groups, asks `mayEmpty` and holds still. */
+  /** `onReady`: little is left; the writer, when it is between two groups and sees `isReady`, holds still and calls `empty`. */
   constructor(options: {
     readonly path: string
     readonly onReady: () => void
