@@ -4,7 +4,8 @@
 // a new term, a moment without quorum, or a sample that came late (the process slept, and heard nobody) begins the count anew. A silent voter goes only if
 //   1. what remains has at least as many voters as a quorum of the configured size: the most voters this leader has seen, or -bootstrap-expect if that is more;
 //   2. of what remains, a quorum is heard of now.
-// So three may become two and five three, never fewer, however long the others are away: two halves of a cluster that cannot reach one another never both go on.
+// So three may become two and five three, never fewer under one leader, however long the others are away. A later leader knows only the voters that it finds: without
+// -bootstrap-expect it may bring those three to two; two stay two. Each removal is committed by a majority, so two halves of a cluster never both go on.
 // Members without a vote go when they were silent for long enough.
 import type { NodeId } from '../raft/membership.ts'
 import { majorityOf } from '../raft/quorum.ts'
