@@ -4,7 +4,8 @@
 //   - it asks the leader for a read index. The majority that confirms it does so without this node and after its loss, so the index is not below anything that
 //     was committed with the help of what was lost, and no newer leader that this node may have voted for was known to that majority;
 //   - when its durable and committed log has reached that index, it is trusted again.
-// It waits for an election timeout before it asks: votes and acknowledgements of the time before the loss may still be on their way.
+// It waits for two election timeouts before it asks: votes and acknowledgements of the time before the loss may still be on their way, and no candidate that counts such a
+// vote stands for longer. One timeout is not enough for a candidate to whom leadership is being handed over: those who hear from a leader answer it, too.
 import type { NodeId } from './membership.ts'
 import type { Message } from './message.ts'
 import { isFollowing, leaderOf, send, type RaftState } from './raft-state.ts'
@@ -56,7 +57,7 @@ export function takeConfirmation(state: RaftState, from: NodeId, message: Extrac
 }
 
 function ask(state: RaftState, doubt: Doubt): void {
-  if (!isFollowing(state.role) || state.now - doubt.sinceTick < state.electionTicks) return
+  if (!isFollowing(state.role) || state.now - doubt.sinceTick < 2 * state.electionTicks) return
   if (doubt.request !== undefined && state.now - doubt.request.askedAtTick < state.electionTicks) return
   doubt.request = { id: state.forwardedReads.newRequest(), askedAtTick: state.now }
   send(state, state.role.leader, { kind: 'read-index', term: state.term, id: doubt.request.id, afterLoss: true })
