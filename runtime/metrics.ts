@@ -84,7 +84,10 @@ interface Series<One> {
 /** Every series bound once: looking labels up in the library by their hash would cost more than the counting, on each request. */
 function seriesOf<One>(lists: LabelLists, bind: (labels: Record<string, string>) => One): Series<One> {
   const names = Object.keys(lists)
+  const [only = ''] = names
   const keyOf = (labels: Readonly<Record<string, string>>): string => {
+    // A text that is put together anew has its hash computed anew, each time.
+    if (names.length <= 1) return labels[only] ?? ''
     let key = ''
     for (const name of names) key += `${labels[name] ?? ''}\0`
     return key

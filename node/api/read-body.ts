@@ -19,22 +19,28 @@ export async function readBody(
   let length = 0
   response.once('close', () => budget.giveBack(length))
   return new Promise((resolve) => {
+    // Listeners that have had their turn stay where they are: taking three away from each message costs more than asking.
+    let isEnded = false
     const end = (result: Result<Uint8Array, Refusal>): void => {
-      message.off('data', take)
-      message.off('end', finish)
-      message.off('close', abandon)
+      isEnded = true
       resolve(result)
     }
     const take = (chunk: Buffer): void => {
+      if (isEnded) return
       if (length + chunk.length > limits.bodyBytesMax) return end(fail(tooLarge))
       if (!budget.take(chunk.length)) return end(fail({ code: 'overloaded', message: 'too many large requests at a time; try again' }))
       length += chunk.length
       chunks.push(chunk)
     }
-    const finish = (): void => end(ok(Buffer.concat(chunks, length)))
-    const abandon = (): void => end(fail({ code: 'invalid_request', message: 'the body ended early' }))
+    const finish = (): void => {
+      const [first] = chunks
+      if (!isEnded) end(ok(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length)))
+    }
+    const abandon = (): void => {
+      if (!isEnded) end(fail({ code: 'invalid_request', message: 'the body ended early' }))
+    }
     message.on('data', take)
-    message.once('end', finish)
-    message.once('close', abandon)
+    message.on('end', finish)
+    message.on('close', abandon)
   })
 }

@@ -15,7 +15,15 @@ export interface RequestParameters {
   integer(name: (typeof integers)[number]): number | undefined
 }
 
+const noParameters: Result<RequestParameters, Refusal> = ok({
+  has: () => false,
+  text: () => undefined,
+  durationMs: () => undefined,
+  integer: () => undefined,
+})
+
 export function parseRequestParameters(query: string): Result<RequestParameters, Refusal> {
+  if (query === '') return noParameters
   const values = parsePairs(query)
   if (values === undefined) return refuse('the query string is not valid URL encoding')
   if (values.has('freshness_strict') && !values.has('freshness')) return refuse('freshness_strict requires freshness')
@@ -60,7 +68,7 @@ function parsePairs(query: string): Map<string, string> | undefined {
 }
 
 function decode(text: string): string {
-  return decodeURIComponent(text.replaceAll('+', ' '))
+  return /[%+]/.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text
 }
 
 function refuse(message: string): Result<never, Refusal> {
