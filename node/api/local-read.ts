@@ -100,7 +100,7 @@ function overdue(result: StatementResult, statementTimeoutMs: number | undefined
 
 async function withTimeout(read: Promise<Result<Read, ReadProblem>>, timeoutMs: number): Promise<Result<Read, ReadProblem> | 'timeout'> {
   // Most reads are answered by the call itself: no timer for those.
-  const atOnce = await Promise.race([read, undefined])
+  const atOnce = await Promise.race([read, Promise.resolve(undefined)])
   if (atOnce !== undefined) return atOnce
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<'timeout'>((resolve) => {
