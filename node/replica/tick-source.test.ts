@@ -42,3 +42,16 @@ test('after close nothing more is counted', () => {
   clock.advance(1_000)
   assert.equal(ticks.owed, 0)
 })
+
+test('a wall clock that is put forward or back owes nothing and takes nothing', () => {
+  const clock = new ManualClock()
+  let jumpMs = 0
+  clock.wallMs = () => 1_700_000_000_000 + clock.monotonicMs() + jumpMs
+  const ticks = new TickSource({ clock, tickMs: 50, owedMax: 10, onOwed: () => {} })
+  for (jumpMs of [3_600_000, -3_600_000]) {
+    clock.advance(50)
+    assert.equal(ticks.owed, 1)
+    ticks.take()
+  }
+  ticks.close()
+})

@@ -49,7 +49,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedVerdict> {
     compaction: {
       everyEntries: chance.pick([5, 20, 80]) ?? 20,
       intervalMs: chance.pick([100, 500, 2000]) ?? 500,
-      trailingEntries: chance.pick([0, 5, 40, 1000]) ?? 5,
+      trailingEntries: chance.pick([0, 0, 5, 40, 1000]) ?? 5,
       logBytesMax: chance.pick([8_000, 30_000, 10_000_000]) ?? 30_000,
     },
     stateHashEveryEntries: chance.pick([7, 25, 100]) ?? 25,

@@ -157,7 +157,7 @@ export const ofDisks: readonly Mutation[] = [
     file: 'node/replica/compaction.ts',
     find: 'const durableIndex = await this.#stateMachine.makeDurable()',
     replace: 'const durableIndex = this.#stateMachine.appliedIndex',
-    by: seeds(50),
+    by: seeds(300),
   },
 ]
 

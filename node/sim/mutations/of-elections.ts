@@ -110,7 +110,7 @@ export const ofElections: readonly Mutation[] = [
     file: 'node/replica/tick-source.ts',
     find: 'const elapsed = Math.round((this.#clock.monotonicMs() - this.#countedToMs) / this.#tickMs)',
     replace: 'const elapsed = Math.round((this.#clock.wallMs() - 1_700_000_000_000 - this.#countedToMs) / this.#tickMs)',
-    by: seeds(100),
+    by: testFile('node/replica/tick-source.test.ts'),
   },
 ]
 

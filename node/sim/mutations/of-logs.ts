@@ -89,7 +89,7 @@ export const ofLogs: readonly Mutation[] = [
     find: 'if (this.#recent.at(entry.index) === entry) this.#index.locate(entry.index, reply.segment, offset)',
     replace:
       'if (entry.index > this.#index.base.index && entry.index <= this.#index.last) this.#index.locate(entry.index, reply.segment, offset)',
-    by: seeds(500),
+    by: testFile('node/store/segment-log.test.ts'),
   },
   {
     hazard: 28,

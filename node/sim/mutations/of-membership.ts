@@ -64,7 +64,7 @@ export const ofMembership: readonly Mutation[] = [
     file: 'node/raft/election.ts',
     find: 'if (state.doubt !== undefined || !isFree || !isUpToDate(state.log, message))',
     replace: 'if (!isFree || !isUpToDate(state.log, message))',
-    by: seeds(1500),
+    by: testFile('node/raft/raft-trust.test.ts'),
   },
   {
     hazard: 48,
