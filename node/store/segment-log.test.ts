@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeEntry, type Entry } from '../raft/entry.ts'
 import { logCompactionContract } from '../replica/log-compaction-contract.ts'
 import { assertEntries, entries, logStoreContract, type LogStoreUnderTest } from '../replica/log-store-contract.ts'
 import { DirectoryDisk } from './directory-disk.ts'
@@ -203,4 +204,24 @@ test('a node whose disk is full starts once more on what was kept for it; when t
   disk.limit(Infinity)
   assert(start().ok)
   assert(disk.names().includes('reserve'))
+})
+
+test('an entry that is replaced while it is being written is never read in the place of the one that replaced it', () => {
+  const disk = new MemoryDisk()
+  createLog(disk, logId)
+  const turns: (() => void)[] = []
+  const startWriter = startInlineWriter(disk, (_, turn) => turns.push(turn))
+  const limits = { segmentBytesMax: 4096, recentBytesMax: 0, prepareBytes: 0, reserveBytes: 0 }
+  const opened = openSegmentLogOn(disk, startWriter, { logId, onFatal: unexpected, limits })
+  assert(opened.ok)
+  const log = opened.value
+  const made = (term: number): Entry => makeEntry({ index: 1, term, kind: 'command', payload: new Uint8Array([term]) })
+  log.append({ sequence: 1, hardState: { term: 1, votedFor: undefined }, entries: [made(1)] })
+  turns.shift()?.()
+  log.append({ sequence: 2, hardState: { term: 2, votedFor: undefined }, entries: [made(2)] })
+  // The first write is durable now, and says where its entry stands.
+  turns.shift()?.()
+  assert.equal(log.reader.read({ from: 1, to: 1, bytesMax: 100 })[0]?.term, 2)
+  for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) turn()
+  assert.equal(log.reader.read({ from: 1, to: 1, bytesMax: 100 })[0]?.term, 2)
 })
