@@ -20,7 +20,7 @@ import { closeDatabase, membershipIn, openDatabase, setDatabaseAside, type Datab
 import { finishRecovery, peersPath, recoverQuorum, type PeersFileProblem } from './peers-file.ts'
 import type { SegmentLog } from './segment-log.ts'
 import { openSnapshotDirectory, snapshotPaths, type SnapshotPaths } from './snapshot-directory.ts'
-import { endInstall, installFiles, redoInstall } from './snapshot-install.ts'
+import { endInstall, installFiles, redoInstall, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
 import { SqliteSnapshotStore } from './sqlite-snapshot-store.ts'
 import { readStoreFacts } from './store-facts.ts'
 import type { StoreLogger } from './store-logger.ts'
@@ -88,11 +88,38 @@ export async function openStore(options: StoreOptions): Promise<Result<Store, St
 }
 
 async function openParts(directory: DataDirectory, options: StoreOptions): Promise<Result<Parts, StoreProblem>> {
-  const { databasePath, logPath } = directory
   const { logger } = options
   const opened = openIdentityFile(directory.identityPath, { nodeId: options.nodeId, hasData: hasData(directory) })
   if (!opened.ok) return opened
   const identity = opened.value
+  const begun = goOnWithWhatWasBegun(directory, identity, logger)
+  if (!begun.ok) return begun
+  const { paths, install, intent } = begun.value
+  let membership: () => Membership | undefined = () => identity.cluster?.members
+  const onFatal = remembering(options.onFatal, { identity, membership: () => membership() })
+  const data = await openData({ directory, identity, onFatal, logger, intent })
+  if (!data.ok) return data
+  const { log, database } = data.value
+  membership = () => database.stateMachine.membership ?? identity.cluster?.members
+  // Log and database fit each other durably: what was begun has ended.
+  endInstall(install)
+  finishRecovery(peersPath(directory.logPath))
+  // The same file may be meant again one day, without a start in between.
+  identity.recovered()
+  countStart(identity, { disk: new DirectoryDisk(directory.logPath), logger })
+  return ok({ directory, identity, log, database, paths, onFatal, logger })
+}
+
+interface Begun {
+  readonly paths: SnapshotPaths
+  readonly install: InstallPlace
+  /** The snapshot that was being installed. */
+  readonly intent: InstallIntent | undefined
+}
+
+/** What an earlier life, or an operator, has begun with the files, before any of them is opened: an install, a recovery by hand. */
+function goOnWithWhatWasBegun(directory: DataDirectory, identity: IdentityFile, logger: StoreLogger): Result<Begun, PeersFileProblem> {
+  const { databasePath, logPath } = directory
   const paths = snapshotPaths(directory.path)
   const install = { files: installFiles, paths, databasePath }
   const intent = redoInstall(install)
@@ -101,28 +128,32 @@ async function openParts(directory: DataDirectory, options: StoreOptions): Promi
   if (!recovered.ok) return recovered
   if (recovered.value !== undefined)
     logger.warn({ members: recovered.value.members.map(({ id }) => id), epoch: recovered.value.epoch }, 'members replaced by peers.json')
-  let membership: () => Membership | undefined = () => identity.cluster?.members
-  const onFatal = remembering(options.onFatal, { identity, membership: () => membership() })
-  const place: LogPlace = { directory: logPath, identity, onFatal, logger }
+  return ok({ paths, install, intent })
+}
+
+/** The database says where it stands, then the log must fit it; then a database that could not be read is replaced by an empty one, which the log or a member fills. */
+async function openData(parts: {
+  readonly directory: DataDirectory
+  readonly identity: IdentityFile
+  readonly onFatal: OnFatal
+  readonly logger: StoreLogger
+  readonly intent: InstallIntent | undefined
+}): Promise<Result<{ readonly log: SegmentLog; readonly database: OpenDatabase }, StoreProblem>> {
+  const { directory, identity, onFatal, logger, intent } = parts
+  const place: LogPlace = { directory: directory.logPath, identity, onFatal, logger }
   if (!identity.isLogMade) makeLog(place)
-  const found = await openDatabase(databasePath, { identity, onFatal })
+  const found = await openDatabase(directory.databasePath, { identity, onFatal })
   const log = await openLog(place, { found, intent })
   if (!log.ok) {
     if (found.ok) await closeDatabase(found.value)
     return log
   }
-  const database = found.ok ? found : await openEmpty(found.problem, { directory, identity, onFatal, logger })
+  const database = found.ok ? found : await openEmpty(found.problem, parts)
   if (!database.ok) {
     await log.value.close()
     return database
   }
-  membership = () => database.value.stateMachine.membership ?? identity.cluster?.members
-  endInstall(install)
-  finishRecovery(peersPath(logPath))
-  // The same file may be meant again one day, without a start in between.
-  identity.recovered()
-  countStart(identity, { disk: new DirectoryDisk(logPath), logger })
-  return ok({ directory, identity, log: log.value, database: database.value, paths, onFatal, logger })
+  return ok({ log: log.value, database: database.value })
 }
 
 /** On a full disk the log's reserve makes room for it. A start that is not counted looks to others as if this node had been put back: it has no vote for a while, and lives. */
@@ -143,7 +174,7 @@ function hasData(directory: DataDirectory): boolean {
 /** A log that goes with the database; one that cannot be read counts as empty. */
 async function openLog(
   place: LogPlace,
-  database: { readonly found: Result<OpenDatabase, DatabaseProblem>; readonly intent: ReturnType<typeof redoInstall> },
+  database: { readonly found: Result<OpenDatabase, DatabaseProblem>; readonly intent: InstallIntent | undefined },
 ): Promise<Result<SegmentLog, StoreProblem>> {
   const { identity } = place
   const { found, intent } = database
