@@ -134,11 +134,13 @@ export class TestMachine {
   }
 }
 
+function insert(n: number): Uint8Array {
+  return encodeCommand(command(['CREATE TABLE IF NOT EXISTS t (n INTEGER)', ['INSERT INTO t VALUES (?)', n]], { transaction: n % 2 === 0 }))
+}
+
 /** Such a machine as the contracts of the port want it. */
 export function machineUnderTest(options: TestMachineOptions = {}): Promise<StateHashUnderTest> {
   const world = new TestMachine(options)
-  const insert = (n: number): Uint8Array =>
-    encodeCommand(command(['CREATE TABLE IF NOT EXISTS t (n INTEGER)', ['INSERT INTO t VALUES (?)', n]], { transaction: n % 2 === 0 }))
   return Promise.resolve({
     machine: world.machine,
     reopen: async () => {
