@@ -1,4 +1,4 @@
-// Port: a state machine of the simulator: the production port and what clients and checkers need of it. `model-machine.ts` is the only one so far; SQLite would be another.
+// Port: a state machine of the simulator: the production port and what clients and checkers need of it. `model-machine.ts` is the cheap one.
 import type { Membership } from '../raft/membership.ts'
 import type { SnapshotPoint } from '../raft/raft-port.ts'
 import type { StateMachine } from '../replica/state-machine.ts'
