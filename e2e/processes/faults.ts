@@ -48,6 +48,7 @@ export interface FaultGround {
 const lastMsMin = 200
 const lastMsMax = 6_000
 const endDeadlineMs = 60_000
+const damageFoundMs = 1_000
 
 export function possibleFaults(ground: Pick<FaultGround, 'cluster' | 'network'>): readonly FaultKind[] {
   const needsNetwork: readonly FaultKind[] = ['isolate', 'cut-one-way', 'cut-partly', 'flap']
@@ -119,7 +120,10 @@ export async function strikeWith(ground: FaultGround, fault: Fault): Promise<voi
     case 'cut-log':
       await node.end('SIGKILL')
       damage(cluster.filesOf(node).dataDir, fault)
-      return await startAgain(cluster, [node])
+      await startAgain(cluster, [node])
+      // The leader may find out only from the answers to its first messages; the node is not ready then until it is whole again.
+      await delay(damageFoundMs)
+      return await cluster.whenReady()
     case 'wipe':
       return await replaceNode(ground, node)
     case 'restart-all':

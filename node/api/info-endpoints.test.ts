@@ -117,6 +117,12 @@ test('/readyz tells line by line how far the node is', async (context) => {
   assert.deepEqual(await ready(follower, '?sync'), [503, '[+]node ok\n[+]leader ok\n[+]store ok\n[+]sync deadline'])
   follower.reader.results = [{ kind: 'error', message: 'disk I/O error', seconds: 0 }]
   assert.deepEqual(await ready(follower), [503, '[+]node ok\n[+]leader ok\n[+]store ok\n[+]db not ok: (disk I/O error, [])'])
+  follower.replica.state = { ...follower.replica.state, trust: 'untrusted' }
+  const untrusted = '[+]store untrusted: it may have lost entries, and has no vote until it has them again'
+  assert.deepEqual(await ready(follower), [503, `[+]node ok\n[+]leader ok\n${untrusted}`])
+  const members = [member('n1', 'learner'), member('n2')]
+  follower.replica.state = { ...follower.replica.state, trust: 'trusted', membership: { members } }
+  assert.deepEqual(await ready(follower), [503, '[+]node ok\n[+]leader ok\n[+]store learning: it has no vote until it has caught up'])
   follower.replica.state = { ...follower.replica.state, appliedIndex: 0 }
   assert.deepEqual(await ready(follower), [503, '[+]node ok\n[+]leader ok\n[+]store not ready'])
   follower.view.unreachable.add('n2')

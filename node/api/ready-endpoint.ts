@@ -1,5 +1,6 @@
 // GET /readyz, for probes: `noleader` asks only whether HTTP is served, `sync` whether everything that is committed now has been applied.
 import type { RefusalCode } from '../../contract/refusal.ts'
+import type { RaftStatus } from '../raft/raft-port.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
 import { msLeft, refuse, textHeaders, textReply } from './exchange.ts'
@@ -17,11 +18,19 @@ export function readyEndpoint(parts: ApiParts): Endpoint {
   }
 }
 
-/** The data of this node can be used: it is a member of a cluster and has applied something of its log. */
+/** Its data can be used, and it counts: whoever restarts or replaces members one after the other may go on to the next. */
 export function isReady({ view }: ApiParts): boolean {
   const replica = view.replica()
   const status = replica?.status()
-  return replica?.standing() === 'member' && status !== undefined && status.leader !== undefined && status.appliedIndex > 0
+  return replica?.standing() === 'member' && status?.leader !== undefined && lackOf(status) === undefined
+}
+
+/** Undefined: nothing. A member that cannot vote yet is no stand-in for another one that goes away. */
+function lackOf({ appliedIndex, trust, id, membership }: RaftStatus): string | undefined {
+  if (appliedIndex === 0) return 'not ready'
+  if (trust === 'untrusted') return 'untrusted: it may have lost entries, and has no vote until it has them again'
+  const isLearning = membership.members.some((member) => member.id === id && member.suffrage === 'learner')
+  return isLearning ? 'learning: it has no vote until it has caught up' : undefined
 }
 
 async function ready(parts: ApiParts, request: ApiRequest): Promise<ApiReply> {
@@ -38,7 +47,8 @@ async function ready(parts: ApiParts, request: ApiRequest): Promise<ApiReply> {
     if (!reached.reachable) return notReady([...lines, `[+]leader not contactable: ${reached.error ?? 'no answer'}`])
   }
   lines.push('[+]leader ok')
-  if (!isReady(parts)) return notReady([...lines, '[+]store not ready'])
+  const lack = lackOf(status)
+  if (lack !== undefined) return notReady([...lines, `[+]store ${lack}`])
   lines.push('[+]store ok')
   if (request.parameters.has('sync')) {
     const synced = await replica.whenApplied(status.commitIndex, { timeoutMs: msLeft(request) })
