@@ -11,6 +11,8 @@ FROM node:26-bookworm-slim AS runtime
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg /opt/yarn-*
 WORKDIR /securesql
 ENV NODE_ENV=production
+# Twice 8 MiB for what lives briefly instead of twice 32: tens of megabytes less in each pod, at no measurable cost.
+ENV NODE_OPTIONS=--max-semi-space-size=8
 COPY --from=dependencies /securesql/node_modules node_modules
 COPY package.json LICENSE ./
 COPY contract contract
@@ -20,6 +22,16 @@ USER 1000:1000
 
 FROM runtime AS node
 COPY node node
+# Stripping and compiling several hundred modules is most of a start, so it is done here. The cache is kept by user, version and flags of Node, so the user of the container
+# makes it; afterwards it belongs to root: what is in it is run. It is read only: where nothing fits, Node compiles as it always did.
+USER 0:0
+RUN install -d -o 1000 -g 1000 /var/cache/securesql
+USER 1000:1000
+RUN NODE_COMPILE_CACHE=/var/cache/securesql node node/main.ts -version
+USER 0:0
+RUN chown -R 0:0 /var/cache/securesql && chmod -R a+rX,go-w /var/cache/securesql
+USER 1000:1000
+ENV NODE_COMPILE_CACHE=/var/cache/securesql
 EXPOSE 4001 4002
 ENTRYPOINT ["node", "node/main.ts"]
 

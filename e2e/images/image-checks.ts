@@ -25,7 +25,15 @@ export function imageChecks(buildah: Buildah): readonly ImageCheck[] {
     { title: `${target}: holds no package manager, no tests and no sources of the other side`, check: () => checkContent(buildah, target) },
     { title: `${target}: answers --help`, check: () => checkHelp(buildah, target) },
   ])
-  return [...both, { title: 'node: serves /readyz?noleader over loopback and ends on SIGTERM', check: () => checkServing(buildah) }]
+  const compiled = {
+    title: 'node: starts from what was compiled with the image, and cannot change it',
+    check: () => checkCompiled(buildah),
+  }
+  return [
+    ...both,
+    compiled,
+    { title: 'node: serves /readyz?noleader over loopback and ends on SIGTERM', check: () => checkServing(buildah) },
+  ]
 }
 
 async function checkUser(buildah: Buildah, target: Target): Promise<void> {
@@ -51,6 +59,22 @@ async function checkContent(buildah: Buildah, target: Target): Promise<void> {
     files.filter((file) => file.endsWith('.test.ts') || file.startsWith('operator/local')),
     [],
   )
+}
+
+/** The cache is run like the sources, so it must be as much out of reach. */
+async function checkCompiled(buildah: Buildah): Promise<void> {
+  const script = `
+    const fs = require('node:fs')
+    const directory = process.env.NODE_COMPILE_CACHE
+    const entries = fs.readdirSync(directory, { recursive: true, withFileTypes: true })
+    const paths = [directory, ...entries.map(({ parentPath, name }) => parentPath + '/' + name)]
+    const mayWrite = (path) => { try { fs.accessSync(path, fs.constants.W_OK); return true } catch { return false } }
+    const mayRead = (path) => { try { fs.accessSync(path, fs.constants.R_OK); return true } catch { return false } }
+    console.log(JSON.stringify({ files: paths.length, writable: paths.filter(mayWrite), unreadable: paths.filter((path) => !mayRead(path)) }))`
+  const text = await inContainer(buildah, 'node', (container) => runIn(buildah, container, ['node', '-e', script]))
+  const found = JSON.parse(text) as { files: number; writable: string[]; unreadable: string[] }
+  assert.deepEqual({ writable: found.writable, unreadable: found.unreadable }, { writable: [], unreadable: [] })
+  assert(found.files > 100, `${found.files} files`)
 }
 
 async function checkHelp(buildah: Buildah, target: Target): Promise<void> {
