@@ -15,6 +15,7 @@ import { Sometimes } from './sometimes.ts'
 const shrunkMax = 3
 
 process.on('unhandledRejection', rejected)
+process.on('uncaughtException', rejected)
 
 const parsed = parseSimArguments(process.argv.slice(2))
 if (!parsed.ok) {

@@ -8,6 +8,7 @@ import { History } from './history.ts'
 import { Nemesis } from './nemesis.ts'
 import type { Operation } from './operation.ts'
 import type { Membership } from '../raft/membership.ts'
+import { RealDatabase } from './real-database.ts'
 import { tickMs, electionTicks, type SimNode } from './sim-node.ts'
 import { Trace } from './trace.ts'
 import { must, Violation } from './violation.ts'
@@ -32,6 +33,9 @@ export interface SeedOptions {
   readonly write?: (line: string) => void
 }
 
+/** Of the seeds run on SQLite instead of the cheap state machine. */
+const realShare = 0.04
+
 /** Faults stop; a majority is whole: within so many election timeouts it must have a leader, and commit, and everyone must have caught up. */
 const livenessMs = 150 * tickMs * electionTicks
 
@@ -41,6 +45,8 @@ export async function runSeed(options: SeedOptions): Promise<SeedVerdict> {
   const safetyMs = chance.pick([4_000, 8_000, 15_000]) ?? 8_000
   const allFaults = drawFaults(chance.fork(1), { untilMs: safetyMs })
   const faults = allFaults.filter((fault) => options.without?.has(fault.number) !== true)
+  // Drawn apart, so that it moves nothing else.
+  const isReal = new Chance(options.seed + 0.5 * 2 ** 32).happens(realShare)
   const worldOptions = {
     seed: chance.below(2 ** 30),
     founders: chance.pick([1, 2, 3, 3, 3, 3, 4, 5, 5]) ?? 3,
@@ -53,6 +59,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedVerdict> {
       logBytesMax: chance.pick([8_000, 30_000, 10_000_000]) ?? 30_000,
     },
     stateHashEveryEntries: chance.pick([7, 25, 100]) ?? 25,
+    ...(isReal ? { makeDatabase: (databaseChance: Chance) => new RealDatabase(databaseChance) } : {}),
   }
   const habits = drawHabits(chance.fork(2))
   const history = new History()
@@ -60,6 +67,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedVerdict> {
   let violation: SeedVerdict['violation']
   try {
     world = new World(worldOptions, trace)
+    if (isReal) world.sometimes.met('SQLite as the state machine')
     current = world
     await new SeedRun(world, { history, faults, habits, chance: chance.fork(3) }).run(safetyMs)
   } catch (error) {
@@ -85,7 +93,8 @@ let current: World | undefined
 
 /** A promise of the production code has been rejected and nobody listens: the run that is under way ends with it. */
 export function rejected(error: unknown): void {
-  current?.broke(error)
+  if (current === undefined) throw error
+  current.broke(error)
 }
 
 class SeedRun {
@@ -116,6 +125,7 @@ class SeedRun {
     for (const client of this.#clients) client.stop()
     this.#nemesis.end()
     await this.#recover()
+    await world.hearRejections()
     this.#judge()
   }
 

@@ -77,7 +77,7 @@ export class World {
 
   /** Something went wrong outside an event: the run ends with it. */
   readonly broke = (error: unknown): void => {
-    this.#broken ??= { error }
+    if (!(error instanceof ProcessEnded)) this.#broken ??= { error }
   }
 
   addNode(how: { readonly isFounder: boolean }): SimNode {
@@ -212,8 +212,15 @@ export class World {
       }
       for (const node of this.nodes) if (!node.disk.hasPower) this.#end(node, 'power')
       if (this.#broken !== undefined) throw this.#broken.error
+      if (this.trace.events % 1024 === 0) await this.hearRejections()
       if (this.trace.events % 256 === 0 && isDone()) return
     }
+  }
+
+  /** Node tells of promises that were rejected and have no listener only when there is nothing else to do. */
+  async hearRejections(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.#broken !== undefined) throw this.#broken.error
   }
 
   #node(endpoint: Endpoint): SimNode | undefined {
