@@ -8,7 +8,6 @@ import Database from 'better-sqlite3'
 import type { Membership } from '../raft/membership.ts'
 import type { SnapshotPoint } from '../raft/raft-port.ts'
 import { SqliteStateMachine } from '../store/sqlite-state-machine.ts'
-import { openWriteConnection } from '../store/write-connection.ts'
 import type { Chance } from './chance.ts'
 import type { WriteOperation } from './operation.ts'
 import { RealMachine } from './real-machine.ts'
@@ -44,7 +43,7 @@ export class RealDatabase implements SimDatabase {
   /** Opened when it is first needed, and open until the process ends. */
   get machine(): SqliteStateMachine {
     if (this.#machine !== undefined) return this.#machine
-    this.#machine = new SqliteStateMachine(openWriteConnection(this.path), {
+    this.#machine = new SqliteStateMachine(openConnection(this.path), {
       onFatal: (problem) => assert.fail(`the database ends the process: ${problem.code} ${problem.message}`),
       readFreeBytes: () => Number.MAX_SAFE_INTEGER,
       elsewhere: 'nowhere',
@@ -103,7 +102,7 @@ export class RealDatabase implements SimDatabase {
     const path = join(directory, 'copy.sqlite')
     writeFileSync(path, bytes)
     try {
-      const connection = openWriteConnection(path)
+      const connection = openConnection(path)
       const {
         appliedIndex: index,
         appliedTerm: term,
@@ -174,6 +173,13 @@ export class RealDatabase implements SimDatabase {
   #walBytes(): number {
     return statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   }
+}
+
+/** Of the settings of store/write-connection.ts those that decide what a crash leaves. */
+function openConnection(path: string): Database.Database {
+  const database = new Database(path, { fileMustExist: true })
+  for (const setting of ['journal_mode = WAL', 'synchronous = NORMAL', 'wal_autocheckpoint = 0']) database.pragma(setting)
+  return database
 }
 
 const memoryPlace = '/dev/shm'
