@@ -11,6 +11,7 @@ import { answerOf, auditOf, digestOf, readFrom } from './sql-operations.ts'
 export class RealMachine implements SimMachine {
   readonly #database: RealDatabase
   readonly #ports: SimMachinePorts
+  readonly #untold: (readonly Applied[])[] = []
 
   constructor(database: RealDatabase, ports: SimMachinePorts) {
     this.#database = database
@@ -35,10 +36,12 @@ export class RealMachine implements SimMachine {
 
   onApplied(listener: (applied: readonly Applied[]) => void): void {
     this.#database.machine.onApplied((applied) => {
-      // As if a thread had told it: the process may end before it hears of it.
+      // As if a thread had told it, in order: the process may end before it hears of it.
+      this.#untold.push(applied)
       this.#ports.later(() => {
-        for (const { index } of applied) this.#ports.onStep(index, 0)
-        listener(applied)
+        const next = this.#untold.shift() ?? []
+        for (const { index } of next) this.#ports.onStep(index, 0)
+        listener(next)
       })
     })
   }
