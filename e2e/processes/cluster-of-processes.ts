@@ -71,26 +71,27 @@ export class ClusterOfProcesses {
   static async prepare(options: ClusterOptions): Promise<ClusterOfProcesses> {
     const count = options.nodes + (options.spares ?? 0)
     const { network } = options
-    const addresses = network === undefined ? undefined : Array.from({ length: count }, () => network.add())
+    const hosts = network === undefined ? undefined : Array.from({ length: count }, () => network.add())
     const files = makeClusterFiles({
       nodes: count,
       users: [admin, ...(options.users ?? [])],
-      ...(addresses === undefined ? {} : { addresses }),
+      ...(hosts === undefined ? {} : { addresses: hosts }),
     })
     const ports = network === undefined ? await freePorts(count * 2) : []
     const endpoints = files.nodes.map((_, position) => ({
-      host: addresses?.[position] ?? '127.0.0.1',
+      host: hosts?.[position] ?? '127.0.0.1',
       apiPort: ports[position] ?? namespaceApiPort,
       raftPort: ports[count + position] ?? namespaceRaftPort,
     }))
-    const join = endpoints.slice(0, options.nodes).map(({ host, raftPort }) => `${host}:${raftPort}`)
+    const addresses = endpoints.map(({ host, raftPort }) => `${host}:${raftPort}`)
     const shim = options.shim?.(files.folder)
     const nodes = files.nodes.map((node, position) => {
       const endpoint = endpoints[position] ?? { host: '127.0.0.1', apiPort: 0, raftPort: 0 }
       const isFounder = position < options.nodes
       const argv = argumentsOf(files, node, {
         endpoint,
-        join,
+        // Who comes later asks everyone: by then none of the founders may be left.
+        join: isFounder ? addresses.slice(0, options.nodes) : addresses.filter((_, other) => other !== position),
         bootstrapExpect: isFounder ? options.nodes : undefined,
         flags: options.flags ?? [],
       })
