@@ -54,7 +54,8 @@ export class MembershipOperator {
 
   /** The rule of the atlas, by the newest membership and by all that survivors of a power failure could still go by. */
   mayDestroy(node: SimNode): boolean {
-    if (this.#isChanging() || !this.#voters().includes(node)) return false
+    // A leader that differs makes all others take its state for theirs: then it must not be lost.
+    if (this.#isChanging() || node.isDiverged || !this.#voters().includes(node)) return false
     const survivors = this.#world.nodes.filter((other) => !other.isGone && other !== node)
     const remembered = survivors.map(({ database }) => database.durableMembership ?? this.#world.founders)
     // What was applied after that may be left in part: any membership since then may be the one to go by.

@@ -30,7 +30,7 @@ export function openNodeLog(
   parts: { readonly world: World; readonly life: Life; readonly chance: Chance },
 ): OpenedLog | 'must be replaced' {
   const { sometimes } = parts.world
-  if (!node.isLogMade) createLog(node.disk, node.logId)
+  if (!node.isLogMade) createLog(node.disk, node.logId, node.logStart)
   // As the identity file says: only from now on is a log that is gone a damage.
   node.isLogMade = true
   const intent = redoInstall(node)
@@ -91,11 +91,14 @@ function openDamaged(
 ): SegmentLog | undefined {
   const hardState = salvageHardState(node.disk, node.logId)
   if (hardState === undefined) return undefined
-  node.trust.setTrust('untrusted')
   // The log begins anew where the database stands: it must stand there after a power failure, too.
   node.database.makeDurable()
   const { appliedIndex, appliedTerm } = node.database
-  createLog(node.disk, node.logId, { base: { index: appliedIndex, term: appliedTerm }, hardState })
+  node.trust.setTrust('untrusted')
+  // Noted first, as in the identity file: a crash in the middle begins again, with an id that no segment of the old log has.
+  node.renewLog({ base: { index: appliedIndex, term: appliedTerm }, hardState })
+  createLog(node.disk, node.logId, node.logStart)
+  node.isLogMade = true
   return open(node, parts)
 }
 

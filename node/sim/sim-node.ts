@@ -9,6 +9,7 @@ import type { LogStore } from '../replica/log-store.ts'
 import { MemoryTrustStore } from '../replica/memory-trust-store.ts'
 import { ReplicaLoop } from '../replica/replica.ts'
 import type { CompactionOptions } from '../replica/replica-options.ts'
+import type { LogStart } from '../store/log-recovery.ts'
 import { MemoryDisk, type DiskImage } from '../store/memory-disk.ts'
 import { randomBytesFrom, type Chance } from './chance.ts'
 import { DurableLog } from './durable-log.ts'
@@ -40,6 +41,7 @@ export interface Volume {
   readonly durable: DurableLog
   readonly starts: number
   readonly trust: Trust
+  readonly logId: Uint8Array
 }
 
 export const tickMs = 20
@@ -55,7 +57,9 @@ export class SimNode {
   readonly database: SimDatabase
   readonly staging = new Staging()
   readonly trust = new MemoryTrustStore()
-  readonly logId: Uint8Array
+  logId: Uint8Array
+  /** What the log begins with when it is made. */
+  logStart: LogStart | undefined
   durable = new DurableLog()
   /** What it held before its disk was damaged or put back, until it is believed again. */
   formerly: DurableLog | undefined
@@ -64,6 +68,8 @@ export class SimNode {
   isGone = false
   /** Its disk will refuse something. */
   isDoomed = false
+  /** Its state machine has come to differ, and no snapshot has replaced it since. */
+  isDiverged = false
   diskDelayMs = 1
   isLogMade = false
   /** Counts the starts, on the disk. */
@@ -89,7 +95,7 @@ export class SimNode {
 
   /** Nothing is wrong with its disk, and nothing will be. */
   get isSound(): boolean {
-    return !this.isGone && !this.isDoomed && this.formerly === undefined && this.trust.trust === 'trusted'
+    return !this.isGone && !this.isDoomed && !this.isDiverged && this.formerly === undefined && this.trust.trust === 'trusted'
   }
 
   /** Throws what the disk throws when it does not let it start. */
@@ -122,6 +128,13 @@ export class SimNode {
     if (life !== undefined) this.#world.network.leave(life)
   }
 
+  /** Durably noted: the log is to be made again. */
+  renewLog(start: LogStart): void {
+    this.logId = randomBytesFrom(this.#chance, 16)
+    this.logStart = start
+    this.isLogMade = false
+  }
+
   /** Everything that is on its volume, for `putBack`. */
   volume(): Volume {
     return {
@@ -131,6 +144,7 @@ export class SimNode {
       durable: this.durable.copy(),
       starts: this.starts,
       trust: this.trust.trust,
+      logId: this.logId,
     }
   }
 
@@ -142,6 +156,7 @@ export class SimNode {
     this.database.putBack(volume.database)
     this.staging.forget()
     this.starts = volume.starts
+    this.logId = volume.logId
     this.trust.setTrust(volume.trust)
   }
 

@@ -87,7 +87,10 @@ export const strikes: Readonly<Record<FaultKind, Strike>> = {
   'sync-error': (field) => doom(field, 'sync'),
   rot: ({ operator, world, victim, chance }) => operator.mayDestroy(victim) && rot(world, victim, chance),
   rollback: (field) => rollBack(field),
-  diverge: ({ operator, victim }) => operator.mayDestroy(victim) && victim.database.diverge(),
+  diverge: ({ operator, victim }) => {
+    victim.isDiverged = operator.mayDestroy(victim) && victim.database.diverge()
+    return victim.isDiverged
+  },
   compact: ({ victim, chance, world }) => {
     victim.life?.loop?.compact({ trailingEntries: chance.happens(0.5) ? 0 : undefined, timeoutMs: 1000 }).catch(world.broke)
     return true

@@ -195,6 +195,7 @@ export class World {
   }
 
   loopEvent(node: SimNode, event: LoopEvent): void {
+    if (event.kind === 'snapshot-installed') node.isDiverged = false
     this.sometimes.met(`loop: ${event.kind}`)
     this.trace.note(this.queue.nowMs, node.id, event.kind)
   }
