@@ -37,7 +37,7 @@ export class MembershipOperator {
   /** Its disk is gone for good: it is removed and another takes its place. */
   lose(node: SimNode | undefined): boolean {
     if (node === undefined || !this.mayDestroy(node)) return false
-    this.#world.crash(node, 'power')
+    this.#world.end(node, 'power')
     node.isGone = true
     node.disk.wipe()
     node.database.dispose()

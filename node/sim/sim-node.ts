@@ -174,7 +174,7 @@ export class SimNode {
     if (life.endsAfterCalls !== undefined) life.endsAfterCalls -= 1
     if (!isEnd && life.endsAfterCalls !== -1) return
     this.#world.sometimes.met(`crash at ${what}`)
-    this.#world.crash(this, this.#chance.happens(0.5) ? 'power' : 'process')
+    this.#world.end(this, this.#chance.happens(0.5) ? 'power' : 'process')
     throw new ProcessEnded(what)
   }
 

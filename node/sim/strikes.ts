@@ -130,23 +130,26 @@ function rot(world: World, victim: SimNode, chance: Chance): boolean {
   const end = name === undefined ? 0 : (proven?.get(name) ?? 0)
   if (name === undefined || end < 1) return false
   victim.formerly ??= victim.durable.copy()
-  world.crash(victim, 'process')
+  world.end(victim, 'process')
   victim.disk.flip(name, chance.below(end), 1 << chance.below(8))
   return true
 }
 
-/** The whole volume as it was a while ago, in an earlier life: what a restored backup or a virtual machine's snapshot does. */
+/** The whole volume as it was a while ago, in an earlier life: what a restored backup or a virtual machine's snapshot does. The others stay up, or nobody could know. */
 function rollBack({ operator, world, victim, fault }: Field & { readonly victim: SimNode }): boolean {
-  const image = victim.volume()
-  world.queue.after(fault.lastsMs * 3, undefined, () => {
-    const isNewer = victim.starts > image.starts && victim.durable.last > image.durable.last
-    const isWatched = world.nodes.every(
-      (node) => node === victim || node.isGone || (node.isSound && node.life !== undefined && node.startedAtMs < image.atMs),
+  if (!operator.mayDestroy(victim)) return false
+  const volume = victim.volume()
+  world.holdsCrashesFor(victim)
+  world.queue.after(100, undefined, () => world.crash(victim, 'process'))
+  world.queue.after(1800 + fault.lastsMs, undefined, () => {
+    const isNewer = victim.starts > volume.starts && victim.durable.last > volume.durable.last
+    const haveStayed = world.nodes.every(
+      (node) => node === victim || node.isGone || (node.life !== undefined && node.startedAtMs <= volume.atMs),
     )
-    if (victim.life === undefined || !isNewer || !isWatched || !operator.mayDestroy(victim)) return
+    if (victim.life === undefined || !isNewer || !haveStayed || !operator.mayDestroy(victim)) return
     world.sometimes.met('volume put back')
-    world.crash(victim, 'power')
-    victim.putBack(image)
+    world.end(victim, 'power')
+    victim.putBack(volume)
     world.holdsCrashesFor(victim)
   })
   return true

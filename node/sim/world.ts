@@ -123,7 +123,7 @@ export class World {
       if (!isOfDisk(error)) throw error
       this.sometimes.met('start refused by the disk')
       this.trace.note(this.queue.nowMs, node.id, `cannot start: ${error.message}`)
-      if (error instanceof PowerLost) this.#end(node, 'power')
+      if (error instanceof PowerLost) this.end(node, 'power')
       this.restart(node, 300)
     }
   }
@@ -136,7 +136,7 @@ export class World {
     const watched = this.#watched
     const isHeld =
       watched !== undefined && this.queue.nowMs < watched.untilMs && watched.node !== node && watched.node.trust.trust === 'trusted'
-    if (!isHeld) this.#end(node, how)
+    if (!isHeld) this.end(node, how)
   }
 
   /** What the others remember of it is what finds out that its volume was put back; so they stay up until it knows, or a while. */
@@ -151,7 +151,8 @@ export class World {
     }
   }
 
-  #end(node: SimNode, how: 'process' | 'power'): void {
+  /** Whatever anybody watches: the process is over. */
+  end(node: SimNode, how: 'process' | 'power'): void {
     if (node.life === undefined && node.disk.hasPower) return
     this.trace.note(this.queue.nowMs, node.id, `crashes (${how})`)
     node.crash(how)
@@ -170,7 +171,7 @@ export class World {
       node.isDoomed = false
     }
     // Pages that a failed sync has dropped look well until the power goes; here it goes at once.
-    this.#end(node, problem.code === 'log_write_failed' ? 'power' : 'process')
+    this.end(node, problem.code === 'log_write_failed' ? 'power' : 'process')
   }
 
   /** It refused to start and must be replaced. */
@@ -211,7 +212,7 @@ export class World {
       } catch (error) {
         if (!(error instanceof ProcessEnded)) throw error
       }
-      for (const node of this.nodes) if (!node.disk.hasPower) this.#end(node, 'power')
+      for (const node of this.nodes) if (!node.disk.hasPower) this.end(node, 'power')
       if (this.#broken !== undefined) throw this.#broken.error
       if (this.trace.events % 1024 === 0) await this.hearRejections()
       if (this.trace.events % 256 === 0 && isDone()) return
