@@ -314,6 +314,8 @@ test('a disk that refuses a write or a sync is told, not tried again', () => {
     const writer = writerAtEnd(disk)
     disk.failNext(failure)
     assert.throws(() => writer.write(frameOf([])), /EIO/)
+    // It would be written over the frame that may stand there, and what follows it would seem to follow nothing.
+    assert.throws(() => writer.write(frameOf([])), /not written to again/)
   }
 })
 

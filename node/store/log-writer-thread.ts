@@ -14,8 +14,11 @@ const options = workerData as ThreadOptions // handed over by log-writer-worker.
 const writer = new SegmentWriter(new DirectoryDisk(options.directory), options)
 /** Taken from the port, but it did not belong into the frame. */
 let held: ThreadRequest | undefined
+/** What had been sent before the port was closed may still be delivered: written now, it would stand where the frame stands that the disk refused. */
+let hasFailed = false
 
 port.on('message', (first: ThreadRequest) => {
+  if (hasFailed) return
   try {
     held = first
     while (held !== undefined) {
@@ -25,6 +28,7 @@ port.on('message', (first: ThreadRequest) => {
       else write(request)
     }
   } catch (error) {
+    hasFailed = true
     const { kind, message } = failureOf(error)
     reply({ kind: 'failed', failure: { kind, message, cause: undefined } })
     port.close()

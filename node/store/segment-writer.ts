@@ -78,6 +78,8 @@ export class SegmentWriter {
   #preparedTo: number
   #started: { readonly end: LogEnd; readonly written: WrittenFrame } | undefined
   #superfluous: readonly SegmentExtent[] = []
+  // Set before the disk is asked and taken back when it has answered: whoever goes on after an error would write over a frame that may stand there.
+  #isInDoubt = false
 
   constructor(
     disk: LogDisk,
@@ -105,6 +107,18 @@ export class SegmentWriter {
   }
 
   start(frame: FrameToWrite): void {
+    assert(!this.#isInDoubt, 'a disk that has refused is not written to again')
+    this.#isInDoubt = true
+    this.#start(frame)
+  }
+
+  finish(): WrittenFrame {
+    const written = this.#finish()
+    this.#isInDoubt = false
+    return written
+  }
+
+  #start(frame: FrameToWrite): void {
     const entryBytes = frame.entries.reduce((sum, bytes) => sum + bytes.length, 0)
     const length = frameLength(frame.hardState, entryBytes)
     if (this.#mustBeginSegment(frame, length)) this.#beginSegment()
@@ -122,7 +136,7 @@ export class SegmentWriter {
     }
   }
 
-  finish(): WrittenFrame {
+  #finish(): WrittenFrame {
     assert(this.#started !== undefined, 'a frame was started')
     const { end, written } = this.#started
     this.#file.sync()
