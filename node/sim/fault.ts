@@ -9,6 +9,7 @@ export const faultKinds = [
   'crash-at-call',
   'crash-in-install',
   'pause',
+  'frozen',
   'isolate',
   'one-way',
   'split',

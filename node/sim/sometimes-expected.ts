@@ -19,6 +19,7 @@ export const expected: Readonly<Record<string, number>> = {
   'fault: crash-at-call': 59,
   'fault: crash-in-install': 10,
   'fault: diverge': 25,
+  'fault: frozen': 40,
   'fault: full-disk': 61,
   'fault: impostor': 10,
   'fault: isolate': 64,

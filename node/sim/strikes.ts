@@ -37,6 +37,12 @@ export const strikes: Readonly<Record<FaultKind, Strike>> = {
     if (victim.life !== undefined) victim.life.stoppedUntilMs = world.queue.nowMs + fault.lastsMs
     return true
   },
+  // A virtual machine that is moved: it stands still, what is sent to it meanwhile is lost, and it goes on as if nothing had been.
+  frozen: (field) => {
+    const lastsMs = 500 + field.fault.lastsMs
+    if (field.victim.life !== undefined) field.victim.life.stoppedUntilMs = field.world.queue.nowMs + lastsMs
+    return cut({ ...field, fault: { ...field.fault, lastsMs: lastsMs + 100 } }, both([field.victim.id], others(field)))
+  },
   'clock-jump': ({ world, victim, chance }) => {
     const ms = chance.between(-3_600_000, 3_600_000)
     // One machine's, or a time server's that all of them believe.

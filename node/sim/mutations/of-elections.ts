@@ -77,7 +77,7 @@ export const ofElections: readonly Mutation[] = [
     file: 'node/raft/election.ts',
     find: 'const mayWin = isVoter(state) || state.membershipLog.givesVoteTo(state.id)',
     replace: 'const mayWin = isVoter(state)',
-    by: seeds(500),
+    by: testFile('node/raft/raft-thesis-membership.test.ts'),
   },
   {
     hazard: 12,
