@@ -124,6 +124,8 @@ export class World {
       this.sometimes.met('start refused by the disk')
       this.trace.note(this.queue.nowMs, node.id, `cannot start: ${error.message}`)
       if (error instanceof PowerLost) this.end(node, 'power')
+      // See fatal(): what the failed sync has dropped is gone at once.
+      else if (node.formerly !== undefined) node.crash('power')
       this.restart(node, 300)
     }
   }

@@ -225,3 +225,21 @@ test('an entry that is replaced while it is being written is never read in the p
   for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) turn()
   assert.equal(log.reader.read({ from: 1, to: 1, bytesMax: 100 })[0]?.term, 2)
 })
+
+test('a sync that fails while the log is opened is as bad as one that fails later: nobody may believe what is read back from memory', () => {
+  const disk = new MemoryDisk()
+  createLog(disk, logId)
+  const fatal: FatalProblem[] = []
+  const open = (): unknown =>
+    openSegmentLogOn(
+      disk,
+      startInlineWriter(disk, () => {}),
+      { logId, onFatal: (problem) => fatal.push(problem), limits: small },
+    )
+  disk.failNext('sync')
+  assert.throws(open, { code: 'EIO' })
+  assert.deepEqual(
+    fatal.map(({ code }) => code),
+    ['log_write_failed'],
+  )
+})

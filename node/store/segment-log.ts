@@ -12,11 +12,12 @@ import type { LogDisk } from './log-disk.ts'
 import { recoverLog, type LogProblem, type RecoveredLog } from './log-recovery.ts'
 import { startWriterThread } from './log-writer-worker.ts'
 import type { DurableReply, LogWriter, StartLogWriter, TidiedReply, WriterFailure } from './log-writer.ts'
+import { PowerLost } from './power-lost.ts'
 import { RecentEntries } from './recent-entries.ts'
 import type { LogId } from './segment-format.ts'
 import { SegmentLogReader } from './segment-log-reader.ts'
 import { SegmentWriter, bytesOf, prepareBytes, segmentBytesMax, type LogEnd } from './segment-writer.ts'
-import { isDiskFull } from './write-failure.ts'
+import { failureOf, isDiskFull } from './write-failure.ts'
 
 /** Entries kept in memory: what followers that lag a little, and the state machine, ask for. */
 const recentBytesMax = 32 * 1024 * 1024
@@ -60,7 +61,14 @@ export function openSegmentLogOn(disk: LogDisk, startWriter: StartLogWriter, opt
     if (!recovered.ok) return fail(recovered.problem)
     // One more frame: from now on damage to what was recovered can be told from a torn write.
     const writer = new SegmentWriter(disk, { ...limits, logId: options.logId, end: recovered.value.end })
-    writer.write({ kind: 'opened', hardState: recovered.value.end.hardState, entryCount: 0, entries: [], indexMax: 0 })
+    try {
+      writer.write({ kind: 'opened', hardState: recovered.value.end.hardState, entryCount: 0, entries: [], indexMax: 0 })
+    } catch (error) {
+      // What an earlier life had written and not synced went with a sync that failed, and would be read back from memory at the next start as if it were on the disk.
+      if (!isDiskFull(error) && !(error instanceof PowerLost))
+        options.onFatal({ code: 'log_write_failed', message: failureOf(error).message, cause: error })
+      throw error
+    }
     writer.close()
     return ok(new SegmentLog(disk, startWriter, { ...options, limits, recovered: recovered.value, end: writer.end }))
   }
