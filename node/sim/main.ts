@@ -65,6 +65,8 @@ async function runMany(options: SimArguments): Promise<void> {
   const known = options.stopsAtFirst ? [] : regressionSeeds()
   console.log(`${known.length} seeds that once failed, then seeds ${from} to ${from + options.seeds - 1} on ${options.jobs} processes`)
   for (const seed of known) await work({ ...options, from: seed, seeds: 1, step: 1 }, take)
+  // The last line counts those that were asked for.
+  seeds = 0
   const jobs = Math.max(1, Math.min(options.jobs, options.seeds))
   if (jobs === 1) await work({ ...options, from, step: 1 }, take)
   else
@@ -113,7 +115,7 @@ function finish({
   readonly rare: readonly string[]
 }): void {
   for (const problem of rare) console.log(problem)
-  console.log(`${seeds - violations} passed, ${violations + rare.length} failed`)
+  console.log(`${Math.max(0, seeds - violations)} passed, ${violations + rare.length} failed`)
   console.log(`seeds ${seeds}, violations ${violations}`)
   process.exitCode = violations + rare.length === 0 ? 0 : 1
 }
