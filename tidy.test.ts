@@ -6,6 +6,7 @@ import { forbiddenImports, rooms } from './tidy/arrows.ts'
 import * as rules from './tidy/rules.ts'
 import type { Rule } from './tidy/rules.ts'
 import { metricDocs, unreadMetrics } from './tidy/metric-docs.ts'
+import { thirdPartyLicenses } from './tidy/third-party-licenses.ts'
 import { importsOf, readTree } from './tidy/source-file.ts'
 
 const tree = readTree(import.meta.dirname)
@@ -118,6 +119,13 @@ test('no flag is accepted without effect: the program reads every field of its c
 test('docs/metrics.md says what the code says', () => {
   assert.equal(tree.find(({ path }) => path === 'docs/metrics.md')?.text, metricDocs(tree), 'run: node tidy/write-metric-docs.ts')
   assert.deepEqual(unreadMetrics(tree), [])
+})
+
+test('the licences that /licenses shows are those of the production dependencies', () => {
+  const shown = tree.find(({ path }) => path === 'node/api/third-party-licenses.txt')?.text
+  assert.ok(shown === thirdPartyLicenses(import.meta.dirname), 'run: node tidy/write-licenses.ts')
+  assert.match(shown, /^better-sqlite3 \d/m)
+  assert.doesNotMatch(shown, /^typescript \d/m)
 })
 
 test('a metric is read with kind, labels and help, and one that cannot be read is found', () => {

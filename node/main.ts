@@ -165,6 +165,15 @@ function factsOf(ground: Ground): NodeFacts {
       nodeVerifyClient: raft.tls?.verifyClient === true,
     },
     dataDir: configuration.dataDir,
+    settings: {
+      heartbeatTimeoutMs: raft.heartbeatTimeoutMs,
+      electionTimeoutMs: raft.electionTimeoutMs,
+      compactionEveryEntries: raft.compaction.everyEntries,
+      compactionIntervalMs: raft.compaction.intervalMs,
+      trailingEntries: compactionLimits.trailingEntries,
+      reapVoterMs: raft.reaping.voterMs,
+      reapNonVoterMs: raft.reaping.nonVoterMs,
+    },
   }
 }
 

@@ -15,6 +15,13 @@ export interface TimingMetric<Lists extends LabelLists> {
   observe(labels: LabelValues<Lists>, seconds: number): void
 }
 
+/** One number of one series as of now. Of a histogram: `_sum` and `_count`. */
+export interface Sample {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
 interface Naming {
   /** With the prefix `securesql_`, base units and a suffix such as `_total`, `_seconds` or `_bytes`. */
   readonly name: string
@@ -70,10 +77,29 @@ export class Metrics {
     return this.#registry.contentType
   }
 
+  /** For whoever shows numbers in another form. */
+  async read(): Promise<readonly Sample[]> {
+    const metrics = await this.#registry.getMetricsAsJSON()
+    return metrics.flatMap((metric) =>
+      metric.values
+        .map((one) => ({ name: sampleName(metric.name, one), labels: texts(one.labels), value: one.value }))
+        .filter(({ name }) => !name.endsWith('_bucket')),
+    )
+  }
+
   /** The text that Prometheus reads. */
   render(): Promise<string> {
     return this.#registry.metrics()
   }
+}
+
+/** The library says of a histogram's values which of its series they belong to, of others nothing. */
+function sampleName(name: string, value: object): string {
+  return 'metricName' in value && typeof value.metricName === 'string' ? value.metricName : name
+}
+
+function texts(labels: Partial<Record<string, string | number>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]))
 }
 
 interface Series<One> {

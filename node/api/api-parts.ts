@@ -4,6 +4,7 @@ import type { Metrics } from '../../runtime/metrics.ts'
 import type { Access } from '../access/access.ts'
 import type { Command } from '../command/command.ts'
 import type { JudgeText } from '../command/gate-port.ts'
+import type { ApiCounts } from './api-counts.ts'
 import type { ApiLimits } from './api-limits.ts'
 import type { Compactor } from './compactor.ts'
 import type { Forwarder } from './forwarder.ts'
@@ -25,6 +26,7 @@ export interface ApiParts {
   readonly limits: ApiLimits
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly counts: ApiCounts
   /** `-http-allow-origin`: the one origin whose scripts may call, or `*`. */
   readonly allowOrigin: string | undefined
 }

@@ -22,6 +22,7 @@ export interface Call extends Omit<ApiRequest, 'identity' | 'deadlineAtMs'> {
   readonly address: string
 }
 
+const origins = ['client', 'member'] as const
 // rqlite's default for `timeout`.
 const timeoutMsDefault = 30_000
 
@@ -31,6 +32,7 @@ export class ApiService {
   readonly #log: Logger
   readonly #refusals: CountingMetric<{ readonly code: readonly RefusalCode[] }>
   readonly #seconds: TimingMetric<{ readonly endpoint: readonly string[] }>
+  readonly #requests: CountingMetric<{ readonly endpoint: readonly string[]; readonly origin: typeof origins }>
   #serving = 0
 
   constructor(parts: ApiParts, endpoints: readonly Endpoint[]) {
@@ -41,6 +43,11 @@ export class ApiService {
       name: 'securesql_refusals_total',
       help: 'Requests that were refused, by the code of the header X-SecureSQL-Code.',
       labels: { code: refusalCodes },
+    })
+    this.#requests = parts.metrics.counter({
+      name: 'securesql_requests_total',
+      help: 'Requests for a path of the API, whatever became of them, by who sent them: a client, or a member that forwarded it.',
+      labels: { endpoint: endpoints.map(({ path }) => path), origin: origins },
     })
     this.#seconds = parts.metrics.timing({
       name: 'securesql_http_request_seconds',
@@ -62,6 +69,7 @@ export class ApiService {
   }
 
   async answer(endpoint: Endpoint, call: Call): Promise<ApiReply> {
+    this.#requests.add({ endpoint: endpoint.path, origin: call.origin })
     const reply = await this.#judge(endpoint, call)
     this.#seconds.observe({ endpoint: endpoint.path }, (performance.now() - call.startedAtMs) / 1000)
     return this.noted(reply, { method: call.method, endpoint: endpoint.path, origin: call.origin, address: call.address })

@@ -1,6 +1,9 @@
 // The route table: every path this node answers to.
 import type { ApiParts } from './api-parts.ts'
+import { consoleEndpoints } from './console-endpoints.ts'
+import { debugVarsEndpoint } from './debug-vars-endpoint.ts'
 import type { Endpoint } from './endpoint.ts'
+import { licensesEndpoint } from './licenses-endpoint.ts'
 import { laterEndpoints } from './later-endpoints.ts'
 import { leaderEndpoint } from './leader-endpoint.ts'
 import { metricsEndpoint } from './metrics-endpoint.ts'
@@ -8,12 +11,14 @@ import { nodesEndpoint } from './nodes-endpoint.ts'
 import { readyEndpoint } from './ready-endpoint.ts'
 import { removeEndpoint } from './remove-endpoint.ts'
 import { snapshotEndpoints } from './snapshot-endpoints.ts'
+import { sqlEndpoint } from './sql-endpoint.ts'
 import { statementEndpoints } from './statement-endpoints.ts'
 import { statusEndpoint } from './status-endpoint.ts'
 
 export function endpointsOf(parts: ApiParts): readonly Endpoint[] {
   return [
     ...statementEndpoints(parts),
+    sqlEndpoint(parts),
     statusEndpoint(parts),
     nodesEndpoint(parts),
     leaderEndpoint(parts),
@@ -21,6 +26,9 @@ export function endpointsOf(parts: ApiParts): readonly Endpoint[] {
     ...snapshotEndpoints(parts),
     readyEndpoint(parts),
     metricsEndpoint(parts),
+    debugVarsEndpoint(parts),
+    licensesEndpoint,
+    ...consoleEndpoints,
     ...laterEndpoints,
   ]
 }

@@ -98,12 +98,10 @@ test("rqlite's later endpoints are refused by name, after the permission and the
   const table: readonly [method: string, path: string, name: string][] = [
     ['GET', '/db/backup', '/db/backup'],
     ['POST', '/db/load', '/db/load'],
-    ['POST', '/db/sql', '/db/sql'],
     ['POST', '/boot', '/boot'],
-    ['GET', '/licenses', '/licenses'],
-    ['GET', '/debug/vars', '/debug/vars'],
     ['GET', '/debug/pprof/heap', '/debug/pprof'],
-    ['GET', '/console/', '/console'],
+    ['GET', '/console/', 'console'],
+    ['GET', '/console/x.js', 'console'],
   ]
   for (const [method, path, name] of table) {
     assert.equal((await api.ask(path, { method })).status, 401, path)
@@ -112,7 +110,8 @@ test("rqlite's later endpoints are refused by name, after the permission and the
     assert.deepEqual([answer.status, answer.headers[code]], [501, 'not_supported_yet'], path)
     assert.ok(answer.body.includes(name) && answer.body.endsWith('is not supported yet\n'), answer.body)
   }
-  assert.equal((await api.ask('/')).status, 501)
+  assert.deepEqual([(await api.ask('/')).status, (await api.ask('/')).headers.location], [302, '/console/'])
+  assert.deepEqual([(await api.ask('/console')).status, (await api.ask('/console')).headers.location], [301, '/console/'])
 })
 
 test('only the paths of the table exist: no prefix, no other case, no encoding, no dots', async (context) => {

@@ -41,13 +41,13 @@ test('/status shows each role in words that clients know', async (context) => {
   assert.deepEqual(shown, ['Leader', 'Follower', 'Candidate', 'Candidate', 'Learner'])
 })
 
-test('/status?key=a.b.c gives one part, an unknown key 404, and inherited names are unknown', async (context) => {
+test('/status?key=a.b.c gives one part, and of what there is not, or only by inheritance, an empty object as rqlite does', async (context) => {
   const api = await openFixture(context)
   assert.equal((await api.ask('/status?key=store.sqlite3.fk_constraints')).body, '"disabled"')
   assert.equal((await api.ask('/status?key=store.leader')).body, '{"addr":"n1:4002","node_id":"n1"}')
   assert.equal((await api.ask('/status?key=store.leader&pretty')).body, '{\n    "addr": "n1:4002",\n    "node_id": "n1"\n}')
   for (const key of ['nope', 'store.nope', '__proto__', 'store.constructor', 'build.version.length']) {
-    assert.equal((await api.ask(`/status?key=${key}`)).status, 404, key)
+    assert.equal((await api.ask(`/status?key=${key}`)).body, '{}', key)
   }
 })
 
@@ -135,4 +135,37 @@ test('/metrics is text for Prometheus', async (context) => {
   assert.match(answer.headers['content-type'] ?? '', /^text\/plain; version=/)
   assert.ok(answer.body.includes('securesql_refusals_total{code="overloaded"} 0'))
   assert.ok(answer.body.includes('securesql_access_decisions_total{outcome="open"}'))
+})
+
+test('/debug/vars holds a map of each name that rqlite has, counts from 0, and gives one by its key', async (context) => {
+  const api = await openFixture(context)
+  const read = async (query = ''): Promise<Record<string, Record<string, number>>> =>
+    JSON.parse((await api.ask(`/debug/vars${query}`)).body) as Record<string, Record<string, number>>
+  const before = await read()
+  const names =
+    'cdc.service cluster db db.wal downloader http mux proto proxy queue snapshot snapshot.plan sql.processor store uploader securesql'
+  assert.deepEqual(Object.keys(before), names.split(' '))
+  assert.deepEqual([before['http']?.['executions'], before['http']?.['execute_stmts_rx'], before['http']?.['auth_ok']], [0, 0, 1])
+  await api.post('/db/execute', ['DELETE FROM foo', 'DELETE FROM foo'])
+  const { http } = await read('?key=http')
+  assert.deepEqual([http?.['executions'], http?.['execute_stmts_rx'], http?.['auth_fail']], [1, 2, 0])
+  assert.deepEqual(await read('?key=http.executions'), { 'http.executions': 1 })
+  assert.equal((await api.ask('/debug/vars?key=cmdline')).body, '{\n\n}\n')
+  assert.equal(before['securesql']?.['securesql_refusals_total{code="overloaded"}'], 0)
+})
+
+test('/debug/vars counts what is sent on to the leader, and what did not get there', async (context) => {
+  const api = await openFixture(context, { leader: 'n2' })
+  await api.post('/db/execute', ['DELETE FROM foo'])
+  api.forwarder.answer = () => Promise.resolve(fail({ code: 'outcome_unknown', message: 'lost' }))
+  await api.post('/db/execute', ['DELETE FROM foo'])
+  const { proxy } = JSON.parse((await api.ask('/debug/vars?key=proxy')).body) as Record<string, Record<string, number>>
+  assert.deepEqual([proxy?.['remote_executions'], proxy?.['remote_executions_failed']], [2, 1])
+})
+
+test('/licenses shows ours first, and those of the dependencies', async (context) => {
+  const api = await openFixture(context)
+  const answer = await api.ask('/licenses')
+  assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8')
+  assert.match(answer.body, /^SecureSQL\n\n[^]*Apache License[^]*better-sqlite3 \d/)
 })

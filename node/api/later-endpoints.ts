@@ -6,15 +6,9 @@ import { refuse } from './exchange.ts'
 const any = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 const rows: readonly (readonly [path: string, methods: readonly string[], permissions: readonly Permission[]])[] = [
-  ['/', any, []],
-  ['/console', ['GET', 'HEAD'], ['ui']],
-  ['/console/*', ['GET', 'HEAD'], ['ui']],
   ['/db/backup', ['GET'], ['backup']],
   ['/db/load', ['POST'], ['load']],
-  ['/db/sql', ['GET', 'POST'], ['query']],
   ['/boot', ['POST'], ['load']],
-  ['/licenses', ['GET'], ['status']],
-  ['/debug/vars', ['GET'], ['status']],
   ['/debug/pprof', any, ['status']],
   ['/debug/pprof/*', any, ['status']],
 ]
@@ -25,5 +19,5 @@ export const laterEndpoints: readonly Endpoint[] = rows.map(([path, methods, per
   permissions,
   forwardable: false,
   alwaysServed: false,
-  handle: () => Promise.resolve(refuse('not_supported_yet', `${path === '/' ? 'the console at /' : path} is not supported yet`)),
+  handle: () => Promise.resolve(refuse('not_supported_yet', `${path} is not supported yet`)),
 }))

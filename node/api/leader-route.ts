@@ -98,6 +98,7 @@ async function forward(parts: ApiParts, request: ApiRequest, route: LeaderRoute,
     identity,
     timeoutMs: msLeft(request),
   })
+  parts.counts.forwarded(path, answer.ok ? 'answered' : 'failed')
   if (answer.ok) {
     const reply = relay(answer.value, route, leader)
     return reply.refusal !== undefined && refusalsToOutlive.has(reply.refusal.code) ? { again: reply } : reply

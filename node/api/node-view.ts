@@ -2,6 +2,18 @@
 import type { Member, NodeId } from '../raft/membership.ts'
 import type { Replica } from '../replica/replica-port.ts'
 
+/** What the node was told, as far as /status shows it. */
+export interface NodeSettings {
+  readonly heartbeatTimeoutMs: number
+  readonly electionTimeoutMs: number
+  readonly compactionEveryEntries: number
+  readonly compactionIntervalMs: number
+  readonly trailingEntries: number
+  /** Undefined: silent members are never removed. */
+  readonly reapVoterMs: number | undefined
+  readonly reapNonVoterMs: number | undefined
+}
+
 export interface NodeFacts {
   readonly id: NodeId
   readonly version: string
@@ -12,6 +24,7 @@ export interface NodeFacts {
   readonly httpBindAddress: string
   readonly tls: { readonly api: boolean; readonly apiVerifyClient: boolean; readonly node: boolean; readonly nodeVerifyClient: boolean }
   readonly dataDir: string
+  readonly settings: NodeSettings
 }
 
 export interface Reachability {
@@ -27,6 +40,9 @@ export interface StoreFacts {
   readonly databaseBytes: number
   readonly walBytes: number
   readonly logBytes: number
+  /** The last entry that the log has given up, 0 when none. */
+  readonly logBaseIndex: number
+  readonly logBaseTerm: number
   /** Of copies made for other members and of what is being received. */
   readonly snapshotBytes: number
 }

@@ -8,6 +8,7 @@ import type { Access } from '../access/access.ts'
 import { encodeCommand } from '../command/command-codec.ts'
 import { judgeText } from '../command/gate.ts'
 import { rememberVerdicts } from '../command/verdict-cache.ts'
+import { ApiCounts } from './api-counts.ts'
 import { apiLimits } from './api-limits.ts'
 import type { ApiLimits } from './api-limits.ts'
 import type { ApiParts } from './api-parts.ts'
@@ -73,6 +74,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     limits,
     logger,
     metrics,
+    counts: new ApiCounts(metrics),
     allowOrigin,
   }
   const endpoints = endpointsOf(parts)

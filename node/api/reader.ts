@@ -25,4 +25,6 @@ export interface Reader {
   query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, ReadProblem>>
   /** Whether every text reads only; the unified endpoint asks before it chooses read path or log. A text that does not prepare counts as a write: the log path then answers its error. */
   readsOnly(statements: readonly Statement[]): boolean
+  /** The text as it would be run now, which it is not: words in double quotes that can only be strings are strings. `problem`: what SQLite says to it now, in its words. */
+  asRun(sql: string): { readonly sql: string; readonly problem: string | undefined }
 }

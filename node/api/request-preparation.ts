@@ -8,7 +8,7 @@ import type { ApiRequest } from './exchange.ts'
 import { parseStatements } from './request-statements.ts'
 
 // A parameter that changes what happens must not be ignored in silence.
-const laterParameters = ['queue', 'qualify_columns'] as const
+const laterParameters = ['queue'] as const
 
 export interface PreparedStatements {
   readonly statements: readonly Statement[]
@@ -25,6 +25,7 @@ export async function prepareStatements(
   if (later !== undefined) return fail({ code: 'not_supported_yet', message: `the parameter ${later} is not supported yet` })
   const given = await readStatements(request, purpose)
   if (!given.ok) return given
+  if (request.origin === 'client') parts.counts.statements(purpose, given.value.length)
   const path = purpose === 'query' || (purpose === 'request' && parts.reader.readsOnly(given.value)) ? 'read' : 'write'
   const statements: Statement[] = []
   for (const statement of given.value) {
@@ -36,7 +37,8 @@ export async function prepareStatements(
   return ok({ statements, path })
 }
 
-async function readStatements(
+/** The statements as they were sent, not yet judged. */
+export async function readStatements(
   request: ApiRequest,
   purpose: 'execute' | 'query' | 'request',
 ): Promise<Result<readonly Statement[], Refusal>> {

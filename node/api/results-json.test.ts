@@ -4,7 +4,14 @@ import type { Column, SqlValue, StatementResult } from '../command/command.ts'
 import { resultsJson } from './results-json.ts'
 import type { ResultsFormat } from './results-json.ts'
 
-const plain: ResultsFormat = { associative: false, blobArray: false, timings: false, pretty: false, bytesMax: 1_000_000 }
+const plain: ResultsFormat = {
+  associative: false,
+  blobArray: false,
+  timings: false,
+  pretty: false,
+  qualifyColumns: false,
+  bytesMax: 1_000_000,
+}
 
 function json(results: readonly StatementResult[], format: Partial<ResultsFormat> = {}): string | undefined {
   return resultsJson({ results, seconds: 0.5, raftIndex: undefined }, { ...plain, ...format })

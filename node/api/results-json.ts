@@ -9,6 +9,8 @@ export interface ResultsFormat {
   readonly blobArray: boolean
   readonly timings: boolean
   readonly pretty: boolean
+  /** Columns are called `table.column`; those of no table keep their name. */
+  readonly qualifyColumns: boolean
   readonly bytesMax: number
 }
 
@@ -56,7 +58,8 @@ function itemJson(result: StatementResult, format: ResultsFormat, bytesLeft: num
 }
 
 function rowsJson(result: RowsResult, format: ResultsFormat, time: readonly string[], bytesLeft: number): string | undefined {
-  const columns = format.associative ? columnsByName(result.columns) : result.columns.map((column, at) => ({ column, at }))
+  const named = format.qualifyColumns ? result.columns.map(qualified) : result.columns
+  const columns = format.associative ? columnsByName(named) : named.map((column, at) => ({ column, at }))
   const rows: string[] = []
   let length = 0
   for (const row of result.rows) {
@@ -77,6 +80,10 @@ function rowsJson(result: RowsResult, format: ResultsFormat, time: readonly stri
   }
   const head = names.length === 0 ? [] : [`"columns":[${names.join(',')}]`, `"types":[${types.join(',')}]`]
   return `{${[...head, ...(rows.length === 0 ? [] : [`"values":[${rows.join(',')}]`]), ...time].join(',')}}`
+}
+
+function qualified(column: Column): Column {
+  return column.table === undefined ? column : { ...column, name: `${column.table}.${column.name}` }
 }
 
 // An object has each name once, the last column of a name wins, in the order of the alphabet (rqlite encodes a Go map).

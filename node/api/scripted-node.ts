@@ -143,6 +143,10 @@ export class ScriptedReader implements Reader {
   readsOnly(): boolean {
     return this.reads
   }
+
+  asRun(sql: string): ReturnType<Reader['asRun']> {
+    return { sql, problem: undefined }
+  }
 }
 
 export class ScriptedForwarder implements Forwarder {
@@ -182,6 +186,15 @@ export class ScriptedView implements NodeView {
       httpBindAddress: '127.0.0.1:4001',
       tls: { api: true, apiVerifyClient: false, node: true, nodeVerifyClient: true },
       dataDir: '/data',
+      settings: {
+        heartbeatTimeoutMs: 1000,
+        electionTimeoutMs: 1000,
+        compactionEveryEntries: 8192,
+        compactionIntervalMs: 10_000,
+        trailingEntries: 10_240,
+        reapVoterMs: undefined,
+        reapNonVoterMs: undefined,
+      },
     }
   }
 
@@ -198,6 +211,6 @@ export class ScriptedView implements NodeView {
   }
 
   store(): StoreFacts {
-    return { sqliteVersion: '3.54.1', databaseBytes: 4096, walBytes: 0, logBytes: 100, snapshotBytes: 0 }
+    return { sqliteVersion: '3.54.1', databaseBytes: 4096, walBytes: 0, logBytes: 100, logBaseIndex: 2, logBaseTerm: 1, snapshotBytes: 0 }
   }
 }

@@ -162,9 +162,9 @@ test('what the gate refuses is never proposed and never read', async (context) =
   assert.equal(api.replica.proposed.length + api.reader.asked.length, 0)
 })
 
-test('queue and qualify_columns are refused by name; wait alone is harmless', async (context) => {
+test('queue is refused by name; wait alone is harmless', async (context) => {
   const api = await openFixture(context)
-  for (const name of ['queue', 'qualify_columns']) {
+  for (const name of ['queue']) {
     const answer = await api.post(`/db/execute?${name}&wait`, ['DELETE FROM foo'])
     assert.deepEqual([answer.status, answer.headers[code]], [501, 'not_supported_yet'])
     assert.ok(answer.body.includes(name))

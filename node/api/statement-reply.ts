@@ -24,6 +24,7 @@ export function statementReply(
       blobArray: parameters.has('blob_array'),
       timings: parameters.has('timings'),
       pretty: parameters.has('pretty'),
+      qualifyColumns: parameters.has('qualify_columns'),
       bytesMax: parts.limits.resultBytesMax,
     },
   )

@@ -1,13 +1,14 @@
-// GET /status: rqlite's tree, as far as it is true of us. Left out on purpose: process ids, paths of programs, command line and environment, which rqlite shows to
-// everyone who may see the status.
+// GET /status: rqlite's tree, as far as it is true of us (docs/compatibility.md names what is left out). Never paths of keys, command line or environment.
 import { formatGoDuration } from '../../contract/go-duration.ts'
 import type { raftStates } from '../../contract/admin-api.ts'
 import type { RaftStatus } from '../raft/raft-port.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
-import { jsonReply, refuse } from './exchange.ts'
+import { jsonReply } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { indentJson } from './json-indent.ts'
+import { osStatus, runtimeStatus } from './machine-status.ts'
+import type { NodeSettings } from './node-view.ts'
 import { isReady } from './ready-endpoint.ts'
 import { apiAddress } from './statement-reply.ts'
 
@@ -26,8 +27,9 @@ function show(status: unknown, request: ApiRequest): ApiReply {
   let shown: unknown = status
   for (const name of request.parameters.text('key')?.split('.') ?? []) {
     const found: unknown = typeof shown === 'object' && shown !== null && Object.hasOwn(shown, name) ? Reflect.get(shown, name) : undefined
-    if (found === undefined) return refuse('not_found', 'no such key in the status')
-    shown = found
+    // rqlite's answer to a key that it does not have.
+    shown = found ?? {}
+    if (found === undefined) break
   }
   const json = JSON.stringify(shown)
   return jsonReply(request.parameters.has('pretty') ? indentJson(json) : json)
@@ -42,6 +44,7 @@ function nodeStatusOf(parts: ApiParts) {
   const leader = raft?.membership.members.find(({ id }) => id === raft.leader)
   return {
     build: { version: facts.version },
+    extensions: { names: [] },
     http: {
       allow_origin: parts.allowOrigin,
       auth: access.enabled ? 'enabled' : 'disabled',
@@ -49,16 +52,22 @@ function nodeStatusOf(parts: ApiParts) {
       cluster: { addr: facts.raftAddress, api_addr: apiAddress(parts), https: String(facts.tls.api) },
       tls: { enabled: String(facts.tls.api), client_verify: facts.tls.apiVerifyClient ? 'enabled' : 'disabled' },
     },
+    mux: { addr: facts.raftAddress, tls: facts.tls.node ? 'enabled' : 'disabled' },
     network: { node_tls: { enabled: facts.tls.node, client_verify: facts.tls.nodeVerifyClient } },
     node: {
       current_time: new Date().toISOString(),
       start_time: new Date(facts.startedAtMs).toISOString(),
       uptime: formatGoDuration(Math.max(0, Math.round((Date.now() - facts.startedAtMs) / 1000)) * 1000),
     },
+    os: osStatus(),
+    runtime: runtimeStatus(),
     store: {
+      ...settingsOf(facts.settings),
       addr: facts.raftAddress,
       db_applied_index: raft?.appliedIndex ?? 0,
+      db_conf: { fk_constraints: 'disabled' },
       dir: facts.dataDir,
+      dir_size: store.databaseBytes + store.walBytes + store.logBytes + store.snapshotBytes,
       fsm_index: raft?.appliedIndex ?? 0,
       leader: { addr: leader?.raftAddress ?? '', node_id: leader?.id ?? '' },
       node_id: facts.id,
@@ -73,12 +82,26 @@ function nodeStatusOf(parts: ApiParts) {
       sqlite3: {
         db_size: store.databaseBytes,
         fk_constraints: 'disabled',
+        size: store.databaseBytes + store.walBytes,
         version: store.sqliteVersion,
         wal_size: store.walBytes,
       },
       // Ours: `removed` and `diverged` nodes serve nothing (docs/operations.md).
       standing: view.replica()?.standing() ?? 'member',
     },
+  }
+}
+
+function settingsOf(settings: NodeSettings) {
+  const duration = (ms: number | undefined): string => formatGoDuration(ms ?? 0)
+  return {
+    election_timeout: duration(settings.electionTimeoutMs),
+    heartbeat_timeout: duration(settings.heartbeatTimeoutMs),
+    reap_read_only_timeout: duration(settings.reapNonVoterMs),
+    reap_timeout: duration(settings.reapVoterMs),
+    snapshot_interval: duration(settings.compactionIntervalMs),
+    snapshot_threshold: settings.compactionEveryEntries,
+    trailing_logs: settings.trailingEntries,
   }
 }
 
@@ -91,6 +114,10 @@ function raftSection(parts: ApiParts, raft: RaftStatus | undefined) {
     last_contact: contactMs === undefined ? 'never' : formatGoDuration(Math.round(contactMs)),
     last_log_index: raft?.lastIndex ?? 0,
     last_log_term: raft?.lastTerm ?? 0,
+    // What the log has given up, because the database holds it: there is no other snapshot.
+    last_snapshot_index: parts.view.store().logBaseIndex,
+    last_snapshot_term: parts.view.store().logBaseTerm,
+    latest_configuration: configurationText(raft),
     log_size: parts.view.store().logBytes,
     num_peers: Math.max(0, (raft?.membership.members.length ?? 0) - 1),
     state: stateOf(raft),
@@ -99,6 +126,12 @@ function raftSection(parts: ApiParts, raft: RaftStatus | undefined) {
     trust: raft?.trust ?? 'trusted',
     voter: raft !== undefined && raft.membership.members.some(({ id, suffrage }) => id === raft.id && suffrage === 'voter'),
   }
+}
+
+/** As rqlite's Raft library prints it. */
+function configurationText(raft: RaftStatus | undefined): string {
+  const members = raft?.membership.members ?? []
+  return `[${members.map(({ id, raftAddress, suffrage }) => `{Suffrage:${suffrage === 'voter' ? 'Voter' : 'Nonvoter'} ID:${id} Address:${raftAddress}}`).join(' ')}]`
 }
 
 function stateOf(raft: RaftStatus | undefined): (typeof raftStates)[number] {

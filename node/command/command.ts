@@ -30,6 +30,8 @@ export interface Column {
   readonly name: string
   /** Lower-cased declared type; '' when it is an expression (the API then infers it from the first row). */
   readonly declaredType: string
+  /** The table that the column comes from; absent for an expression. */
+  readonly table?: string
 }
 
 /** One per statement, in order; where one text held several statements, that of the last one. `seconds`: how long it ran on the answering node. */

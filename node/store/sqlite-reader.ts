@@ -61,6 +61,20 @@ export class SqliteReader implements Reader {
     return statements.every(({ sql }) => this.#judge(sql) === undefined && this.#isReadonly(sql))
   }
 
+  asRun(sql: string): ReturnType<Reader['asRun']> {
+    this.#followSchema()
+    let problem: string | undefined
+    const texts = (this.#connection.cache.get(sql) ?? []).map((piece) => {
+      try {
+        return piece.statement().source
+      } catch (error) {
+        problem ??= answerOfRead(error)
+        return piece.sql
+      }
+    })
+    return { sql: texts.join('; '), problem }
+  }
+
   /** Closes the connection, so that the database may be replaced by another file; nothing is read until `resume`. A read never lasts beyond its call. */
   suspend(): void {
     this.#connection.database.close()

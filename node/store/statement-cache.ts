@@ -95,7 +95,7 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
     columns: () =>
       (columns ??= prepared()
         .columns()
-        .map(({ name, type }) => ({ name, declaredType: type?.toLowerCase() ?? '' }))),
+        .map(({ name, type, table }) => ({ name, declaredType: type?.toLowerCase() ?? '', ...(table === null ? {} : { table }) }))),
   }
 }
 

@@ -14,6 +14,8 @@ export function readStoreFacts(options: {
     databaseBytes: sizeOf(options.databasePath),
     walBytes: sizeOf(`${options.databasePath}-wal`),
     logBytes: options.log.bytes(),
+    logBaseIndex: options.log.reader.base.index,
+    logBaseTerm: options.log.reader.base.term,
     snapshotBytes: options.snapshotBytes,
   }
 }
