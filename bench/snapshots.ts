@@ -33,7 +33,7 @@ async function open(name: string): Promise<Store> {
 
 function entry(index: number, sql: string): Entry {
   const statements = [{ sql, parameters: { kind: 'positional', values: [] } }] as const
-  const payload = encodeCommand({ kind: 'execute', transaction: false, statements, proposedAtMs: 0, seed: index })
+  const payload = encodeCommand({ kind: 'execute', transaction: false, statements, proposedAtMs: 0, seed: new Uint8Array(16) })
   return makeEntry({ index, term: 1, kind: 'command', payload })
 }
 

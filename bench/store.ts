@@ -23,7 +23,7 @@ function inserts(from: number, count: number): readonly Entry[] {
           { sql: 'INSERT INTO t (n, s) VALUES (?, ?)', parameters: { kind: 'positional', values: [from + at, 'x'.repeat(64)] } },
         ],
         proposedAtMs: 0,
-        seed: 0,
+        seed: new Uint8Array(16),
       }),
     }),
   )

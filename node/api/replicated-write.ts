@@ -1,7 +1,8 @@
 // A write: one entry in the log for the whole request, answered when it has been committed and applied here.
 import { strict as assert } from 'node:assert'
-import { randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { CommandOutcome, Statement } from '../command/command.ts'
+import { seedBytes } from '../command/entry-moment.ts'
 import type { Replica } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { ApiParts } from './api-parts.ts'
@@ -34,7 +35,7 @@ async function propose(
     statements: write.statements,
     transaction: request.parameters.has('transaction'),
     proposedAtMs: Date.now(),
-    seed: randomInt(2 ** 48 - 1),
+    seed: randomBytes(seedBytes),
   })
   const applied = await replica.propose(payload, { timeoutMs: msLeft(request) })
   if (!applied.ok) return replicaRefusal(applied.problem)

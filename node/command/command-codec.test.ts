@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeCommand, encodeCommand } from './command-codec.ts'
+import { seedBytes } from './entry-moment.ts'
 import type { Command, Parameters, SqlValue } from './command.ts'
 
+const seed = new Uint8Array(seedBytes)
 const integer64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
 const value: fc.Arbitrary<SqlValue> = fc.oneof(
   fc.constant(null),
@@ -26,7 +28,7 @@ const commandOf = (statementsMax: number): fc.Arbitrary<Command> =>
     statements: fc.array(fc.record({ sql: fc.string({ unit: 'binary' }), parameters }), { maxLength: statementsMax }),
     transaction: fc.boolean(),
     proposedAtMs: fc.nat(2 ** 31 - 1).map((seconds) => seconds * 1000),
-    seed: fc.nat(),
+    seed: fc.uint8Array({ minLength: seedBytes, maxLength: seedBytes }),
   })
 
 const command = commandOf(8)
@@ -76,8 +78,8 @@ test('a flipped bit gives another command or a defect, never an exception and ne
 })
 
 test('a count that the bytes cannot hold is refused before anything is allocated for it', () => {
-  const bytes = encodeCommand({ kind: 'execute', statements: [], transaction: false, proposedAtMs: 0, seed: 0 })
-  new DataView(bytes.buffer).setUint32(19, 0xffffffff)
+  const bytes = encodeCommand({ kind: 'execute', statements: [], transaction: false, proposedAtMs: 0, seed })
+  new DataView(bytes.buffer).setUint32(11 + seedBytes, 0xffffffff)
   assert.deepEqual(decodeCommand(bytes), { ok: false, problem: 'command_cut' })
 })
 
@@ -94,7 +96,7 @@ test('minus zero, infinities and the ends of 64 bits survive; an integer beyond 
     statements: [{ sql: 'x', parameters: { kind: 'positional', values: one } }],
     transaction: false,
     proposedAtMs: 0,
-    seed: 0,
+    seed,
   })
   const decoded = decodeCommand(encodeCommand(of(values)))
   assert(decoded.ok)
@@ -119,7 +121,7 @@ test('a name given twice is refused', () => {
     ],
     transaction: false,
     proposedAtMs: 0,
-    seed: 0,
+    seed,
   })
   bytes[bytes.lastIndexOf('b'.charCodeAt(0))] = 'a'.charCodeAt(0)
   assert.deepEqual(decodeCommand(bytes), { ok: false, problem: 'command_shape' })

@@ -1,14 +1,15 @@
 // The bytes of a command in the log. Hand-written and versioned: every node must read what any node of the cluster has written, for as long as the log lives.
-// Layout, big-endian: u8 version | u8 kind | u8 transaction | f64 proposedAtMs | f64 seed | u32 statements | per statement: text sql | u8 0 positional, 1 named |
+// Layout, big-endian: u8 version | u8 kind | u8 transaction | f64 proposedAtMs | 16 bytes seed | u32 statements | per statement: text sql | u8 0 positional, 1 named |
 // u32 values | per value: (text name when named) u8 tag, then i64, f64, text or blob. text and blob: u32 length in bytes, then the bytes.
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { Command, Parameters, SqlValue, Statement } from './command.ts'
+import { seedBytes } from './entry-moment.ts'
 
 /** `command_version`: written by a newer program; a node that cannot read it must stop rather than skip it. The others: not a command at all. */
 export type CommandDefect = 'command_version' | 'command_cut' | 'command_trailing' | 'command_shape'
 
 const commandVersion = 1
-const headerBytes = 23
+const headerBytes = 15 + seedBytes
 const tags = { null: 0, integer: 1, real: 2, text: 3, blob: 4 } as const
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -19,7 +20,8 @@ export function encodeCommand(command: Command): Uint8Array {
   writer.u8(command.kind === 'execute' ? 0 : 1)
   writer.u8(command.transaction ? 1 : 0)
   writer.f64(command.proposedAtMs)
-  writer.f64(command.seed)
+  if (command.seed.length !== seedBytes) throw new RangeError(`a seed of ${command.seed.length} bytes`)
+  writer.raw(command.seed)
   writer.u32(command.statements.length)
   for (const statement of command.statements) {
     writer.text(statement.sql)
@@ -72,7 +74,7 @@ export function decodeCommand(bytes: Uint8Array): Result<Command, CommandDefect>
     const kind = (['execute', 'request'] as const)[reader.u8()]
     const transaction = [false, true][reader.u8()]
     const proposedAtMs = reader.f64()
-    const seed = reader.f64()
+    const seed = reader.raw(seedBytes)
     const count = reader.count(9) // the smallest statement: empty text, kind, no values
     if (kind === undefined || transaction === undefined) return fail('command_shape')
     const statements: Statement[] = []
@@ -163,6 +165,9 @@ class ByteWriter {
   }
   blob(value: Uint8Array): void {
     this.u32(value.length)
+    this.raw(value)
+  }
+  raw(value: Uint8Array): void {
     const at = this.#reserve(value.length)
     this.#buffer.set(value, at)
   }
@@ -218,7 +223,9 @@ class ByteReader {
     return count
   }
   blob(): Uint8Array {
-    const length = this.u32()
+    return this.raw(this.u32())
+  }
+  raw(length: number): Uint8Array {
     const at = this.#take(length)
     return this.#bytes.slice(at, at + length)
   }

@@ -22,8 +22,8 @@ export interface Command {
   readonly transaction: boolean
   /** The leader's wall clock when it was proposed, milliseconds since the epoch. */
   readonly proposedAtMs: number
-  /** Seed for functions that must give the same value on every node. */
-  readonly seed: number
+  /** `seedBytes` random ones, for functions that must give the same value on every node (entry-moment.ts). */
+  readonly seed: Uint8Array
 }
 
 export interface Column {

@@ -1,16 +1,18 @@
 // What may not stand in a statement that goes into the log: every node runs it, at its own time and on its own connection, and all must come to the same content.
-// Decided on the text alone and conservatively. A stored value is never trusted as the time of a date function: it could be the text 'now'.
-// (Values for these functions that are the same on every node come later; until then refusing is the only safe answer.)
+// Chance and the clock are no such thing: they come from the entry (store/replicated-functions.ts). But an index, a CHECK and a generated column must give the same
+// value whenever they are asked again, so neither may stand there; SQLite says so of most of them itself, but not where they are overridden.
+import { callsIn, keptExpressions, type Call } from './kept-expressions.ts'
 import { wordOf, type Piece } from './split.ts'
-import { tokenName, type Token } from './tokenizer.ts'
+import { tokenName } from './tokenizer.ts'
 
-const functions: ReadonlySet<string> = new Set(
-  (
-    'random randomblob current_timestamp current_date current_time changes total_changes last_insert_rowid sqlite_version sqlite_source_id ' +
-    'sqlite_compileoption_used sqlite_compileoption_get sqlite_offset sqlite_log'
-  ).split(' '),
+/** They tell of the program, or of one connection. */
+const localFunctions: ReadonlySet<string> = new Set(
+  'sqlite_version sqlite_source_id sqlite_compileoption_used sqlite_compileoption_get sqlite_offset sqlite_log'.split(' '),
 )
-const keywords: ReadonlySet<string> = new Set(['current_timestamp', 'current_date', 'current_time'])
+const changingFunctions: ReadonlySet<string> = new Set(
+  'random randomblob current_timestamp current_date current_time changes total_changes last_insert_rowid'.split(' '),
+)
+const clockKeywords: ReadonlySet<string> = new Set(['current_timestamp', 'current_date', 'current_time'])
 /** Functions of time, by how many arguments they need before they read no clock. */
 const dateFunctions: ReadonlyMap<string, number> = new Map([
   ['date', 1],
@@ -21,57 +23,42 @@ const dateFunctions: ReadonlyMap<string, number> = new Map([
   ['strftime', 2],
   ['timediff', 2],
 ])
-/** `now` and, standing alone, `subsec` are the clock; the others take the machine's time zone. */
-const clockWords: ReadonlySet<string> = new Set(['now', 'subsec', 'subsecond', 'localtime', 'utc'])
+/** `now` and, standing first, `subsec` are the clock; the others take the machine's time zone. */
+const clockWords: ReadonlySet<string> = new Set(['now', 'localtime', 'utc'])
+const subsecondWords: ReadonlySet<string> = new Set(['subsec', 'subsecond'])
 
-/** The name of the first function or word that would differ between nodes, undefined when there is none. */
-export function findNondeterminism(piece: Piece): string | undefined {
-  for (const [position, token] of piece.tokens.entries()) {
-    if (token.kind !== 'word' && token.kind !== 'quoted' && token.kind !== 'string') continue
-    const name = tokenName(piece.sql, token)
-    if (token.kind === 'word' && keywords.has(name)) return name
-    if (!isCall(piece, position)) continue
-    if (functions.has(name)) return name
-    const needed = dateFunctions.get(name)
-    if (needed !== undefined && !isFixedTime(argumentsOf(piece, position), piece.sql, needed)) return name
-  }
-  return undefined
+/** The name of the first function that tells of one node alone, undefined when there is none. */
+export function findLocalFunction(piece: Piece): string | undefined {
+  return callsIn(piece.sql, piece.tokens, (name) => localFunctions.has(name))[0]?.name
 }
 
-function isCall(piece: Piece, position: number): boolean {
-  return textAt(piece, position + 1) === '('
+/** The name of the first function or word that changes from call to call, in an index, a CHECK or a generated column; undefined when there is none. */
+export function findChangingExpression(piece: Piece): string | undefined {
+  const kept = keptExpressions(piece)
+  const keyword = kept.map((token) => wordOf(piece.sql, token)).find((word) => clockKeywords.has(word))
+  if (keyword !== undefined) return keyword
+  const changing = callsIn(piece.sql, kept, (name) => changingFunctions.has(name))[0]
+  return (changing ?? dateCallsIn(piece).find((call) => readsClock(piece.sql, call)))?.name
 }
 
-/** Tokens between the parentheses, undefined when there are more parentheses inside or no closing one. */
-function argumentsOf(piece: Piece, position: number): readonly Token[] | undefined {
-  const args: Token[] = []
-  for (let at = position + 2; at < piece.tokens.length; at += 1) {
-    const token = piece.tokens[at]
-    const text = textAt(piece, at)
-    if (text === ')') return args
-    if (token === undefined || text === '(') return undefined
-    args.push(token)
-  }
-  return undefined
+/** Calls of date functions in an index, a CHECK or a generated column. A value could be the text 'now' there: see store/clock-guard.ts. */
+export function dateCallsIn(piece: Piece): readonly Call[] {
+  return callsIn(piece.sql, keptExpressions(piece), (name) => dateFunctions.has(name))
 }
 
-/** Literals only, none of them a word for the clock or the time zone, and enough of them. */
-function isFixedTime(args: readonly Token[] | undefined, sql: string, needed: number): boolean {
-  if (args === undefined || args.length === 0) return false
-  let count = 1
-  for (const token of args) {
+/** As far as its literals tell. */
+function readsClock(sql: string, { name, args }: Call): boolean {
+  let count = args.length === 0 ? 0 : 1
+  let depth = 0
+  for (const [at, token] of args.entries()) {
     const text = tokenName(sql, token)
     if (token.kind === 'operator') {
-      if (text === ',') count += 1
-      else if (text !== '-' && text !== '+') return false
-    } else if (token.kind === 'string') {
-      if (clockWords.has(text.trim())) return false
-    } else if (token.kind !== 'number') return false
+      if (text === '(') depth += 1
+      if (text === ')') depth -= 1
+      if (text === ',' && depth === 0) count += 1
+    }
+    if (token.kind !== 'string') continue
+    if (clockWords.has(text) || (subsecondWords.has(text) && (at === 0 || count === dateFunctions.get(name)))) return true
   }
-  return count >= needed
-}
-
-function textAt(piece: Piece, position: number): string {
-  const token = piece.tokens[position]
-  return token?.kind === 'operator' ? piece.sql.slice(token.start, token.end) : wordOf(piece.sql, token)
+  return count < (dateFunctions.get(name) ?? 0)
 }

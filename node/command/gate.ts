@@ -2,7 +2,7 @@
 // a committed entry always applies. Refused is what would open other files, end the group's transaction, change one node only, differ between nodes, or touch our
 // bookkeeping. Why not ask SQLite: the binding has no authorizer, and its `readonly` says true for ATTACH, BEGIN and PRAGMA query_only = 0.
 import { fail, ok, type Result } from '../../runtime/result.ts'
-import { findNondeterminism } from './determinism.ts'
+import { findChangingExpression, findLocalFunction } from './determinism.ts'
 import type { GateProblem, JudgeText, JudgedStatement } from './gate-port.ts'
 import { findHugeValue } from './huge-values.ts'
 import { findLocalTable, tableNamesIn } from './local-tables.ts'
@@ -53,11 +53,15 @@ function judgePiece(piece: Piece, purpose: 'execute' | 'query' | 'request'): Res
     return actual === 'read' ? ok(actual) : refused(`${keywordAt(piece, 0)} changes data: a query only reads`)
   }
   // Reads too: what fails on one node only would end its transaction there.
-  const local = findLocalTable(piece)
+  const local = findLocalTable(piece) ?? findLocalFunction(piece)
   if (local !== undefined) return notDeterministic(local)
   if (actual === 'read') return ok(actual)
-  const culprit = findNondeterminism(piece)
-  if (culprit !== undefined) return notDeterministic(culprit)
+  const changing = findChangingExpression(piece)
+  if (changing !== undefined)
+    return fail({
+      code: 'statement_not_deterministic',
+      message: `non-deterministic use of ${changing} in an index, a CHECK constraint or a generated column`,
+    })
   return findForbiddenTarget(piece) ?? ok(actual)
 }
 

@@ -2,6 +2,7 @@
 import type Database from 'better-sqlite3'
 import { encodeCommand } from '../command/command-codec.ts'
 import type { CommandOutcome } from '../command/command.ts'
+import { seedBytes } from '../command/entry-moment.ts'
 import { openingBalance, accountCount, type Operation, type ReadAnswer, type WriteAnswer, type WriteOperation } from './operation.ts'
 
 type Statement = readonly [sql: string, ...values: readonly number[]]
@@ -21,7 +22,7 @@ export function commandOf(operation: WriteOperation): Uint8Array {
     kind: 'execute',
     transaction: true,
     proposedAtMs: 0,
-    seed: 0,
+    seed: new Uint8Array(seedBytes),
     statements: statements.map(([sql, ...values]) => ({ sql, parameters: { kind: 'positional', values: values.map(BigInt) } })),
   })
 }

@@ -18,12 +18,14 @@ export interface Progress {
   readonly rowsAffected: number
   /** What this database has arrived at (state-hash.ts). Undefined: it was made by a program that kept none, and no state-hash entry has begun anew since. */
   readonly hash: StateHash | undefined
+  /** Of the last command that was applied (entry-moment.ts). */
+  readonly timeMs: number
   /** Statements of entry appliedIndex + 1 that are already in the data; only while an entry is applied in several transactions (see sqlite-state-machine.ts). */
   readonly statementsDone: number
 }
 
-/** 2 has added the hash and the divergence. */
-const formatVersion = 2n
+/** 2 has added the hash and the divergence, 3 the time. */
+const formatVersion = 3n
 
 /** Creates the table when there is none and brings an older one up to date. Throws on a format that this program does not know. */
 export function openBookkeeping(database: Database.Database): Bookkeeping {
@@ -33,11 +35,15 @@ export function openBookkeeping(database: Database.Database): Bookkeeping {
       membership BLOB, last_insert_id INTEGER NOT NULL, rows_affected INTEGER NOT NULL, statements_done INTEGER NOT NULL) STRICT`)
     const format: unknown = database.prepare(`SELECT format FROM ${bookkeepingTable}`).pluck().get()
     if (format === undefined) database.exec(`INSERT INTO ${bookkeepingTable} VALUES (1, 1, 0, 0, NULL, 0, 0, 0)`)
-    if (format !== undefined && format !== 1) return
-    database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN state_hash INTEGER`)
-    database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN divergence TEXT`)
-    const hash = format === undefined ? String(toInteger(emptyHash)) : 'NULL'
-    database.exec(`UPDATE ${bookkeepingTable} SET format = ${formatVersion}, state_hash = ${hash}`)
+    if (format === undefined || format === 1) {
+      database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN state_hash INTEGER`)
+      database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN divergence TEXT`)
+      const hash = format === undefined ? String(toInteger(emptyHash)) : 'NULL'
+      database.exec(`UPDATE ${bookkeepingTable} SET format = 2, state_hash = ${hash}`)
+    }
+    if (format !== undefined && format !== 1 && format !== 2) return
+    database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN time_ms INTEGER NOT NULL DEFAULT 0`)
+    database.exec(`UPDATE ${bookkeepingTable} SET format = ${formatVersion}`)
   })()
   // SQLite has no call to set last_insert_rowid(); an insert into a table that only this connection sees does it.
   database.exec('CREATE TEMP TABLE _securesql_rowid (id INTEGER PRIMARY KEY)')
@@ -55,7 +61,7 @@ export class Bookkeeping {
   constructor(database: Database.Database) {
     this.#select = database.prepare(`SELECT * FROM ${bookkeepingTable}`).safeIntegers(true)
     this.#update = database.prepare(
-      `UPDATE ${bookkeepingTable} SET applied_index = ?, applied_term = ?, last_insert_id = ?, rows_affected = ?, statements_done = ?, state_hash = ?`,
+      `UPDATE ${bookkeepingTable} SET applied_index = ?, applied_term = ?, last_insert_id = ?, rows_affected = ?, statements_done = ?, state_hash = ?, time_ms = ?`,
     )
     this.#updateMembership = database.prepare(`UPDATE ${bookkeepingTable} SET membership = ?`)
     this.#updateDivergence = database.prepare(`UPDATE ${bookkeepingTable} SET divergence = ?`)
@@ -69,9 +75,17 @@ export class Bookkeeping {
 
   /** Inside the transaction of the data. */
   write(progress: Progress, before: Progress): void {
-    const { appliedIndex, appliedTerm, lastInsertId, rowsAffected, statementsDone, hash } = progress
+    const { appliedIndex, appliedTerm, lastInsertId, rowsAffected, statementsDone, hash, timeMs } = progress
     const stateHash = hash === undefined ? null : toInteger(hash)
-    this.#update.run(BigInt(appliedIndex), BigInt(appliedTerm), lastInsertId, BigInt(rowsAffected), BigInt(statementsDone), stateHash)
+    this.#update.run(
+      BigInt(appliedIndex),
+      BigInt(appliedTerm),
+      lastInsertId,
+      BigInt(rowsAffected),
+      BigInt(statementsDone),
+      stateHash,
+      BigInt(timeMs),
+    )
     if (progress.membership === before.membership || progress.membership === undefined) return
     this.#updateMembership.run(encodeMembership(progress.membership))
   }
@@ -95,7 +109,7 @@ export class Bookkeeping {
 
 function parseProgress(row: unknown): Progress {
   const fields = row as Record<string, bigint | Uint8Array | null> // one row of a STRICT table of ours
-  const { format, applied_index, applied_term, membership, last_insert_id, rows_affected, statements_done, state_hash } = fields
+  const { format, applied_index, applied_term, membership, last_insert_id, rows_affected, statements_done, state_hash, time_ms } = fields
   if (format !== formatVersion) throw new Error(`the database was written by another version of this program (format ${String(format)})`)
   return {
     appliedIndex: Number(applied_index),
@@ -104,6 +118,7 @@ function parseProgress(row: unknown): Progress {
     lastInsertId: last_insert_id as bigint,
     rowsAffected: Number(rows_affected),
     statementsDone: Number(statements_done),
+    timeMs: Number(time_ms),
     hash: typeof state_hash === 'bigint' ? toHash(state_hash) : undefined,
   }
 }

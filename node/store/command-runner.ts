@@ -4,6 +4,9 @@ import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import { bindParameters, type Bound } from '../command/binding.ts'
 import type { Command, Statement, StatementResult } from '../command/command.ts'
+import type { EntryMoment } from '../command/entry-moment.ts'
+import { installReplicatedFunctions, type ReplicatedFunctions } from './replicated-functions.ts'
+import { ClockGuard, clockRefused } from './clock-guard.ts'
 import { ResultBudget, fetchAll, rowsTooLarge } from './result-budget.ts'
 import { RowidGuard, rowidRefused } from './rowid-guard.ts'
 import { toBindings } from './sql-values.ts'
@@ -48,6 +51,13 @@ type PieceEnd =
 type TextEnd = Trace &
   ({ readonly kind: 'result' | 'failed' | 'unwanted' } | { readonly kind: 'rolled-back'; readonly piece: number; readonly isFull: boolean })
 
+/** `until`: a piece of the text that does not run any more. */
+interface TextPlace {
+  readonly command: Command
+  readonly position: number
+  readonly until: number | undefined
+}
+
 /** Each costs some microseconds beside its instructions. */
 const statementsMax = 256
 /** Its program is judged as unbounded, because it changes the schema, but without rows to copy it is not. */
@@ -66,7 +76,11 @@ export class CommandRunner {
   readonly #setLastInsertRowid: (value: bigint) => void
   readonly #database: Database.Database
   readonly #cache: StatementCache
+  readonly #functions: ReplicatedFunctions
   readonly #guard: RowidGuard
+  readonly #clockGuard: ClockGuard
+  readonly #zeroChanges: Database.Statement
+  readonly #mentionsChanges: Database.Statement
   readonly #savepoint: Database.Statement
   readonly #release: Database.Statement
   readonly #rollbackTo: Database.Statement
@@ -74,12 +88,17 @@ export class CommandRunner {
   readonly #virtualTables: Database.Statement
   /** Undefined: the schema may have changed since it was asked. */
   #hasVirtualTables: boolean | undefined
+  #schemaCountsChanges: boolean | undefined
 
   constructor(database: Database.Database, setLastInsertRowid: (value: bigint) => void) {
     this.#database = database
     this.#setLastInsertRowid = setLastInsertRowid
     this.#cache = new StatementCache(database)
+    this.#functions = installReplicatedFunctions(database)
     this.#guard = new RowidGuard(database)
+    this.#clockGuard = new ClockGuard(database)
+    this.#zeroChanges = database.prepare('DELETE FROM temp._securesql_rowid WHERE id IS NULL')
+    this.#mentionsChanges = database.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE sql LIKE '%changes%')").pluck(true)
     this.#savepoint = database.prepare('SAVEPOINT _securesql_entry')
     this.#release = database.prepare('RELEASE _securesql_entry')
     this.#rollbackTo = database.prepare('ROLLBACK TO _securesql_entry')
@@ -112,22 +131,27 @@ export class CommandRunner {
   takeBack(): void {
     this.#cache.clear()
     this.#hasVirtualTables = undefined
+    this.#schemaCountsChanges = undefined
     this.#guard.takeBack()
+    this.#clockGuard.schemaChanged()
   }
 
   /** After a transaction was rolled back: its changes of the schema are gone, and so must be the handles made under it. */
   forgetStatements(): void {
     this.#cache.clear()
     this.#guard.schemaChanged()
+    this.#clockGuard.schemaChanged()
     this.#hasVirtualTables = undefined
+    this.#schemaCountsChanges = undefined
   }
 
   beginGroup(): void {
     this.#budget = new ResultBudget()
   }
 
-  beginEntry(): void {
+  beginEntry(moment: EntryMoment): void {
     this.#budget.nextEntry()
+    this.#functions.beginEntry(moment)
   }
 
   run(command: Command, extent: Extent): CommandRun {
@@ -157,9 +181,10 @@ export class CommandRunner {
     const traces: Trace[] = []
     const before = this.counters.lastInsertId
     this.#enter()
+    this.#restartChanges(command.statements)
     for (const [position, statement] of command.statements.entries()) {
       if (statement.sql === '') continue
-      const end = this.#runText(statement, command.kind, undefined)
+      const end = this.#runText({ command, position, until: undefined })
       if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
       traces.push(end)
       if (end.kind === 'result') continue
@@ -182,7 +207,8 @@ export class CommandRunner {
       const before = this.counters.lastInsertId
       const hasSavepoint = this.#mayTouchVirtualTables(statement.sql)
       if (hasSavepoint) this.#enter()
-      const end = this.#runText(statement, command.kind, isLast ? extent.until?.piece : undefined)
+      this.#restartChanges([statement])
+      const end = this.#runText({ command, position, until: isLast ? extent.until?.piece : undefined })
       if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
       assert(hasSavepoint || end.kind !== 'unwanted', 'only what virtual tables keep for themselves must be taken back by a savepoint')
       if (hasSavepoint) {
@@ -192,6 +218,16 @@ export class CommandRunner {
       if (!isLast) traces.push(end)
     }
     return { kind: 'done', traces }
+  }
+
+  /**
+   * changes() and total_changes() begin at 0 in each entry, where its statements stand for themselves in each of them. Otherwise they would tell of what the connection did
+   * before: other entries, our own bookkeeping. (What last_insert_rowid() tells is kept with the applied index, like the reply's.)
+   */
+  #restartChanges(statements: readonly Statement[]): void {
+    this.#functions.restartChanges()
+    this.#schemaCountsChanges ??= this.#mentionsChanges.get() === 1
+    if (this.#schemaCountsChanges || statements.some(({ sql }) => /changes/i.test(sql))) this.#zeroChanges.run()
   }
 
   /** To the savepoint, with the connection's last_insert_rowid() as given. */
@@ -205,7 +241,9 @@ export class CommandRunner {
   }
 
   /** Runs the pieces of one text, `until` one of them when given; answers with the last one's result. */
-  #runText(statement: Statement, kind: Command['kind'], until: number | undefined): TextEnd {
+  #runText({ command, position: at, until }: TextPlace): TextEnd {
+    const statement = command.statements[at]
+    assert(statement !== undefined, 'the place is one of the command')
     const startedAtMs = performance.now()
     const seconds = (): number => (performance.now() - startedAtMs) / 1000
     const pieces = this.#cache.get(statement.sql)
@@ -216,7 +254,8 @@ export class CommandRunner {
     let skip = 0
     for (const [position, piece] of pieces.entries()) {
       if (position === until) break
-      const end = this.#runPiece(piece, statement, kind, skip)
+      this.#functions.beginPiece(at, position, piece.clock)
+      const end = this.#runPiece(piece, statement, command.kind, skip)
       if (end.kind !== 'result') {
         const result: StatementResult = { kind: 'error', message: end.message, seconds: seconds() }
         if (end.kind === 'rolled-back') return { ...end, result, effect: 'failed', piece: position }
@@ -240,15 +279,13 @@ export class CommandRunner {
       return { kind: 'failed', message: 'automerge of a full-text table cannot be changed yet' }
     try {
       if (changesData) this.#guard.prepare()
+      if (changesData || piece.keyword === 'alter') this.#clockGuard.prepare()
       const end = this.#step(piece, toBindings(bound.value), kind)
       if (!schemaKeeping.has(piece.keyword)) this.forgetStatements()
       return changesData && this.#guard.isBroken() ? { kind: 'unwanted', message: rowidRefused } : end
     } catch (error) {
       if (isFull(error)) return { kind: 'rolled-back', message: error.message, isFull: true }
       const message = answerOf(error)
-      // Its failure must not decide what else of the command runs: another node may not see it.
-      if (this.#database.inTransaction && piece.isUncertain())
-        return { kind: 'result', result: { kind: 'error', message, seconds: 0 }, effect: 'read' }
       return this.#database.inTransaction ? this.#failed(piece, message) : { kind: 'rolled-back', message, isFull: false }
     }
   }
@@ -279,14 +316,17 @@ export class CommandRunner {
 
   #failed(piece: PreparedPiece, message: string): PieceEnd {
     // The row was there for a moment, and the connection would go on naming it.
-    if (message === rowidRefused) this.#setLastInsertRowid(this.counters.lastInsertId)
+    if (message === rowidRefused || message === clockRefused) this.#setLastInsertRowid(this.counters.lastInsertId)
     this.#count(piece, 0, this.#lastInsertId())
     return { kind: 'failed', message }
   }
 
   #count(piece: PreparedPiece, changes: number, lastInsertId: bigint): void {
     // A statement of another kind (CREATE, DROP …) leaves the count as it was, as sqlite3_changes() does.
-    if (dataChanging.has(piece.keyword)) this.counters.rowsAffected = changes
+    if (dataChanging.has(piece.keyword)) {
+      this.counters.rowsAffected = changes
+      this.#functions.countChanges(changes)
+    }
     this.counters.lastInsertId = lastInsertId
   }
 

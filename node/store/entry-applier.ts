@@ -10,6 +10,7 @@ import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import { decodeCommand } from '../command/command-codec.ts'
 import type { Command, CommandOutcome, StatementResult } from '../command/command.ts'
+import { entryTimeMs } from '../command/entry-moment.ts'
 import type { Entry } from '../raft/entry.ts'
 import { decodeMembership } from '../raft/membership-codec.ts'
 import type { Membership } from '../raft/membership.ts'
@@ -154,7 +155,7 @@ export class EntryApplier {
   #applyGroup(entries: readonly Entry[], limits: Limits & { readonly untilMs: number }): GroupRun {
     const applied: Applied[] = []
     const fold = new HashFold(this.#progress.hash)
-    let { appliedIndex, appliedTerm, membership } = this.#progress
+    let { appliedIndex, appliedTerm, membership, timeMs } = this.#progress
     let stop: Stretch['stop'] = 'end'
     for (const [position, entry] of entries.entries()) {
       const command = commandOf(entry)
@@ -166,7 +167,7 @@ export class EntryApplier {
       let outcome: CommandOutcome | undefined
       if (entry.kind === 'membership') membership = membershipAfter(entry, membership)
       if (entry.kind === 'command') {
-        this.#runner.beginEntry()
+        if (command !== undefined) timeMs = this.#beginCommand(entry, command, timeMs)
         const run = command === undefined ? undecodable : this.#runner.run(command, everything)
         if (run.kind === 'rolled-back') {
           if (run.isFull) this.#takeBackFull(run.error)
@@ -188,6 +189,7 @@ export class EntryApplier {
         appliedIndex,
         appliedTerm,
         membership,
+        timeMs,
         hash: fold.value,
         ...this.#runner.counters,
       })
@@ -206,7 +208,7 @@ export class EntryApplier {
       assert(alone.kind === 'committed', 'only a command can roll back')
       return alone.applied[0]
     }
-    this.#runner.beginEntry()
+    const timeMs = this.#beginCommand(entry, command, this.#progress.timeMs)
     const results: StatementResult[] = []
     let isDone = false
     let full: string | undefined
@@ -228,7 +230,7 @@ export class EntryApplier {
       const end = run.kind === 'done' ? run.traces : this.#applyUpTo(command, first, run)
       const next = run.kind === 'rolled-back' ? run.statement + 1 : first + 1
       isDone = command.transaction || (run.kind === 'done' && until === undefined) || next >= command.statements.length
-      const step = isDone ? { appliedIndex: index, appliedTerm: term, statementsDone: 0 } : { statementsDone: next }
+      const step = isDone ? { appliedIndex: index, appliedTerm: term, timeMs, statementsDone: 0 } : { timeMs, statementsDone: next }
       results.push(...this.#commitOrTakeBack(step, { entry, command }, end))
     }
     this.#hashes.set(index, this.#progress.hash)
@@ -277,6 +279,13 @@ export class EntryApplier {
     const again = commit(ends)
     assert(again === undefined, 'a transaction without data is committed')
     return ends.map(({ result }) => result)
+  }
+
+  /** Gives the entry's time. */
+  #beginCommand({ index }: Entry, { seed, proposedAtMs }: Command, beforeMs: number): number {
+    const timeMs = entryTimeMs(beforeMs, proposedAtMs)
+    this.#runner.beginEntry({ index, seed, timeMs })
+    return timeMs
   }
 
   #isLong(entry: Entry, command: Command | undefined, { costMax }: Limits): boolean {

@@ -28,7 +28,7 @@ export class RowidGuard {
     this.#unguarded = database
       .prepare(
         `SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-         AND name NOT LIKE '\\_securesql\\_%' ESCAPE '\\' AND name NOT IN (SELECT tbl_name FROM temp.sqlite_schema WHERE type = 'trigger')`,
+         AND name NOT LIKE '\\_securesql\\_%' ESCAPE '\\' AND name NOT IN (SELECT tbl_name FROM temp.sqlite_schema WHERE type = 'trigger' AND name GLOB '_securesql_insert_*')`,
       )
       .pluck()
     this.#kind = database.prepare("SELECT type FROM pragma_table_list(?) WHERE schema = 'main' AND wr = 0").pluck()

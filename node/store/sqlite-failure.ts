@@ -8,7 +8,10 @@ export class EnvironmentFailure extends Error {
   readonly code: FatalCode = 'database_failed'
 }
 
-/** The same for a command that this program is too old to read. */
+/** Thrown by a function of ours within a statement: an answer, like SQLite's own errors. */
+export class FunctionRefusal extends Error {}
+
+/** An EnvironmentFailure of a command that this program is too old to read. */
 export class NewerCommand extends EnvironmentFailure {
   override readonly code = 'command_version_unknown'
 }
@@ -29,6 +32,7 @@ export function answerOf(error: unknown): string {
     if (isEnvironmentCode(error.code)) throw new EnvironmentFailure(`${error.code}: ${error.message}`, { cause: error })
     return error.message
   }
+  if (error instanceof FunctionRefusal) return error.message
   // The binding's own refusals: number of values, values it cannot bind, texts without a statement. They depend on the statement alone.
   if (error instanceof RangeError || error instanceof TypeError) return error.message
   throw error

@@ -232,16 +232,6 @@ onMachine(
   { foreignKeys: true },
 )
 
-onMachine('a read that uses chance or the clock cannot decide what else of its command runs', async (world) => {
-  await world.run(['CREATE TABLE t (a)'])
-  const uncertain = "SELECT json(CASE WHEN random() IS NULL THEN '{}' ELSE 'no json' END)"
-  const results = await world.run([uncertain, 'INSERT INTO t VALUES (1)', `${uncertain}; INSERT INTO t VALUES (2)`], {
-    kind: 'request',
-    transaction: true,
-  })
-  assert.deepEqual(results, [failed('malformed JSON'), written(1, 1), written(2, 1)])
-})
-
 onMachine('what the gate would refuse is answered, not run: the log is never stopped by a statement', async (world) => {
   await world.run(['CREATE TABLE t (a)'])
   const results = await world.run([

@@ -3,7 +3,6 @@
 import type Database from 'better-sqlite3'
 import { planParameters, type ParameterPlan } from '../command/binding.ts'
 import type { Column } from '../command/command.ts'
-import { findNondeterminism } from '../command/determinism.ts'
 import { splitStatements, wordOf, type Piece } from '../command/split.ts'
 import { findWriteTargets } from '../command/target-tables.ts'
 import { costOfStatement } from './bounded-program.ts'
@@ -22,8 +21,8 @@ export interface PreparedPiece {
   readonly plan: ParameterPlan | undefined
   /** Throws what the binding throws. */
   readonly statement: () => Database.Statement
-  /** Whether it might fail on one node and succeed on another: a read that uses random() or the clock (the gate lets no write do so). */
-  readonly isUncertain: () => boolean
+  /** `stopped`: it fills an index or a column, whose values may not come from the clock (replicated-functions.ts). */
+  readonly clock: 'runs' | 'stopped'
   /** Whether it inserts into a column that is called as its table: the way to give commands to a full-text table. */
   readonly isCommanding: () => boolean
   /** Roughly the instructions that it carries out; Infinity: not bounded. Zero where SQLite refuses the text: it will not run. */
@@ -89,7 +88,7 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
     keyword,
     plan: planParameters(piece),
     statement: prepared,
-    isUncertain: () => findNondeterminism(piece) !== undefined,
+    clock: keepsValues(piece, keyword) ? 'stopped' : 'runs',
     isCommanding: () => findWriteTargets(piece).some(({ table, columns: names }) => names?.includes(table) === true),
     cost: () => (cost ??= costOfStatement(database, prepared)),
     columns: () =>
@@ -97,6 +96,11 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
         .columns()
         .map(({ name, type, table }) => ({ name, declaredType: type?.toLowerCase() ?? '', ...(table === null ? {} : { table }) }))),
   }
+}
+
+function keepsValues(piece: Piece, keyword: string): boolean {
+  if (keyword !== 'create') return keyword === 'alter' || keyword === 'reindex' || keyword === 'analyze'
+  return piece.tokens.slice(1, 3).some((token) => wordOf(piece.sql, token) === 'index')
 }
 
 function prepare(database: Database.Database, piece: Piece, keyword: string): Database.Statement {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { encodeCommand } from '../command/command-codec.ts'
 import type { Command, CommandOutcome, SqlValue, StatementResult } from '../command/command.ts'
+import { seedBytes } from '../command/entry-moment.ts'
 import { makeEntry, type Entry } from '../raft/entry.ts'
 import { eventually } from '../replica/eventually.ts'
 import type { StateHashUnderTest } from '../replica/state-hash-contract.ts'
@@ -17,7 +18,7 @@ import { openWriteConnection } from './write-connection.ts'
 
 export type ShortStatement = string | readonly [sql: string, ...values: SqlValue[]]
 
-export function command(statements: readonly ShortStatement[], options: Partial<Pick<Command, 'kind' | 'transaction'>> = {}): Command {
+export function command(statements: readonly ShortStatement[], options: Partial<Omit<Command, 'statements'>> = {}): Command {
   return {
     kind: options.kind ?? 'execute',
     transaction: options.transaction ?? false,
@@ -25,8 +26,8 @@ export function command(statements: readonly ShortStatement[], options: Partial<
       const [sql, ...values] = typeof statement === 'string' ? [statement] : statement
       return { sql, parameters: { kind: 'positional', values: values.map(wholeAsInteger) } }
     }),
-    proposedAtMs: 0,
-    seed: 0,
+    proposedAtMs: options.proposedAtMs ?? 0,
+    seed: options.seed ?? new Uint8Array(seedBytes),
   }
 }
 
@@ -105,10 +106,7 @@ export class TestMachine {
   }
 
   /** Applies one command and gives its results without the times. */
-  async run(
-    statements: readonly ShortStatement[],
-    options: Partial<Pick<Command, 'kind' | 'transaction'>> = {},
-  ): Promise<readonly unknown[]> {
+  async run(statements: readonly ShortStatement[], options: Partial<Omit<Command, 'statements'>> = {}): Promise<readonly unknown[]> {
     const index = this.machine.appliedIndex + 1
     await this.apply(logOf([command(statements, options)], index))
     return this.results(index)
