@@ -40,8 +40,9 @@ export async function openDatabase(
   try {
     bringMembershipForward(path, identity.cluster?.members)
     connection = openWriteConnection(path)
-    const stateMachine = new SqliteStateMachine(connection, { onFatal })
+    // Before the connection refuses it: what differs between nodes must not be asked where entries are applied.
     const sqliteVersion = String(connection.prepare('SELECT sqlite_version()').pluck().get())
+    const stateMachine = new SqliteStateMachine(connection, { onFatal })
     return ok({ stateMachine, reader: new SqliteReader(path, { onFatal }), sqliteVersion })
   } catch (error) {
     connection?.close()
