@@ -85,6 +85,18 @@ export interface JoinConfiguration {
   readonly bootstrapExpectTimeoutMs: number
 }
 
+/** Of `/db/execute?queue`. */
+export interface WriteQueueConfiguration {
+  /** Requests that it holds. */
+  readonly capacity: number
+  /** So many statements are written at once, however long they have waited. */
+  readonly batchSize: number
+  /** The longest that a request waits for a batch to fill. */
+  readonly timeoutMs: number
+  /** Each batch is one transaction. */
+  readonly transaction: boolean
+}
+
 export interface NodeConfiguration {
   readonly dataDir: string
   readonly nodeId: string
@@ -93,6 +105,7 @@ export interface NodeConfiguration {
   readonly http: HttpConfiguration
   readonly raft: RaftConfiguration
   readonly join: JoinConfiguration
+  readonly writeQueue: WriteQueueConfiguration
 }
 
 /** Something that works but should be changed: logged at start, once each. Never holds a secret. */

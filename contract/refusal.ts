@@ -17,6 +17,7 @@ export const refusals = {
   url_too_long: 414,
   headers_too_large: 431,
   request_timeout: 408,
+  queue_wait_timeout: 408,
   not_supported_yet: 501,
   leader_unknown: 503,
   not_ready: 503,

@@ -312,6 +312,7 @@ async function run(ground: Ground): Promise<void> {
     reader: store.reader,
     forwarder: peers.forwarder,
     compactor: { compact: async (asked) => (await replica?.compact(asked)) ?? fail({ code: 'closing', leader: undefined }) },
+    writeQueue: configuration.writeQueue,
     logger,
     metrics,
     allowOrigin: http.allowOrigin,

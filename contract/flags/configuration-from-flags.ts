@@ -23,6 +23,12 @@ export function configurationFromFlags(flags: NodeFlagValues, dataDir: string): 
       bootstrapExpect: flags['bootstrap-expect'],
       bootstrapExpectTimeoutMs: flags['bootstrap-expect-timeout'],
     },
+    writeQueue: {
+      capacity: flags['write-queue-capacity'],
+      batchSize: flags['write-queue-batch-size'],
+      timeoutMs: flags['write-queue-timeout'],
+      transaction: flags['write-queue-tx'],
+    },
   })
 }
 

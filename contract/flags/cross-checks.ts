@@ -118,9 +118,18 @@ const memberChecks: readonly Check[] = [
   (flags) => reapsTooSoon(flags, 'raft-reap-read-only-node-timeout'),
 ]
 
+// A queue that fills for longer than a client waits by default would look like one that stands still.
+const queueTimeoutMsMax = 30_000
+
+const queueChecks: readonly Check[] = [
+  (flags) => when(flags['write-queue-capacity'] === 0, '-write-queue-capacity must be at least 1'),
+  (flags) => when(flags['write-queue-batch-size'] === 0, '-write-queue-batch-size must be at least 1'),
+  (flags) => when(flags['write-queue-timeout'] > queueTimeoutMsMax, `-write-queue-timeout must be at most ${queueTimeoutMsMax / 1000}s`),
+]
+
 /** The first rule that the typed values break. */
 export function checkFlagValues(flags: NodeFlagValues): FlagProblem | undefined {
-  return firstConflict([...tlsChecks, ...raftChecks, ...memberChecks].map((check) => () => check(flags)))
+  return firstConflict([...tlsChecks, ...raftChecks, ...memberChecks, ...queueChecks].map((check) => () => check(flags)))
 }
 
 /** Rules that need the effective addresses. */

@@ -129,34 +129,6 @@ const dataLater = {
     help: 'Configuration of change data capture: a URL, stdout, or a file.',
     why: 'Not built.',
   },
-  'write-queue-capacity': {
-    kind: 'int',
-    group: 'Queued writes',
-    default: '1024',
-    help: 'Statements that the write queue holds.',
-    why: 'Queued writes are not built yet.',
-  },
-  'write-queue-batch-size': {
-    kind: 'int',
-    group: 'Queued writes',
-    default: '128',
-    help: 'Statements of the queue written together.',
-    why: 'Queued writes are not built yet.',
-  },
-  'write-queue-timeout': {
-    kind: 'duration',
-    group: 'Queued writes',
-    default: '50ms',
-    help: 'Longest wait for a batch to fill.',
-    why: 'Queued writes are not built yet.',
-  },
-  'write-queue-tx': {
-    kind: 'bool',
-    group: 'Queued writes',
-    default: 'false',
-    help: 'Write each batch in one transaction.',
-    why: 'Queued writes are not built yet.',
-  },
 } as const satisfies Record<string, LaterFlagRow>
 
 const observationLater = {

@@ -216,6 +216,33 @@ const discoveryFlags = {
   },
 } as const satisfies Record<string, FlagRow>
 
+const queueFlags = {
+  'write-queue-capacity': {
+    kind: 'int',
+    group: 'Queued writes',
+    default: '1024',
+    help: 'Requests that the write queue holds (`/db/execute?queue`). Beyond them, and beyond 64 MiB, it answers `overloaded`.',
+  },
+  'write-queue-batch-size': {
+    kind: 'int',
+    group: 'Queued writes',
+    default: '128',
+    help: 'Statements of the queue that are written together. A larger request is written as it is.',
+  },
+  'write-queue-timeout': {
+    kind: 'duration',
+    group: 'Queued writes',
+    default: '50ms',
+    help: 'Longest wait for a batch to fill.',
+  },
+  'write-queue-tx': {
+    kind: 'bool',
+    group: 'Queued writes',
+    default: 'false',
+    help: 'Write each batch in one transaction: one statement that fails takes its whole batch along, other requests of the same user included.',
+  },
+} as const satisfies Record<string, FlagRow>
+
 export const workingFlags = {
   help: { kind: 'bool', group: 'General', default: 'false', help: 'Show this list and exit.' },
   version: { kind: 'bool', group: 'General', default: 'false', help: 'Show the version and exit.' },
@@ -230,6 +257,7 @@ export const workingFlags = {
   ...raftFlags,
   ...joiningFlags,
   ...discoveryFlags,
+  ...queueFlags,
 } as const satisfies Record<string, FlagRow>
 
 export type WorkingFlags = typeof workingFlags

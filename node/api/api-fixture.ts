@@ -3,6 +3,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { TestContext } from 'node:test'
 import type { AccessEntry } from '../../contract/access-file.ts'
+import type { WriteQueueConfiguration } from '../../contract/node-configuration.ts'
 import { makeLogger } from '../../runtime/log.ts'
 import { Metrics } from '../../runtime/metrics.ts'
 import { Access } from '../access/access.ts'
@@ -56,6 +57,7 @@ export interface FixtureOptions {
   readonly tls?: ApiTls
   readonly client?: https.AgentOptions
   readonly allowOrigin?: string
+  readonly writeQueue?: Partial<WriteQueueConfiguration>
 }
 
 /** Of a client of another member. */
@@ -90,6 +92,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     reader,
     forwarder,
     compactor,
+    writeQueue: { capacity: 1024, batchSize: 128, timeoutMs: 50, transaction: false, ...options.writeQueue },
     logger,
     metrics,
     allowOrigin: options.allowOrigin,

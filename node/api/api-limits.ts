@@ -6,6 +6,8 @@ export interface ApiLimits {
   readonly bodyBytesMax: number
   /** Bytes of all bodies that are being read or served together. */
   readonly bodiesBytesMax: number
+  /** Bytes of all requests in the write queue. */
+  readonly queuedBytesMax: number
   /** Request line and headers together. */
   readonly headerBytesMax: number
   readonly urlBytesMax: number
@@ -33,6 +35,7 @@ export const apiLimits: ApiLimits = {
   // The log would take 64 MiB (raft/entry.ts). Larger loads are several requests.
   bodyBytesMax: 8 * 1024 * 1024,
   bodiesBytesMax: 128 * 1024 * 1024,
+  queuedBytesMax: 64 * 1024 * 1024,
   headerBytesMax: 32 * 1024,
   // Half of the header limit, so that a long URL is told apart from long headers.
   urlBytesMax: 16 * 1024,

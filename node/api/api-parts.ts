@@ -11,6 +11,7 @@ import type { Forwarder } from './forwarder.ts'
 import type { LeaderWatch } from './leader-watch.ts'
 import type { NodeView } from './node-view.ts'
 import type { Reader } from './reader.ts'
+import type { WriteQueue } from './write-queue.ts'
 
 export interface ApiParts {
   readonly access: Access
@@ -19,6 +20,7 @@ export interface ApiParts {
   readonly forwarder: Forwarder
   readonly compactor: Compactor
   readonly leaderWatch: LeaderWatch
+  readonly writeQueue: WriteQueue
   /** The node is about to stop. */
   readonly isEnding: () => boolean
   readonly judge: JudgeText

@@ -14,7 +14,8 @@ import type { ApiReply, ApiRequest } from './exchange.ts'
 import { standingRefusal } from './standing.ts'
 
 /** A request before it is known who asks. */
-export interface Call extends Omit<ApiRequest, 'identity' | 'deadlineAtMs'> {
+export interface Call extends Omit<ApiRequest, 'identity' | 'deadlineAtMs' | 'origin'> {
+  readonly origin: (typeof origins)[number]
   readonly authorize: (needed: readonly Permission[]) => Promise<Decision>
   /** What the other end allows at most; the parameter `timeout` may ask for less. */
   readonly timeoutMsMax: number

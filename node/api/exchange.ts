@@ -6,8 +6,8 @@ import type { Identity } from '../access/identity.ts'
 import type { RequestParameters } from './request-parameters.ts'
 
 export interface ApiRequest {
-  /** `member`: forwarded by another node, which already looked for the leader: never forwarded again. */
-  readonly origin: 'client' | 'member'
+  /** `member`: forwarded by another node, which already looked for the leader: never forwarded again. `queue`: of clients who have been answered. */
+  readonly origin: 'client' | 'member' | 'queue'
   readonly identity: Identity
   readonly method: string
   readonly path: string

@@ -1,5 +1,6 @@
 // The door of the room: puts the endpoints behind a listening server and gives the peers a way to bring forwarded requests in.
 import type { HostPort } from '../../contract/host-port.ts'
+import type { WriteQueueConfiguration } from '../../contract/node-configuration.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
 import { ok } from '../../runtime/result.ts'
@@ -9,6 +10,7 @@ import { encodeCommand } from '../command/command-codec.ts'
 import { judgeText } from '../command/gate.ts'
 import { rememberVerdicts } from '../command/verdict-cache.ts'
 import { ApiCounts } from './api-counts.ts'
+import { systemClock } from '../replica/system-clock.ts'
 import { apiLimits } from './api-limits.ts'
 import type { ApiLimits } from './api-limits.ts'
 import type { ApiParts } from './api-parts.ts'
@@ -24,7 +26,9 @@ import type { ForwardedRequestHandler, Forwarder } from './forwarder.ts'
 import { HttpFront } from './http-front.ts'
 import { LeaderWatch } from './leader-watch.ts'
 import type { NodeView } from './node-view.ts'
+import { sendQueued } from './queue-sending.ts'
 import type { Reader } from './reader.ts'
+import { WriteQueue } from './write-queue.ts'
 
 export interface ApiOptions {
   readonly listen: HostPort
@@ -35,6 +39,7 @@ export interface ApiOptions {
   readonly reader: Reader
   readonly forwarder: Forwarder
   readonly compactor: Compactor
+  readonly writeQueue: WriteQueueConfiguration
   readonly logger: Logger
   readonly metrics: Metrics
   /** `-http-allow-origin`. */
@@ -48,6 +53,8 @@ export interface OpenedApi {
   readonly handler: ForwardedRequestHandler
   /** The node is about to end: /readyz says so, and each connection ends with its next answer. Everything is still served. */
   drain(): void
+  /** Resolves when the write queue is empty, at the latest after `withinMs`. */
+  flushQueue(options: { readonly withinMs: number }): Promise<void>
   /** Takes nothing new, lets requests under way finish for a moment, then cuts. */
   close(): Promise<void>
 }
@@ -61,6 +68,14 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
   const limits = { ...apiLimits, ...options.limits }
   const leaderWatch = new LeaderWatch({ replica: () => view.replica(), waitersMax: limits.waitingMax })
   let isEnding = false
+  const writeQueue: WriteQueue = new WriteQueue({
+    settings: options.writeQueue,
+    limits,
+    send: (group) => sendQueued(parts, group),
+    clock: systemClock,
+    logger,
+    metrics,
+  })
   const parts: ApiParts = {
     access,
     view,
@@ -68,6 +83,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     forwarder,
     compactor,
     leaderWatch,
+    writeQueue,
     isEnding: () => isEnding,
     judge: rememberVerdicts(judgeText),
     encode: encodeCommand,
@@ -96,12 +112,14 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     handler: forwardedRequests(parts, service, endpoints),
     drain: () => {
       isEnding = true
+      writeQueue.hurry()
     },
+    flushQueue: (within) => writeQueue.flush(within),
     close: async () => {
       isEnding = true
       // Who waits for a leader may still find one for a moment; then it is told, rather than cut.
       const stopWaiting = setTimeout(() => leaderWatch.close(), waitGraceMs)
-      await server.close()
+      await Promise.all([server.close(), writeQueue.close()])
       clearTimeout(stopWaiting)
       leaderWatch.close()
     },

@@ -1,4 +1,4 @@
-// What the three endpoints do before anything else: read the body, refuse parameters whose function comes later, and put every text before the gate.
+// What the three endpoints do before anything else: read the body, and put every text before the gate.
 import type { Refusal } from '../../contract/refusal.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
@@ -6,9 +6,6 @@ import type { Statement } from '../command/command.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { ApiRequest } from './exchange.ts'
 import { parseStatements } from './request-statements.ts'
-
-// A parameter that changes what happens must not be ignored in silence.
-const laterParameters = ['queue'] as const
 
 export interface PreparedStatements {
   readonly statements: readonly Statement[]
@@ -21,8 +18,6 @@ export async function prepareStatements(
   request: ApiRequest,
   purpose: 'execute' | 'query' | 'request',
 ): Promise<Result<PreparedStatements, Refusal>> {
-  const later = laterParameters.find((name) => request.parameters.has(name))
-  if (later !== undefined) return fail({ code: 'not_supported_yet', message: `the parameter ${later} is not supported yet` })
   const given = await readStatements(request, purpose)
   if (!given.ok) return given
   if (request.origin === 'client') parts.counts.statements(purpose, given.value.length)

@@ -20,6 +20,8 @@ const refusals = (code: string): Counted => ({ metric: 'securesql_refusals_total
 const decisions = (...outcome: string[]): Counted => ({ metric: 'securesql_access_decisions_total', where: { outcome } })
 const raftEvents = (kind: string): Counted => ({ metric: 'securesql_raft_events_total', where: { kind: [kind] } })
 const peerEvents = (kind: string): Counted => ({ metric: 'securesql_peer_events_total', where: { kind: [kind] } })
+const queuedWrites = (...outcome: string[]): Counted => ({ metric: 'securesql_queue_writes_total', where: { outcome } })
+const queuedStatements = (event: string): Counted => ({ metric: 'securesql_queue_statements_total', where: { event: [event] } })
 const reaped = (outcome: string): Counted => ({ metric: 'securesql_members_reaped_total', where: { outcome: [outcome] } })
 
 // rqlite counts an attempt that failed as an attempt too.
@@ -64,6 +66,10 @@ export const rqliteMaps: Readonly<Record<string, Readonly<Record<string, Counted
     num_status: requests('/status'),
     queries: requests('/db/query'),
     query_stmts_rx: statements('query'),
+    queued_executions_failed: queuedWrites('refused', 'unknown', 'given_up'),
+    queued_executions_num_stmts_rx: queuedStatements('queued'),
+    queued_executions_num_stmts_tx: queuedStatements('written'),
+    queued_executions_ok: queuedWrites('written'),
     ...remote,
     request_stmts_rx: statements('request'),
     requests: requests('/db/request'),
@@ -73,7 +79,7 @@ export const rqliteMaps: Readonly<Record<string, Readonly<Record<string, Counted
   mux: {},
   proto: {},
   proxy: remote,
-  queue: {},
+  queue: { objects_rx: queuedStatements('queued'), objects_tx: queuedStatements('written') },
   snapshot: {},
   'snapshot.plan': {},
   'sql.processor': {},

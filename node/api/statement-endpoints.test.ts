@@ -162,14 +162,8 @@ test('what the gate refuses is never proposed and never read', async (context) =
   assert.equal(api.replica.proposed.length + api.reader.asked.length, 0)
 })
 
-test('queue is refused by name; wait alone is harmless', async (context) => {
+test('wait without queue is harmless', async (context) => {
   const api = await openFixture(context)
-  for (const name of ['queue']) {
-    const answer = await api.post(`/db/execute?${name}&wait`, ['DELETE FROM foo'])
-    assert.deepEqual([answer.status, answer.headers[code]], [501, 'not_supported_yet'])
-    assert.ok(answer.body.includes(name))
-  }
-  assert.equal(api.replica.proposed.length, 0)
   assert.equal((await api.post('/db/execute?wait', ['DELETE FROM foo'])).status, 200)
 })
 

@@ -6,6 +6,7 @@ import { refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { levelOf, readAt } from './local-read.ts'
 import { writeAtLeader } from './replicated-write.ts'
+import { queueWrite } from './queued-write.ts'
 import { prepareStatements } from './request-preparation.ts'
 import { statementReply } from './statement-reply.ts'
 
@@ -21,11 +22,16 @@ export function statementEndpoints(parts: ApiParts): readonly Endpoint[] {
 }
 
 function endpoint(parts: ApiParts, purpose: Purpose, methods: readonly string[], permissions: readonly Permission[]): Endpoint {
-  const handle = (request: ApiRequest): Promise<ApiReply> => answer(parts, request, purpose)
+  const handle = (request: ApiRequest): Promise<ApiReply> =>
+    // What a member forwards is carried out here and now: its own queue is the one that it stood in.
+    purpose === 'execute' && request.parameters.has('queue') && request.origin === 'client'
+      ? queueWrite(parts, request)
+      : carryOut(parts, request, purpose)
   return { path: `/db/${purpose}`, methods, permissions, forwardable: true, alwaysServed: false, handle }
 }
 
-async function answer(parts: ApiParts, request: ApiRequest, purpose: Purpose): Promise<ApiReply> {
+/** Here, or on the leader. */
+export async function carryOut(parts: ApiParts, request: ApiRequest, purpose: Purpose): Promise<ApiReply> {
   const prepared = await prepareStatements(parts, request, purpose)
   if (!prepared.ok) return refuseWith(prepared.problem)
   const { statements, path } = prepared.value

@@ -50,6 +50,7 @@ function nodeStatusOf(parts: ApiParts) {
       auth: access.enabled ? 'enabled' : 'disabled',
       bind_addr: facts.httpBindAddress,
       cluster: { addr: facts.raftAddress, api_addr: apiAddress(parts), https: String(facts.tls.api) },
+      queue: { _default: queueSection(parts) },
       tls: { enabled: String(facts.tls.api), client_verify: facts.tls.apiVerifyClient ? 'enabled' : 'disabled' },
     },
     mux: { addr: facts.raftAddress, tls: facts.tls.node ? 'enabled' : 'disabled' },
@@ -103,6 +104,11 @@ function settingsOf(settings: NodeSettings) {
     snapshot_threshold: settings.compactionEveryEntries,
     trailing_logs: settings.trailingEntries,
   }
+}
+
+function queueSection({ writeQueue }: ApiParts) {
+  const { capacity, batchSize, timeoutMs } = writeQueue.settings
+  return { batch_size: batchSize, max_size: capacity, sequence_number: writeQueue.sequenceNumber, timeout: formatGoDuration(timeoutMs) }
 }
 
 function raftSection(parts: ApiParts, raft: RaftStatus | undefined) {

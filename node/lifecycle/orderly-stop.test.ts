@@ -43,6 +43,7 @@ async function stop(scene: Scene): Promise<readonly string[]> {
   const parts: StoppingParts = {
     api: {
       drain: () => void steps.push('drain'),
+      flushQueue: () => Promise.resolve(void steps.push('flush')),
       close: () => {
         steps.push('api')
         return scene.isApiBusy === true ? closed : Promise.resolve()
@@ -68,25 +69,25 @@ async function stop(scene: Scene): Promise<readonly string[]> {
 const closes = ['api', 'replica', 'peers', 'store', 'access']
 
 for (const [title, scene, steps] of [
-  ['a leader says that it ends, hands over, and closes in reverse order', {}, ['drain', 'hand over', ...closes]],
-  ['a follower has nothing to hand over', { role: 'follower' }, ['drain', ...closes]],
-  ['-raft-shutdown-stepdown=false keeps leadership to the end', { handOverOnStop: false }, ['drain', ...closes]],
+  ['a leader says that it ends, hands over, and closes in reverse order', {}, ['drain', 'flush', 'hand over', ...closes]],
+  ['a follower has nothing to hand over', { role: 'follower' }, ['drain', 'flush', ...closes]],
+  ['-raft-shutdown-stepdown=false keeps leadership to the end', { handOverOnStop: false }, ['drain', 'flush', ...closes]],
   [
     'a node that leaves on stop asks for it before it closes anything',
     { role: 'follower', leaveOnStop: true },
-    ['drain', 'leave', ...closes],
+    ['drain', 'flush', 'leave', ...closes],
   ],
   [
     'a leader that leaves hands over first, whatever else was said',
     { leaveOnStop: true, handOverOnStop: false },
-    ['drain', 'hand over', 'leave', ...closes],
+    ['drain', 'flush', 'hand over', 'leave', ...closes],
   ],
   [
     'what does not succeed does not hold up the end',
     { leaveOnStop: true, left: fail({ message: 'no leader' }), transferred: fail({ code: 'deadline', leader: undefined }) },
-    ['drain', 'hand over', 'leave', ...closes],
+    ['drain', 'flush', 'hand over', 'leave', ...closes],
   ],
-  ['requests that cannot finish are ended by the replica, after a while', { isApiBusy: true }, ['drain', 'hand over', ...closes]],
+  ['requests that cannot finish are ended by the replica, after a while', { isApiBusy: true }, ['drain', 'flush', 'hand over', ...closes]],
   ['a removed node asks nobody', { standing: 'removed', leaveOnStop: true }, ['drain', ...closes]],
   [
     'before the node belongs to a cluster there is no replica to close',

@@ -9,7 +9,7 @@ interface Closable {
 }
 
 export interface StoppingParts {
-  readonly api: Closable & { drain(): void }
+  readonly api: Closable & { drain(): void; flushQueue(options: { readonly withinMs: number }): Promise<void> }
   /** Undefined before the node belongs to a cluster. */
   readonly replica: () => Pick<Replica, 'status' | 'standing' | 'transferLeadership' | 'close'> | undefined
   readonly peers: Closable & { leave(options: { readonly timeoutMs: number }): Promise<Result<void, { readonly message: string }>> }
@@ -20,18 +20,21 @@ export interface StoppingParts {
   readonly logger: Logger
 }
 
+// Queued writes go first, as long as this node leads or knows who does: a node that has left the cluster can write nothing.
+const flushMsMax = 1_000
 const handOverMsMax = 1_500
 const leaveMsMax = 2_000
 const finishMsMax = 2_500
 
 /**
- * Says that it ends; hands leadership over; leaves the cluster if it should; takes no new connections and finishes what is in flight, forwarded to the new leader where
+ * Says that it ends; writes what is queued; hands leadership over; leaves the cluster if it should; takes no new connections and finishes what is in flight, forwarded to the new leader where
  * need be; closes the rest in the reverse order of start.
  */
 export async function stopInOrder(parts: StoppingParts): Promise<void> {
   const { api, peers, store, access } = parts
   const replica = parts.replica()
   api.drain()
+  if (replica?.standing() === 'member') await api.flushQueue({ withinMs: flushMsMax })
   if (replica?.standing() === 'member') await stepAside(parts, replica)
   // This node goes on acknowledging while its last requests finish: its vote may be the one that a majority of two needs. What cannot finish (no majority) is ended by the
   // replica's close, and each end is an answer that the API still sends.
