@@ -288,6 +288,7 @@ function lookAfter(ground: Ground, replica: ReplicaLoop, around: { readonly peer
 async function run(ground: Ground): Promise<void> {
   const { configuration, logger, metrics } = ground
   const { http } = configuration
+  const { capacity, batchSize, timeoutMs, transaction } = configuration.writeQueue
   const access = await openAccess({ file: configuration.accessFile, logger, metrics })
   if (!access.ok) return refuseWith(ground, access.problem)
   const read = readStartFiles(configuration, { environment: process.env, clock: systemClock, logger, metrics })
@@ -312,7 +313,7 @@ async function run(ground: Ground): Promise<void> {
     reader: store.reader,
     forwarder: peers.forwarder,
     compactor: { compact: async (asked) => (await replica?.compact(asked)) ?? fail({ code: 'closing', leader: undefined }) },
-    writeQueue: configuration.writeQueue,
+    writeQueue: { capacity, batchSize, timeoutMs, transaction },
     logger,
     metrics,
     allowOrigin: http.allowOrigin,

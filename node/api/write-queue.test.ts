@@ -27,9 +27,9 @@ interface Scene {
   readonly answers: (Sent | Promise<Sent>)[]
   readonly metrics: Metrics
   readonly log: () => string
-  add(text: string, write?: Partial<QueuedWrite>): Queued
+  readonly add: (text: string, write?: Partial<QueuedWrite>) => Queued
   /** Lets what has been asked for happen. */
-  pass(ms?: number): Promise<void>
+  readonly pass: (ms?: number) => Promise<void>
 }
 
 function scene(settings: Partial<WriteQueueConfiguration> = {}, limits: { queuedBytesMax?: number; bodyBytesMax?: number } = {}): Scene {
@@ -236,7 +236,7 @@ test('a mark tells its user of what was lost before it, and no other', async () 
 
 test('it holds so many requests and bytes and no more, those on their way included', async () => {
   const { add, pass, queue, answers, metrics } = scene({ capacity: 2 })
-  let answer = (_: Sent): void => {}
+  let answer: (sent: Sent) => void = () => {}
   answers.push(new Promise((resolve) => (answer = resolve)))
   add('a')
   await pass(50)
@@ -299,7 +299,7 @@ test('at the end nothing waits for its batch, nothing new is taken, and what can
 test('a flush waits until the queue is empty, or as long as it may', async () => {
   const { add, pass, queue, answers, sent } = scene()
   await queue.flush({ withinMs: 1_000 })
-  let answer = (_: Sent): void => {}
+  let answer: (sent: Sent) => void = () => {}
   answers.push(new Promise((resolve) => (answer = resolve)))
   add('a')
   let flushed = 0

@@ -78,7 +78,7 @@ export class WriteQueue {
   readonly #parts: WriteQueueParts
   readonly #log: Logger
   readonly #writes: CountingMetric<{ readonly outcome: typeof outcomes }>
-  readonly #statementErrors: CountingMetric<Record<never, never>>
+  readonly #countStatementErrors: (count: number) => void
   readonly #items: Item[] = []
   /** Queued or on their way. */
   #held = { requests: 0, bytes: 0 }
@@ -104,11 +104,12 @@ export class WriteQueue {
       help: 'Queued requests by what became of them. `unknown`: it may have been carried out. `given_up`: it was not.',
       labels: { outcome: outcomes },
     })
-    this.#statementErrors = metrics.counter({
+    const statementErrors = metrics.counter({
       name: 'securesql_queue_statement_errors_total',
       help: 'Statements of queued requests that SQLite refused; nobody is told of them.',
       labels: {},
     })
+    this.#countStatementErrors = (count) => statementErrors.add({}, count)
     metrics.gauge({
       name: 'securesql_queue_requests',
       help: 'Requests in the write queue, those on their way included.',
@@ -243,7 +244,7 @@ export class WriteQueue {
       const sent = await this.#parts.send(group)
       switch (sent.kind) {
         case 'written':
-          this.#statementErrors.add({}, sent.statementErrors)
+          this.#countStatementErrors(sent.statementErrors)
           return this.#settle(items, { outcome: 'written', reply: undefined })
         case 'unknown':
           return this.#settle(items, { outcome: 'unknown', reply: sent.reply })
