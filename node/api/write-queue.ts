@@ -78,6 +78,7 @@ export class WriteQueue {
   readonly #parts: WriteQueueParts
   readonly #log: Logger
   readonly #writes: CountingMetric<{ readonly outcome: typeof outcomes }>
+  readonly #statements: CountingMetric<{ readonly event: typeof events }>
   readonly #countStatementErrors: (count: number) => void
   readonly #items: Item[] = []
   /** Queued or on their way. */
@@ -103,6 +104,11 @@ export class WriteQueue {
       name: 'securesql_queue_writes_total',
       help: 'Queued requests by what became of them. `unknown`: it may have been carried out. `given_up`: it was not.',
       labels: { outcome: outcomes },
+    })
+    this.#statements = metrics.counter({
+      name: 'securesql_queue_statements_total',
+      help: 'Statements that were queued, and those of them that were written (or refused by SQLite).',
+      labels: { event: events },
     })
     const statementErrors = metrics.counter({
       name: 'securesql_queue_statement_errors_total',
@@ -244,6 +250,7 @@ export class WriteQueue {
       const sent = await this.#parts.send(group)
       switch (sent.kind) {
         case 'written':
+          this.#statements.add({ event: 'written' }, statementsOf(items))
           this.#countStatementErrors(sent.statementErrors)
           return this.#settle(items, { outcome: 'written', reply: undefined })
         case 'unknown':
