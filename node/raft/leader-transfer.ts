@@ -15,9 +15,11 @@ export function takeTransfer(state: RaftState, to: NodeId | undefined): void {
 
 /**
  * Whoever cannot apply should not lead, and can be mended only by another leader: to any voter that follows closely. Chance chooses, since others may be in the same state
- * and would hand over in a circle.
+ * and would hand over in a circle; whoever was already so when it was elected leads for an election timeout first, or the circle would turn as fast as disks and network
+ * can, each turn with an entry in logs that nobody can compact.
  */
 export function giveAway(state: RaftState, leader: LeaderRole): void {
+  if (state.now < leader.mayGiveAwayAtTick) return
   const heirs = Array.from(leader.followers).filter(
     ([id, progress]) => state.voters.has(id) && isCounted(state, progress) && progress.flow.kind === 'replicate',
   )

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { makeEntry, type Entry } from './entry.ts'
 import { encodeMembership } from './membership-codec.ts'
 import type { NodeId } from './membership.ts'
-import type { Message } from './message.ts'
+import type { Message, Parcel } from './message.ts'
 import type { SnapshotPoint } from './raft-port.ts'
 import { append, appendReply, type AppendReply } from './rig-messages.ts'
 import { Rig, rigElectionTicks, rigHeartbeatTicks, summary } from './rig.ts'
@@ -143,6 +143,18 @@ test('a leader whose state is lost hands over first', () => {
   rig.propose('x', 1)
   assert.deepEqual(rig.refused, [{ id: 1, code: 'transfer_in_progress' }])
   rig.ticks(rigElectionTicks)
+})
+
+test('a leader that was elected without its state leads for an election timeout before it hands over: with all of them like that, terms would race', () => {
+  const rig = new Rig({ log: [1] }).follow('n2', 1)
+  rig.give({ kind: 'state-lost' })
+  rig.lead()
+  const handovers = (parcels: readonly Parcel[]) => parcels.filter(({ message }) => message.kind === 'timeout-now').length
+  const hear = () => ['n2', 'n3'].flatMap((follower) => rig.accepted(follower, rig.status.lastIndex))
+  assert.equal(handovers(hear()), 0)
+  assert.equal(handovers(rig.ticks(rigElectionTicks - 1)), 0)
+  assert.equal(handovers(hear()), 0)
+  assert.equal(handovers(rig.ticks(1)), 1)
 })
 
 test('an acknowledgement of entries that a snapshot has ended is never sent, though its write is done', () => {

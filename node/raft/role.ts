@@ -35,6 +35,8 @@ export interface LeaderRole {
   /** It has applied its own removal, and leads only until the others know of it (thesis §4.2.2). */
   departure: Departure | undefined
   transfer: { readonly to: NodeId; ticks: number; asked: boolean } | undefined
+  /** From this tick on it may hand over for want of a state machine. */
+  readonly mayGiveAwayAtTick: number
   ticksSinceHeartbeat: number
   heartbeatDue: boolean
   // Since the commit index has moved.

@@ -57,6 +57,7 @@ export function becomeLeader(state: RaftState): LeaderRole {
     appendNumber: 0,
     departure: undefined,
     transfer: undefined,
+    mayGiveAwayAtTick: state.isStateLost ? state.now + state.electionTicks : state.now,
     ticksSinceHeartbeat: 0,
     heartbeatDue: false,
     newsTicks: 0,

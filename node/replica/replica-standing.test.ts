@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { makeEntry } from '../raft/entry.ts'
 import type { NodeId } from '../raft/membership.ts'
-import { append } from '../raft/rig-messages.ts'
+import type { Message } from '../raft/message.ts'
+import { append, appendReply } from '../raft/rig-messages.ts'
 import { electionTicks, ids, record, tickMs, timeoutMs, World } from './replica-world.ts'
 import type { Transport, TransportListener } from './transport.ts'
 
@@ -127,6 +129,33 @@ test('a leader that differs hands over, and is mended by the next one', async ()
   assert.notEqual(second, first)
   await world.run(1_000)
   assert.equal(world.node(first).database.hash, world.node(second).database.hash)
+})
+
+test('who takes over compares nothing before it has applied all that others have compared: else one that differs would make all others differ', async () => {
+  let hear: TransportListener | undefined
+  const transport: Transport = { send: () => {}, setMembership: () => {}, listen: (listener) => (hear = listener) }
+  const world = new World({ voters: [], stateHashEveryEntries: 3 })
+  const [n1, n2] = ids
+  assert(n1 !== undefined && n2 !== undefined)
+  world.start(n1, { bootstrap: { members: ids.map((id) => ({ ...record(id), suffrage: 'voter' as const })) }, transport })
+  const tell = async (message: Message) => {
+    hear?.message(n2, message)
+    await world.run(20)
+  }
+  const command = (index: number) => makeEntry({ index, term: 1, kind: 'command', payload: Buffer.from('c') })
+  await tell(append({ term: 1, entries: [1, 2, 3, 4].map(command), leaderCommit: 4 }))
+  assert.equal(world.at(n1).status().appliedIndex, 4)
+  const compared = makeEntry({ index: 5, term: 1, kind: 'state-hash', payload: Buffer.from('4 another') })
+  await tell(append({ term: 1, prevLogIndex: 4, prevLogTerm: 1, entries: [compared], leaderCommit: 4 }))
+  assert(await world.until(() => world.at(n1).status().role === 'pre-candidate', { withinMs: 10_000 }))
+  await tell({ kind: 'pre-vote-reply', term: 2, granted: true })
+  await tell({ kind: 'vote-reply', term: 2, granted: true })
+  assert.equal(world.at(n1).status().role, 'leader')
+  assert.equal(world.at(n1).standing(), 'member')
+  await tell(appendReply({ term: 2, matchIndex: 6 }))
+  assert.equal(world.at(n1).standing(), 'diverged')
+  const kinds = world.node(n1).disk.entries.map(({ kind }) => kind)
+  assert.deepEqual(kinds, ['command', 'command', 'command', 'command', 'state-hash', 'noop'])
 })
 
 test('a removed node serves nothing, disturbs nobody, and is a member again when it is added', async () => {

@@ -51,6 +51,8 @@ export class ReplicaLoop implements Replica {
   // The last entry that was given to the state machine; equal to #appliedIndex while it has nothing under way.
   #handedOutIndex: number
   #leader: NodeId | undefined
+  /** The newest term in which this node was elected. */
+  #ledTerm = 0
   #toldStanding: Standing
   // The write after which the snapshot store is told that the log has followed the installed snapshot.
   #installedWith: number | undefined
@@ -326,7 +328,7 @@ export class ReplicaLoop implements Replica {
   }
 
   #event(event: RaftEvent): void {
-    if (event.kind === 'became-leader') this.#leader = this.#options.id
+    if (event.kind === 'became-leader') [this.#leader, this.#ledTerm] = [this.#options.id, event.term]
     if (event.kind === 'became-follower') this.#leader = event.leader
     if (event.kind === 'became-pre-candidate' || event.kind === 'became-candidate') this.#leader = undefined
     if (event.kind === 'trust-changed') this.#options.trust.setTrust(event.trust)
@@ -360,8 +362,10 @@ export class ReplicaLoop implements Replica {
   }
 
   #proposeStateHash(): void {
-    if (this.#state !== 'open' || !this.leads() || !this.#stateHashes.isDue(this.#appliedIndex)) return
-    const payload = this.#options.stateMachine.stateHash()
+    const { stateMachine } = this.#options
+    // Not before everything that earlier leaders compared has been: one that is found out by theirs must not have told all others to differ from it.
+    if (this.#state !== 'open' || !this.leads() || stateMachine.appliedTerm !== this.#ledTerm) return
+    const payload = this.#stateHashes.isDue(this.#appliedIndex) ? stateMachine.stateHash() : undefined
     if (payload === undefined) return
     this.#lastId += 1
     this.#enqueue({ kind: 'propose', id: this.#lastId, payload, entryKind: 'state-hash' })

@@ -77,6 +77,8 @@ export class MembershipOperator {
 
   #mayRemove(node: SimNode): boolean {
     const voters = this.#voters()
+    // See mayDestroy: once it has led, its state is what all others take for theirs, now or in a moment.
+    if (node.isDiverged && !node.isGone) return false
     if (isDamaged(node)) return true
     const damaged = voters.filter(isDamaged).length
     return voters.length > 2 && damaged <= Math.floor((voters.length - 2) / 2)

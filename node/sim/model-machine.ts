@@ -115,11 +115,13 @@ export class ModelDatabase implements SimDatabase {
 
   diverge(): boolean {
     for (const { data } of [this.current, this.#durable]) data.rolling = (data.rolling ^ 1) >>> 0
+    this.onDiverge()
     return true
   }
 
   /** The machine that is open. */
   onReplaced: () => void = () => {}
+  onDiverge: () => void = () => {}
 }
 
 class ModelMachine implements SimMachine {
@@ -139,6 +141,8 @@ class ModelMachine implements SimMachine {
     this.#database = database
     this.#ports = ports
     database.onReplaced = () => this.#replaced()
+    // What it has come to is what it remembers, as in a database whose writes have had another outcome: it never differs from itself.
+    database.onDiverge = () => void this.#hashes.set(this.appliedIndex, database.current.data.rolling)
   }
 
   get appliedIndex(): number {
