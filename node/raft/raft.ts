@@ -39,6 +39,8 @@ export const payloadBytesMax = entryBytesMax - entryHeaderBytes
 
 export class Raft implements RaftCore {
   readonly #state: RaftState
+  /** Made when it is asked for; only steps change it. */
+  #status: RaftStatus | undefined
 
   constructor(options: RaftOptions) {
     this.#state = initialState(options)
@@ -48,35 +50,39 @@ export class Raft implements RaftCore {
   }
 
   step(inputs: readonly Input[]): Output {
+    this.#status = undefined
     for (const input of inputs) take(this.#state, input)
     settle(this.#state)
     return this.#state.out.take({ term: this.#state.term, votedFor: this.#state.votedFor })
   }
 
   status(): RaftStatus {
-    const state = this.#state
-    const { role, log } = state
-    const followers = role.kind === 'leader' ? Array.from(role.followers) : []
-    return {
-      id: state.id,
-      term: state.term,
-      votedFor: state.votedFor,
-      role: role.kind === 'follower' && !isVoter(state) ? 'learner' : role.kind,
-      leader: leaderOf(state),
-      commitIndex: state.commitIndex,
-      appliedIndex: state.appliedIndex,
-      lastIndex: log.lastIndex,
-      lastTerm: log.lastTerm,
-      membership: state.membership,
-      trust: state.doubt === undefined ? 'trusted' : 'untrusted',
-      followers: followers.map(([id, progress]) => ({
-        id,
-        matchIndex: progress.matchIndex,
-        nextIndex: progress.nextIndex,
-        state: progress.flow.kind,
-        active: isActive(state, progress),
-      })),
-    }
+    return (this.#status ??= statusOf(this.#state))
+  }
+}
+
+function statusOf(state: RaftState): RaftStatus {
+  const { role, log } = state
+  const followers = role.kind === 'leader' ? Array.from(role.followers) : []
+  return {
+    id: state.id,
+    term: state.term,
+    votedFor: state.votedFor,
+    role: role.kind === 'follower' && !isVoter(state) ? 'learner' : role.kind,
+    leader: leaderOf(state),
+    commitIndex: state.commitIndex,
+    appliedIndex: state.appliedIndex,
+    lastIndex: log.lastIndex,
+    lastTerm: log.lastTerm,
+    membership: state.membership,
+    trust: state.doubt === undefined ? 'trusted' : 'untrusted',
+    followers: followers.map(([id, progress]) => ({
+      id,
+      matchIndex: progress.matchIndex,
+      nextIndex: progress.nextIndex,
+      state: progress.flow.kind,
+      active: isActive(state, progress),
+    })),
   }
 }
 

@@ -1,11 +1,10 @@
 // `npm run sim`: many seeds on several processes, or one seed to look at. A run of many begins with every seed that ever failed (regression-seeds.json).
 // The last line is `seeds N, violations V`; the exit code is 0 only when V is 0 and everything that must have happened sometimes did.
-import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
-import { failureInWords, parseReport, reportOf, type SeedReport } from './seed-report.ts'
+import { failureInWords, reportOf, type SeedReport } from './seed-report.ts'
 import { rejected, runSeed } from './seed-run.ts'
+import { givenSeeds, runOnWorkers } from './seed-workers.ts'
 import { shrink } from './shrink.ts'
 import { parseSimArguments, usage, type SimArguments } from './sim-arguments.ts'
 import { tooRare } from './sometimes-expected.ts'
@@ -24,7 +23,7 @@ if (!parsed.ok) {
 }
 const options = parsed.value
 if (options.seed !== undefined) await lookAtOne(options.seed, options)
-else if (options.step !== undefined) await work(options, (report) => console.log(JSON.stringify(report)))
+else if (options.isWorker) await work(givenSeeds(), options, (report) => console.log(JSON.stringify(report)))
 else await runMany(options)
 
 async function lookAtOne(seed: number, { isTraced, without }: SimArguments): Promise<void> {
@@ -35,11 +34,15 @@ async function lookAtOne(seed: number, { isTraced, without }: SimArguments): Pro
   finish({ seeds: 1, violations: verdict.violation === undefined ? 0 : 1, rare: [] })
 }
 
-/** Every `step`-th seed, one after the other. */
-async function work({ seeds, from, step, stopsAtFirst }: SimArguments, tell: (report: SeedReport) => void): Promise<void> {
+/** One after the other. */
+async function work(
+  seeds: Iterable<number> | AsyncIterable<number>,
+  { stopsAtFirst }: SimArguments,
+  tell: (report: SeedReport) => void,
+): Promise<void> {
   let shrunk = 0
-  for (let at = 0; at < seeds; at += step ?? 1) {
-    const verdict = await runSeed({ seed: (from ?? 1) + at })
+  for await (const seed of seeds) {
+    const verdict = await runSeed({ seed })
     const isShrunk = verdict.violation !== undefined && !stopsAtFirst && shrunk < shrunkMax
     if (isShrunk) shrunk += 1
     tell(reportOf(verdict, isShrunk ? await shrink(verdict) : undefined))
@@ -64,15 +67,13 @@ async function runMany(options: SimArguments): Promise<void> {
   }
   const known = options.stopsAtFirst ? [] : regressionSeeds()
   console.log(`${known.length} seeds that once failed, then seeds ${from} to ${from + options.seeds - 1} on ${options.jobs} processes`)
-  for (const seed of known) await work({ ...options, from: seed, seeds: 1, step: 1 }, take)
+  await work(known, options, take)
   // The last line counts those that were asked for.
   seeds = 0
-  const jobs = Math.max(1, Math.min(options.jobs, options.seeds))
-  if (jobs === 1) await work({ ...options, from, step: 1 }, take)
-  else
-    await Promise.all(
-      Array.from({ length: jobs }, (_, job) => child({ ...options, from: from + job, seeds: options.seeds - job }, jobs, take)),
-    )
+  const fresh = Array.from({ length: options.seeds }, (_, at) => from + at)
+  const program = [...process.execArgv, import.meta.filename, '--worker', ...(options.stopsAtFirst ? ['--first'] : [])]
+  if (options.jobs <= 1) await work(fresh, options, take)
+  else await runOnWorkers(fresh, { jobs: options.jobs, program, take })
   const seconds = (performance.now() - beganAtMs) / 1000
   if (options.isVerbose)
     for (const [what, times] of Array.from(sometimes.counts).toSorted(([a], [b]) => (a < b ? -1 : 1)))
@@ -81,28 +82,6 @@ async function runMany(options: SimArguments): Promise<void> {
     `${events} events, ${(events / seconds).toFixed(0)} events/s, ${(seeds / seconds).toFixed(2)} seeds/s, ${seconds.toFixed(1)} s`,
   )
   finish({ seeds, violations, rare: options.stopsAtFirst ? [] : tooRare(sometimes.counts, options.seeds) })
-}
-
-function child({ from, seeds, stopsAtFirst }: SimArguments, step: number, take: (report: SeedReport) => void): Promise<void> {
-  const args = [
-    import.meta.filename,
-    '--seeds',
-    String(seeds),
-    '--from',
-    String(from),
-    '--step',
-    String(step),
-    ...(stopsAtFirst ? ['--first'] : []),
-  ]
-  const program = spawn(process.execPath, [...process.execArgv, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-  createInterface({ input: program.stdout }).on('line', (line) => {
-    const report = parseReport(line)
-    if (report === undefined) console.log(line)
-    else take(report)
-  })
-  return new Promise((resolve, reject) => {
-    program.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`a process of the simulator ended with ${String(code)}`))))
-  })
 }
 
 function finish({

@@ -41,11 +41,14 @@ interface Connection {
   readonly from: Endpoint
   readonly to: Endpoint
   readonly isOpen: boolean
-  readonly madeAtMs: number
+  /** Of one that is not open. */
+  readonly nextAtMs: number
+  readonly waitsMs: number
 }
 
-/** How long a dialer waits after a refusal. */
+/** How long a dialer waits after a refusal: twice as long after each that follows. */
 const redialMs = 60
+const redialMsMax = 960
 
 export class VirtualNetwork {
   readonly #ports: NetworkPorts
@@ -85,7 +88,9 @@ export class VirtualNetwork {
 
   mend(from: NodeId, to: NodeId): void {
     const key = `${from} ${to}`
-    this.#cuts.set(key, Math.max(0, (this.#cuts.get(key) ?? 0) - 1))
+    const left = (this.#cuts.get(key) ?? 0) - 1
+    if (left > 0) this.#cuts.set(key, left)
+    else this.#cuts.delete(key)
   }
 
   mendAll(): void {
@@ -93,7 +98,7 @@ export class VirtualNetwork {
   }
 
   isCut(from: NodeId, to: NodeId): boolean {
-    return (this.#cuts.get(`${from} ${to}`) ?? 0) > 0
+    return this.#cuts.size > 0 && this.#cuts.has(`${from} ${to}`)
   }
 
   /** Connections between two are reset: both hear of it. */
@@ -171,12 +176,13 @@ export class VirtualNetwork {
     if (known?.from === from && known.to === target) {
       const isStillKnown = target.introducer.directory.member(from.id)?.incarnation === from.incarnation
       if (known.isOpen && isStillKnown) return true
-      if (!known.isOpen && queue.nowMs - known.madeAtMs < redialMs) return false
+      if (!known.isOpen && queue.nowMs < known.nextAtMs) return false
     }
     // The dead introduce themselves no more; what they said on a connection that stands may still arrive.
     if (!from.isAlive) return false
     const introduced = from.introducer.introduceTo(target.introducer, () => this.#vouch(from, target))
-    this.#connections.set(key, { from, to: target, isOpen: introduced === 'welcome', madeAtMs: queue.nowMs })
+    const waitsMs = known?.from !== from || known.to !== target || known.isOpen ? redialMs : Math.min(2 * known.waitsMs, redialMsMax)
+    this.#connections.set(key, { from, to: target, isOpen: introduced === 'welcome', nextAtMs: queue.nowMs + waitsMs, waitsMs })
     if (introduced === 'welcome') return true
     sometimes.met(`hello: ${introduced}`)
     if (introduced === 'removed') this.#tell(from, (listener) => listener.removed())

@@ -15,8 +15,8 @@ export interface SimArguments {
   readonly without: readonly number[]
   /** Stop at the first violation, and without making it short: for the mutations. */
   readonly stopsAtFirst: boolean
-  /** This process is one of several: it says what it finds as JSON. `step`: every how-manieth seed is its own. */
-  readonly step: number | undefined
+  /** See seed-workers.ts. */
+  readonly isWorker: boolean
 }
 
 export const usage = 'npm run sim -- --seeds N [--from S] [--jobs J] [--verbose] | --seed X [--trace] [--without 1,2,3]'
@@ -34,7 +34,7 @@ export function parseSimArguments(argv: readonly string[]): Result<SimArguments,
         verbose: { type: 'boolean', default: false },
         without: { type: 'string' },
         first: { type: 'boolean', default: false },
-        step: { type: 'string' },
+        worker: { type: 'boolean', default: false },
       },
     })
     return ok({
@@ -46,7 +46,7 @@ export function parseSimArguments(argv: readonly string[]): Result<SimArguments,
       isVerbose: values.verbose,
       without: values.without === undefined ? [] : values.without.split(',').map((text) => whole(text) ?? 0),
       stopsAtFirst: values.first,
-      step: whole(values.step),
+      isWorker: values.worker,
     })
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error))

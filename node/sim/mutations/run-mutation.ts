@@ -18,11 +18,9 @@ export async function runMutation(mutation: Mutation): Promise<MutationVerdict> 
   const { file, find, replace, by } = mutation
   const hook = `import { applyMutation } from ${JSON.stringify(new URL('apply-mutation.ts', import.meta.url).href)}; applyMutation(${JSON.stringify({ file, find, replace })})`
   const base = ['--import', `data:text/javascript,${encodeURIComponent(hook)}`]
-  const program =
-    by.kind === 'test'
-      ? ['--test', '--test-timeout=60000', by.file]
-      : ['node/sim/main.ts', '--seeds', String(by.budget), '--from', '1', '--step', '1', '--first']
-  const ended = await run([...base, ...program])
+  const program = by.kind === 'test' ? ['--test', '--test-timeout=60000', by.file] : ['node/sim/main.ts', '--worker', '--first']
+  const seeds = by.kind === 'test' ? [] : Array.from({ length: by.budget }, (_, at) => at + 1)
+  const ended = await run([...base, ...program], seeds.map((seed) => `${seed}\n`).join(''))
   const misfit = [...ended.lines, ...ended.errors.split('\n')].find((line) => line.includes(unfit))
   if (misfit !== undefined) return { kind: 'unfit', why: misfit.trim() }
   return by.kind === 'test' ? verdictOfTest(by.file, ended) : verdictOfSeeds(ended)
@@ -59,14 +57,18 @@ function title(line: string): string {
     .replaceAll('|', '\\|')
 }
 
-function run(args: readonly string[]): Promise<Ended> {
+/** `input`: what it reads. */
+function run(args: readonly string[], input: string): Promise<Ended> {
   return new Promise((resolve) => {
     const program = spawn(process.execPath, args, {
       cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       // Nothing is inherited: a runner of tests that runs this would change what the program does.
       env: {},
     })
+    // It may end before it has read everything.
+    program.stdin.on('error', () => {})
+    program.stdin.end(input)
     const lines: string[] = []
     let errors = ''
     let isTooLong = false

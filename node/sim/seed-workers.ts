@@ -1,0 +1,45 @@
+// Processes that run seeds for another: whoever is done with one is given the next, since one seed may take a hundred times as long as another. A worker reads numbers
+// of seeds from its standard input, one a line, and writes reports to its standard output.
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { parseReport, type SeedReport } from './seed-report.ts'
+
+/** Given ahead, so that no worker waits for its next one. */
+const aheadMax = 2
+
+export async function runOnWorkers(
+  seeds: readonly number[],
+  options: { readonly jobs: number; readonly program: readonly string[]; readonly take: (report: SeedReport) => void },
+): Promise<void> {
+  const left = seeds.toReversed()
+  await Promise.all(Array.from({ length: Math.min(options.jobs, seeds.length) }, () => runWorker(() => left.pop(), options)))
+}
+
+function runWorker(
+  next: () => number | undefined,
+  { program, take }: { readonly program: readonly string[]; readonly take: (report: SeedReport) => void },
+): Promise<void> {
+  const worker = spawn(process.execPath, program, { stdio: ['pipe', 'pipe', 'inherit'] })
+  // That it has ended is told by `close`.
+  worker.stdin.on('error', () => {})
+  const give = (): void => {
+    const seed = next()
+    if (seed === undefined) worker.stdin.end()
+    else worker.stdin.write(`${seed}\n`)
+  }
+  for (let ahead = 0; ahead < aheadMax; ahead += 1) give()
+  createInterface({ input: worker.stdout }).on('line', (line) => {
+    const report = parseReport(line)
+    if (report === undefined) return console.log(line)
+    take(report)
+    give()
+  })
+  return new Promise((resolve, reject) => {
+    worker.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`a process of the simulator ended with ${String(code)}`))))
+  })
+}
+
+/** In the worker: the seeds that it is given, until there are no more. */
+export async function* givenSeeds(): AsyncGenerator<number> {
+  for await (const line of createInterface({ input: process.stdin })) yield Number(line)
+}
