@@ -10,7 +10,7 @@ import { thirdPartyLicenses } from './tidy/third-party-licenses.ts'
 import { importsOf, readTree } from './tidy/source-file.ts'
 
 const tree = readTree(import.meta.dirname)
-const driverRooms = ['e2e', 'e2e/apiserver', 'e2e/processes', 'e2e/images', 'bench']
+const driverRooms = ['e2e', 'e2e/apiserver', 'e2e/contract', 'e2e/processes', 'e2e/images', 'bench']
 const readmes = rules.roomReadmes([...Object.keys(rooms), ...driverRooms])
 
 /** Title, rule, and samples that it must find fault with. */

@@ -10,6 +10,8 @@ export interface User {
   readonly name: string
   readonly password: string
   readonly permissions: readonly string[]
+  /** In the access file; hashed with bcrypt when absent. */
+  readonly stored?: 'cleartext'
 }
 
 /** As whom later nodes join: in cleartext, because a node must send its password. */
@@ -65,9 +67,9 @@ export function makeClusterFiles(options: {
     mkdirSync(join(folder, id), { mode: 0o700 })
     return { id, dataDir: join(folder, id), logFile: join(folder, `${id}.log`), httpCert, httpKey, nodeCert, nodeKey }
   })
-  const entries = options.users.map(({ name, password, permissions }) => ({
+  const entries = options.users.map(({ name, password, permissions, stored }) => ({
     username: name,
-    password: hashSync(password, bcryptRounds),
+    password: stored === 'cleartext' ? password : hashSync(password, bcryptRounds),
     perms: permissions,
   }))
   return {

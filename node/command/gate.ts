@@ -91,7 +91,14 @@ function judgeKeyword(piece: Piece, position: number): Result<Effect, GateProble
   if (keyword === 'vacuum') return refused('VACUUM is not supported yet')
   // A connection reads statistics when it loads the schema: nodes that have loaded it at different times would choose different plans, and rows in another order.
   if (keyword === 'analyze') return refused('ANALYZE is not supported yet')
-  return refused(`${keywordAt(piece, position)} does not begin a statement that is allowed`)
+  return refused(notAStatement(piece, position))
+}
+
+/** SQLite's own words, which clients look for: it knows no statement that begins with another word than those above. */
+function notAStatement(piece: Piece, position: number): string {
+  const token = piece.tokens[position]
+  if (token === undefined) return 'incomplete input'
+  return `near "${piece.sql.slice(token.start, Math.min(token.end, token.start + 64))}": syntax error`
 }
 
 /** The verb follows the closing parenthesis of the last common table expression. Whatever cannot be told counts as a write: SQLite then says what is wrong with it. */

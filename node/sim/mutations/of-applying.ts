@@ -62,7 +62,7 @@ export const ofApplying: readonly Mutation[] = [
     hazard: 82,
     text: 'what the gate does not know it lets pass',
     file: 'node/command/gate.ts',
-    find: '  return refused(`${keywordAt(piece, position)} does not begin a statement that is allowed`)',
+    find: '  return refused(notAStatement(piece, position))',
     replace: "  return ok('write')",
     by: testFile('node/command/gate.test.ts'),
   },

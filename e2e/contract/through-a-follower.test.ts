@@ -1,0 +1,3 @@
+import { runContract } from './all-cases.ts'
+
+runContract('follower')
