@@ -2,7 +2,7 @@
 
 const rqlites = {
   '': 'build.version extensions.names os.hostname os.pid os.ppid node.current_time node.start_time node.uptime mux.addr mux.tls',
-  http: 'auth bind_addr cluster.addr cluster.api_addr cluster.https tls.enabled',
+  http: 'auth bind_addr cluster.addr cluster.api_addr cluster.https queue._default.batch_size queue._default.max_size queue._default.sequence_number queue._default.timeout tls.enabled',
   runtime: 'GOARCH GOMAXPROCS GOOS num_cpu version',
   store:
     'addr db_applied_index db_conf.fk_constraints dir dir_size election_timeout fsm_index heartbeat_timeout leader.addr leader.node_id node_id nodes open ready reap_read_only_timeout reap_timeout snapshot_interval snapshot_threshold trailing_logs',
