@@ -1,13 +1,27 @@
 // The main thread's end of the thread that applies what may take long.
+import { isLoadEnd } from '../command/load-step.ts'
 import { readEntry, type Entry } from '../raft/entry.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import { DatabaseThread, type ThreadFailure } from './database-thread.ts'
+import type { LoadRefusal } from './load-staging.ts'
 import type { StateHash } from './state-hash.ts'
 
 export interface ApplyRequest {
   readonly kind: 'apply'
   /** The entries' records, one after the other, in a buffer of their own. */
   readonly records: Uint8Array
+}
+
+/** The end of a load: the next database is to be made beside the present one. */
+export interface AssembleRequest {
+  readonly kind: 'assemble'
+  readonly record: Uint8Array
+  readonly path: string
+}
+
+export interface AssembleReply {
+  readonly kind: 'assembled'
+  readonly outcome: 'ready' | LoadRefusal
 }
 
 export interface ApplyReply {
@@ -24,30 +38,31 @@ export interface ApplyReply {
 const entriesMax = 1_024
 
 export class ApplyElsewhere {
-  readonly #thread: DatabaseThread<ApplyRequest, ApplyReply>
+  readonly #thread: DatabaseThread<ApplyRequest | AssembleRequest, ApplyReply | AssembleReply>
 
   constructor(options: {
     readonly path: string
     readonly foreignKeys: boolean
     readonly onApplied: (reply: ApplyReply) => void
+    readonly onAssembled: (reply: AssembleReply) => void
     readonly onFailed: (failure: ThreadFailure, cause: unknown) => void
   }) {
-    const { path, foreignKeys, onApplied, onFailed } = options
+    const { path, foreignKeys, onApplied, onAssembled, onFailed } = options
     this.#thread = new DatabaseThread({
       file: new URL('apply-thread.ts', import.meta.url),
       name: 'apply-thread',
       path,
       foreignKeys,
-      onReply: onApplied,
+      onReply: (reply) => (reply.kind === 'applied' ? onApplied(reply) : onAssembled(reply)),
       onFailed,
     })
   }
 
   /** Takes from the front what it will apply, at least one entry, and says how many. The caller writes nothing until the last reply. */
   apply(entries: readonly Entry[]): number {
-    // Hashes are compared where those of earlier entries are remembered.
-    const hashAt = entries.findIndex(({ kind }) => kind === 'state-hash')
-    const taken = entries.slice(0, Math.min(entriesMax, hashAt === -1 ? Infinity : hashAt))
+    // Hashes are compared where those of earlier entries are remembered; a load ends where the database can be replaced.
+    const endAt = entries.findIndex(({ kind, payload }) => kind === 'state-hash' || (kind === 'command' && isLoadEnd(payload)))
+    const taken = entries.slice(0, Math.min(entriesMax, endAt === -1 ? Infinity : endAt))
     const records = new Uint8Array(taken.reduce((sum, { bytes }) => sum + bytes.length, 0))
     let at = 0
     for (const { bytes } of taken) {
@@ -56,6 +71,11 @@ export class ApplyElsewhere {
     }
     this.#thread.ask({ kind: 'apply', records }, [records.buffer])
     return taken.length
+  }
+
+  /** `path`: where the next database is made. The caller writes nothing until it is answered. */
+  assemble(entry: Entry, path: string): void {
+    this.#thread.ask({ kind: 'assemble', record: entry.bytes, path })
   }
 
   release(): void {
@@ -67,7 +87,7 @@ export class ApplyElsewhere {
   }
 }
 
-export function entriesOf({ records }: ApplyRequest): readonly Entry[] {
+export function entriesOf(records: Uint8Array): readonly Entry[] {
   const entries: Entry[] = []
   for (let at = 0; at < records.length;) {
     const entry = readEntry(records, at, { owned: true })

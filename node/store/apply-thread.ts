@@ -1,7 +1,8 @@
 // The thread that applies what may take long, with a write connection of its own. Only one of the two writes at a time: the main thread waits with its entries, not with
 // its heartbeats. Every transaction is told as it is committed.
+import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
-import { entriesOf, type ApplyReply, type ApplyRequest } from './apply-elsewhere.ts'
+import { entriesOf, type ApplyReply, type ApplyRequest, type AssembleReply, type AssembleRequest } from './apply-elsewhere.ts'
 import { serveDatabaseThread } from './database-thread.ts'
 import { freeBytesBeside } from './disk-space.ts'
 import { EntryApplier } from './entry-applier.ts'
@@ -10,7 +11,7 @@ import { openWriteConnection } from './write-connection.ts'
 /** Answers wait no longer than this for the entries behind theirs. */
 const budgetMs = 20
 
-serveDatabaseThread((setting, reply: (reply: ApplyReply) => void) => {
+serveDatabaseThread((setting, reply: (reply: ApplyReply | AssembleReply) => void) => {
   let open: { readonly connection: Database.Database; readonly applier: EntryApplier } | undefined
   const applierFor = (): EntryApplier => {
     if (open !== undefined) {
@@ -22,9 +23,17 @@ serveDatabaseThread((setting, reply: (reply: ApplyReply) => void) => {
     return open.applier
   }
   return {
-    handle: (request: ApplyRequest) => {
+    handle: (request: ApplyRequest | AssembleRequest) => {
       const applier = applierFor()
-      let rest = entriesOf(request)
+      if (request.kind === 'assemble') {
+        const [entry] = entriesOf(request.record)
+        assert(entry !== undefined, 'the end of a load is one entry')
+        const outcome = applier.assemble(entry, request.path)
+        applier.handOver()
+        reply({ kind: 'assembled', outcome })
+        return
+      }
+      let rest = entriesOf(request.records)
       while (rest.length > 0) {
         const { applied } = applier.apply(rest, { budgetMs, costMax: Infinity })
         rest = rest.slice(applied.length)

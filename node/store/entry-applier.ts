@@ -8,18 +8,19 @@
 // Alone, a command whose statements stand each for themselves may need several transactions; `statementsDone` in the bookkeeping says how far it has come.
 import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
-import { decodeCommand } from '../command/command-codec.ts'
 import type { Command, CommandOutcome, StatementResult } from '../command/command.ts'
 import { entryTimeMs } from '../command/entry-moment.ts'
+import type { LoadStep } from '../command/load-step.ts'
 import type { Entry } from '../raft/entry.ts'
-import { decodeMembership } from '../raft/membership-codec.ts'
-import type { Membership } from '../raft/membership.ts'
 import type { Applied, Divergence } from '../replica/state-machine.ts'
 import { openBookkeeping, type Bookkeeping, type Progress } from './bookkeeping.ts'
 import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
 import { Deferral } from './deferral.ts'
 import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
-import { EnvironmentFailure, NewerCommand, answerOf, isForeignKeyRefusal } from './sqlite-failure.ts'
+import { commandOf, isStep, membershipAfter } from './entry-content.ts'
+import { assembleLoad } from './load-assembly.ts'
+import { LoadStaging, refusedLoad, type LoadRefusal } from './load-staging.ts'
+import { EnvironmentFailure, answerOf, isForeignKeyRefusal } from './sqlite-failure.ts'
 import { HashFold, RecentHashes, decodeHashPayload, encodeHashPayload, hashText, type Trace } from './state-hash.ts'
 
 /** Where the entries run. In place, the calling thread has more to do: it stops before a command that may take long. */
@@ -37,8 +38,8 @@ const payloadBytesMax = 1024 * 1024
 
 export interface Stretch {
   readonly applied: readonly Applied[]
-  /** Why the entries behind `applied` were not applied. `diverged` is for good. */
-  readonly stop: 'end' | 'time' | 'long' | 'diverged'
+  /** Why the entries behind `applied` were not applied. `diverged` is for good. `load`: the next one puts another database in this one's place, which a transaction cannot. */
+  readonly stop: 'end' | 'time' | 'long' | 'diverged' | 'load'
 }
 
 type GroupRun = ({ readonly kind: 'committed' } & Stretch) | { readonly kind: 'rolled-back'; readonly position: number }
@@ -52,6 +53,7 @@ export class EntryApplier {
   readonly #commit: Database.Statement
   readonly #rollback: Database.Statement
   readonly #deferral: Deferral
+  readonly #staging: LoadStaging
   readonly #hashes = new RecentHashes()
   #progress: Progress
   #divergence: Divergence | undefined
@@ -69,6 +71,7 @@ export class EntryApplier {
     this.#commit = database.prepare('COMMIT')
     this.#rollback = database.prepare('ROLLBACK')
     this.#deferral = new Deferral(database)
+    this.#staging = new LoadStaging(database)
     this.#hashes.set(this.#progress.appliedIndex, this.#progress.hash)
     this.#restore()
   }
@@ -124,6 +127,7 @@ export class EntryApplier {
     let rest = entries
     while (rest[0] !== undefined) {
       if (applied.length > 0 && performance.now() > untilMs) return { applied, stop: 'time' }
+      if (this.#endsLoad(commandOf(rest[0]))) return { applied, stop: 'load' }
       const mayDefer = this.#deferral.isPossible(rest)
       if (mayDefer || this.#progress.statementsDone > 0) {
         if (this.#isLong(rest[0], commandOf(rest[0]), limits)) return { applied, stop: 'long' }
@@ -161,14 +165,15 @@ export class EntryApplier {
       const command = commandOf(entry)
       if (position > 0 && performance.now() > limits.untilMs) stop = 'time'
       else if (this.#isLong(entry, command, limits)) stop = 'long'
+      else if (this.#endsLoad(command)) stop = 'load'
       else if (entry.kind === 'state-hash' && this.#differs(entry, fold)) stop = 'diverged'
       if (stop !== 'end') break
       if (position === 0) this.#run(this.#begin)
       let outcome: CommandOutcome | undefined
       if (entry.kind === 'membership') membership = membershipAfter(entry, membership)
       if (entry.kind === 'command') {
-        if (command !== undefined) timeMs = this.#beginCommand(entry, command, timeMs)
-        const run = command === undefined ? undecodable : this.#runner.run(command, everything)
+        if (command !== undefined && !isStep(command)) timeMs = this.#beginCommand(entry, command, timeMs)
+        const run = command === undefined ? undecodable : isStep(command) ? this.#runStep(command) : this.#runner.run(command, everything)
         if (run.kind === 'rolled-back') {
           if (run.isFull) this.#takeBackFull(run.error)
           this.#restore()
@@ -203,9 +208,9 @@ export class EntryApplier {
   #applyAlone(entry: Entry, mayDefer: boolean): Applied | undefined {
     const { index, term } = entry
     const command = commandOf(entry)
-    if (command === undefined) {
+    if (command === undefined || isStep(command)) {
       const alone = this.#applyGroup([entry], { untilMs: Infinity, ...noLimits })
-      assert(alone.kind === 'committed', 'only a command can roll back')
+      assert(alone.kind === 'committed', 'only a statement can roll back')
       return alone.applied[0]
     }
     const timeMs = this.#beginCommand(entry, command, this.#progress.timeMs)
@@ -288,8 +293,47 @@ export class EntryApplier {
     return timeMs
   }
 
-  #isLong(entry: Entry, command: Command | undefined, { costMax }: Limits): boolean {
+  /** Makes the next database of the load that `entry` ends, beside the present one, at `path`. */
+  assemble(entry: Entry, path: string): 'ready' | LoadRefusal {
+    const step = commandOf(entry)
+    assert(step?.kind === 'load-end', 'the end of a load is assembled')
+    return assembleLoad({ database: this.#database, path, entry, step })
+  }
+
+  /** The end of a load whose file turned out to be unusable, on every node alike: an answer, and the chunks are dropped. */
+  refuseLoad(entry: Entry, refusal: LoadRefusal): Applied {
+    const step = commandOf(entry)
+    assert(step?.kind === 'load-end', 'the end of a load is refused')
+    const { index, term } = entry
+    const trace = refusedLoad(refusal)
+    const fold = new HashFold(this.#progress.hash)
+    fold.entry(entry)
+    fold.statement(trace)
+    this.#run(this.#begin)
+    this.#runStep({ kind: 'load-abort', id: step.id })
+    this.#commitWith({ ...this.#progress, ...this.#runner.counters, appliedIndex: index, appliedTerm: term, hash: fold.value })
+    this.#hashes.set(index, fold.value)
+    return { index, term, outcome: { results: [trace.result] } satisfies CommandOutcome }
+  }
+
+  #runStep(step: LoadStep): CommandRun {
+    try {
+      const { trace, changesSchema } = this.#staging.run(step)
+      if (changesSchema) this.#runner.forgetStatements()
+      return { kind: 'done', traces: [trace] }
+    } catch (error) {
+      throw new EnvironmentFailure(answerOf(error), { cause: error })
+    }
+  }
+
+  #endsLoad(command: Command | LoadStep | undefined): boolean {
+    return command !== undefined && isStep(command) && this.#staging.isComplete(command)
+  }
+
+  #isLong(entry: Entry, command: Command | LoadStep | undefined, { costMax }: Limits): boolean {
     if (command === undefined || costMax === Infinity) return false
+    // Dropping what an earlier load has left touches each of its pages.
+    if (isStep(command)) return command.kind === 'load-begin' || command.kind === 'load-abort'
     return entry.payload.length > payloadBytesMax || this.#runner.costOf(command) > costMax
   }
 
@@ -354,20 +398,3 @@ const undecodable = {
   kind: 'done',
   traces: [{ result: { kind: 'error', message: 'the entry holds no command that can be read', seconds: 0 }, effect: 'failed' }],
 } as const
-
-/** Undefined: the entry is none, or holds none of any version; every node sees the same bytes and answers the same. */
-function commandOf(entry: Entry): Command | undefined {
-  if (entry.kind !== 'command') return undefined
-  const command = decodeCommand(entry.payload)
-  if (command.ok) return command.value
-  if (command.problem === 'command_version')
-    throw new NewerCommand('a newer program wrote the next entry; this one must be brought up to date')
-  return undefined
-}
-
-/** A cluster that was begun anew by hand (peers.json) has a newer epoch: what an older one had still agreed on no longer counts. */
-function membershipAfter(entry: Entry, before: Membership | undefined): Membership {
-  const membership = decodeMembership(entry.payload)
-  assert(membership.ok, 'a committed membership entry can always be read')
-  return before !== undefined && (membership.value.epoch ?? 0) < (before.epoch ?? 0) ? before : membership.value
-}

@@ -240,6 +240,7 @@ function compose(parts: Parts): Store {
     onFatal: parts.onFatal,
     logger: parts.logger,
   })
+  stateMachine.onLoaded((from, point) => snapshots.replaceByLoaded(from, point))
   return {
     identity,
     log,

@@ -9,6 +9,8 @@ export interface SnapshotPaths {
   readonly incoming: string
   readonly incomingManifest: string
   readonly incomingData: string
+  /** A database that is made of a file that came through the log (load-assembly.ts). */
+  readonly loading: string
   /** A received database that is about to be put in place. */
   readonly installing: string
   /** Exists while the database is being replaced (snapshot-install.ts). */
@@ -27,6 +29,7 @@ export function snapshotPaths(dataDir: string): SnapshotPaths {
     incoming,
     incomingManifest: join(incoming, 'manifest.json'),
     incomingData: join(incoming, 'snapshot.sqlite'),
+    loading: join(directory, 'loading.sqlite'),
     installing: join(directory, 'installing.sqlite'),
     intent: join(directory, 'install.json'),
     replaced: join(directory, 'replaced.sqlite'),
@@ -40,6 +43,7 @@ export function openSnapshotDirectory(paths: SnapshotPaths): void {
     if (name.startsWith(copyPrefix)) rmSync(join(paths.directory, name), { recursive: true, force: true })
   }
   rmSync(paths.replaced, { force: true })
+  for (const suffix of ['', '-journal']) rmSync(`${paths.loading}${suffix}`, { force: true })
   syncDirectory(paths.directory)
 }
 

@@ -1,4 +1,4 @@
-// Replaces the database by a received one so that a crash at any step leaves the old or the new one, whole. What decides is one small file, the intent: before it is
+// Replaces the database by another one so that a crash at any step leaves the old or the new one, whole. What decides is one small file, the intent: before it is
 // durable nothing of the old database has been touched; from then on the new one is put in its place, now or at the next start. It is removed when the log fits the new
 // database durably: until then the next start may have to begin the log anew where the database stands.
 import { existsSync, renameSync, rmSync } from 'node:fs'
@@ -43,9 +43,9 @@ export interface InstallPlace {
   readonly databasePath: string
 }
 
-/** From here on the database will be the received one, whatever happens. Its file leaves the place where the next one may be received. */
-export function beginInstall({ files, paths }: InstallPlace, { point, reset }: InstallIntent): void {
-  files.rename(paths.incomingData, paths.installing)
+/** From here on the database will be the file at `from` (what was received), whatever happens. It leaves that place, where the next one may be made. */
+export function beginInstall({ files, paths }: InstallPlace, { point, reset }: InstallIntent, from: string = paths.incomingData): void {
+  files.rename(from, paths.installing)
   files.syncDirectory(paths.directory)
   files.replaceDurably(paths.intent, JSON.stringify({ format: 1, index: point.index, term: point.term, reset }))
 }

@@ -1,23 +1,17 @@
 // Snapshots of the SQLite state machine: whole database files. See snapshot-copies.ts for those made here, snapshot-staging.ts for those received and
 // snapshot-install.ts for how one becomes the database.
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
 import type { Result } from '../../runtime/result.ts'
-import type { SnapshotPoint } from '../raft/raft-port.ts'
+import type { LogBase, SnapshotPoint } from '../raft/raft-port.ts'
 import type { SnapshotManifest, SnapshotStore, StagedSnapshot } from '../replica/snapshot-store.ts'
+import { DatabaseReplacement, type DatabaseUser } from './database-replacement.ts'
 import type { ReadFreeBytes } from './disk-space.ts'
 import type { OnFatal } from './fatal.ts'
 import { SnapshotCopies, type CopiedState, type CopiesClock } from './snapshot-copies.ts'
 import { snapshotBytes, type SnapshotPaths } from './snapshot-directory.ts'
-import { beginInstall, endInstall, installFiles, swapDatabase, type InstallFiles, type InstallPlace } from './snapshot-install.ts'
+import { installFiles, type InstallFiles } from './snapshot-install.ts'
 import { SnapshotStaging } from './snapshot-staging.ts'
 import type { StoreLogger } from './store-logger.ts'
-
-/** Whoever has the database open: closes it, and opens what then has its name. Both synchronous. */
-interface DatabaseUser {
-  suspend(): void
-  resume(): void
-}
 
 export interface SnapshotStoreOptions {
   readonly paths: SnapshotPaths
@@ -36,13 +30,17 @@ export class SqliteSnapshotStore implements SnapshotStore {
   readonly #options: SnapshotStoreOptions
   readonly #copies: SnapshotCopies
   readonly #staging: SnapshotStaging
-  readonly #place: InstallPlace
+  readonly #replacement: DatabaseReplacement
 
   constructor(options: SnapshotStoreOptions) {
     this.#options = options
     this.#copies = new SnapshotCopies(options)
     this.#staging = new SnapshotStaging(options)
-    this.#place = { files: options.files ?? installFiles, paths: options.paths, databasePath: options.databasePath }
+    const { files = installFiles, paths, databasePath, users } = options
+    this.#replacement = new DatabaseReplacement({ files, paths, databasePath }, [
+      ...users,
+      { suspend: () => this.#copies.suspend(), resume: () => {} },
+    ])
   }
 
   take(options: { readonly indexMin: number }): Promise<Result<SnapshotManifest, 'snapshot_unavailable'>> {
@@ -59,14 +57,10 @@ export class SqliteSnapshotStore implements SnapshotStore {
 
   install(point: SnapshotPoint, { reset }: { readonly reset: boolean }): void {
     assert(this.#staging.isFinished(point), 'only a stage that was found sound is installed')
-    const { users, onFatal, logger } = this.#options
+    const { paths, onFatal, logger } = this.#options
     const startedAtMs = performance.now()
     try {
-      beginInstall(this.#place, { point, reset })
-      this.#copies.suspend()
-      for (const user of users.toReversed()) user.suspend()
-      swapDatabase(this.#place)
-      for (const user of users) user.resume()
+      this.#replacement.replace(paths.incomingData, { point, reset })
     } catch (error) {
       onFatal({ code: 'database_failed', message: `while installing the snapshot of entry ${point.index}`, cause: error })
       return
@@ -76,8 +70,13 @@ export class SqliteSnapshotStore implements SnapshotStore {
   }
 
   installed(): void {
-    endInstall(this.#place)
-    void rm(this.#options.paths.replaced, { force: true })
+    this.#replacement.ended()
+  }
+
+  /** A database that came through the log takes the present one's place: it stands at the entry that says so, which the log holds durably. Throws as DatabaseReplacement does. */
+  replaceByLoaded(from: string, point: LogBase): void {
+    this.#replacement.replace(from, { point, reset: false })
+    this.#replacement.ended()
   }
 
   /** Of all snapshots on this disk. */

@@ -2,15 +2,22 @@
 // write: this thread, for what provably ends soon and only for some milliseconds a turn; the thread for long statements; or the WAL's thread while it empties the WAL.
 // Heartbeats and reads go on whoever has it.
 import assert from 'node:assert/strict'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
+import type { CommandOutcome } from '../command/command.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Membership } from '../raft/membership.ts'
+import type { LogBase } from '../raft/raft-port.ts'
 import type { Applied, Divergence, StateMachine } from '../replica/state-machine.ts'
-import { ApplyElsewhere, type ApplyReply } from './apply-elsewhere.ts'
+import { ApplyElsewhere, type ApplyReply, type AssembleReply } from './apply-elsewhere.ts'
+import { DatabaseReplacement } from './database-replacement.ts'
 import { freeBytesBeside, type ReadFreeBytes } from './disk-space.ts'
 import { EntryApplier, noLimits, type Limits } from './entry-applier.ts'
 import type { FatalCode, OnFatal } from './fatal.ts'
+import { accepted, type LoadRefusal } from './load-staging.ts'
+import { snapshotPaths } from './snapshot-directory.ts'
+import { installFiles } from './snapshot-install.ts'
 import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
 import { WalKeeper } from './wal-keeper.ts'
 import { syncWal } from './wal-sync.ts'
@@ -48,6 +55,7 @@ export class SqliteStateMachine implements StateMachine {
   #lastIndex: number
   #writer: 'none' | 'this-thread-soon' | 'apply-thread' | 'wal-thread' = 'none'
   #state: 'open' | 'diverged' | 'halted' | 'suspended' | 'closed'
+  #replaceByLoaded: (from: string, point: LogBase) => void
   #listener: (applied: readonly Applied[]) => void = () => {}
   #divergenceListener: (divergence: Divergence) => void = () => {}
 
@@ -58,6 +66,7 @@ export class SqliteStateMachine implements StateMachine {
     this.#onFatal = options.onFatal
     this.#readFreeBytes = options.readFreeBytes ?? freeBytesBeside(database.name)
     this.#threads = options.elsewhere === 'nowhere' ? undefined : this.#makeThreads()
+    this.#replaceByLoaded = (from, point) => this.#replaceAlone(from, point)
     this.#database = database
     this.#applier = new EntryApplier(database, this.#readFreeBytes)
     this.#lastIndex = this.#applier.progress.appliedIndex
@@ -119,6 +128,11 @@ export class SqliteStateMachine implements StateMachine {
     if (this.#state === 'diverged') this.#tellDivergence()
   }
 
+  /** How a database that came through the log takes the present one's place where others have it open too; they are suspended with this one. */
+  onLoaded(replace: (from: string, point: LogBase) => void): void {
+    this.#replaceByLoaded = replace
+  }
+
   /**
    * Closes every connection, so that another file may take the database's place before `resume`; nothing of the old one's WAL is left. Blocks, and only while nothing is
    * being applied. Connections of others, like the reader's, are to be closed before.
@@ -172,6 +186,8 @@ export class SqliteStateMachine implements StateMachine {
           return
         case 'long':
           return this.#applyElsewhere()
+        case 'load':
+          return this.#load()
         case 'diverged':
           this.#state = 'diverged'
           this.#waiting = []
@@ -208,6 +224,55 @@ export class SqliteStateMachine implements StateMachine {
     if (isLast) this.#goOn()
   }
 
+  /** The next entry puts another database in this one's place. */
+  #load(): void {
+    const [entry] = this.#waiting
+    assert(entry !== undefined, 'the end of a load waits')
+    const { loading } = snapshotPaths(dirname(this.#path))
+    mkdirSync(dirname(loading), { recursive: true, mode: 0o700 })
+    if (this.#threads === undefined) return this.#endLoad(entry, this.#applier.assemble(entry, loading))
+    this.#writer = 'apply-thread'
+    this.#applier.handOver()
+    this.#threads.apply.assemble(entry, loading)
+  }
+
+  #assembledElsewhere({ outcome }: AssembleReply): void {
+    const [entry] = this.#waiting
+    if (this.#state !== 'open' || entry === undefined) return
+    this.#writer = 'none'
+    try {
+      this.#applier.takeBack()
+      this.#endLoad(entry, outcome)
+    } catch (error) {
+      this.#halt(error)
+    }
+  }
+
+  #endLoad(entry: Entry, outcome: 'ready' | LoadRefusal): void {
+    const behind = this.#waiting.slice(1)
+    this.#waiting = []
+    if (outcome === 'ready') {
+      const { loading } = snapshotPaths(dirname(this.#path))
+      try {
+        this.#replaceByLoaded(loading, { index: entry.index, term: entry.term })
+      } catch (error) {
+        throw new EnvironmentFailure('a loaded database could not be put in place; the next start does it', { cause: error })
+      }
+      this.#tell([{ index: entry.index, term: entry.term, outcome: { results: [accepted.result] } satisfies CommandOutcome }])
+    } else this.#tell([this.#applier.refuseLoad(entry, outcome)])
+    this.#waiting = behind
+    this.#lastIndex = behind.at(-1)?.index ?? entry.index
+    this.#work()
+  }
+
+  /** Nobody else has the database open. */
+  #replaceAlone(from: string, point: LogBase): void {
+    const paths = snapshotPaths(dirname(this.#path))
+    const replacement = new DatabaseReplacement({ files: installFiles, paths, databasePath: this.#path }, [this])
+    replacement.replace(from, { point, reset: false })
+    replacement.ended()
+  }
+
   #emptyWal(wal: WalKeeper): void {
     this.#writer = 'wal-thread'
     wal.empty(() => this.#goOn())
@@ -229,7 +294,13 @@ export class SqliteStateMachine implements StateMachine {
     const onFailed = ({ code, message }: { readonly code: FatalCode; readonly message: string }, cause: unknown): void =>
       this.#fail({ code, message }, cause)
     return {
-      apply: new ApplyElsewhere({ path, foreignKeys: this.#foreignKeys, onApplied: (reply) => this.#appliedElsewhere(reply), onFailed }),
+      apply: new ApplyElsewhere({
+        path,
+        foreignKeys: this.#foreignKeys,
+        onApplied: (reply) => this.#appliedElsewhere(reply),
+        onAssembled: (reply) => this.#assembledElsewhere(reply),
+        onFailed,
+      }),
       wal: new WalKeeper({ path, onReady: () => this.#work(), onFailed }),
     }
   }

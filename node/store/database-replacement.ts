@@ -1,0 +1,35 @@
+// Another database file in the place of the present one, while the node goes on: everybody who has it open closes it, the file is swapped (snapshot-install.ts), and
+// everybody opens what then lies there. Blocks for some milliseconds; nothing else happens in between.
+import { rm } from 'node:fs/promises'
+import { beginInstall, endInstall, swapDatabase, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
+
+/** Whoever has the database open: closes it, and opens what then has its name. Both synchronous. */
+export interface DatabaseUser {
+  suspend(): void
+  resume(): void
+}
+
+export class DatabaseReplacement {
+  readonly #place: InstallPlace
+  readonly #users: readonly DatabaseUser[]
+
+  /** `users`: in the order in which they open it again. */
+  constructor(place: InstallPlace, users: readonly DatabaseUser[]) {
+    this.#place = place
+    this.#users = users
+  }
+
+  /** `from`: a whole database, durable, on the same file system. Throws what the file system or SQLite throws; then the process must end, and the next start goes on. */
+  replace(from: string, intent: InstallIntent): void {
+    beginInstall(this.#place, intent, from)
+    for (const user of this.#users.toReversed()) user.suspend()
+    swapDatabase(this.#place)
+    for (const user of this.#users) user.resume()
+  }
+
+  /** The log fits the new database durably. */
+  ended(): void {
+    endInstall(this.#place)
+    void rm(this.#place.paths.replaced, { force: true })
+  }
+}

@@ -1,0 +1,139 @@
+// Kill -9 at each step of putting a loaded database in place: the node opens with the old database, which still holds all chunks, or with the new one, and goes on.
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import Database from 'better-sqlite3'
+import { encodeCommand } from '../command/command-codec.ts'
+import { encodeLoadStep } from '../command/load-step.ts'
+import { makeEntry, type Entry } from '../raft/entry.ts'
+import { encodeMembership } from '../raft/membership-codec.ts'
+import type { NodeId } from '../raft/membership.ts'
+import { virtualMembership } from '../raft/virtual-node.ts'
+import { eventually } from '../replica/eventually.ts'
+import { DatabaseReplacement } from './database-replacement.ts'
+import { openStore, type Store } from './open-store.ts'
+import { snapshotPaths } from './snapshot-directory.ts'
+import { installFiles, type InstallFiles } from './snapshot-install.ts'
+import { SqliteStateMachine } from './sqlite-state-machine.ts'
+import { command } from './test-machine.ts'
+import { openWriteConnection } from './write-connection.ts'
+
+const id = '00112233445566778899aabbccddeeff'
+const silent = { info: () => {}, warn: () => {}, error: () => {} }
+
+async function open(dataDir: string): Promise<Store> {
+  const onFatal = (problem: { readonly message: string }): never => assert.fail(problem.message)
+  const opened = await openStore({ dataDir, nodeId: 'n1' as NodeId, onFatal, logger: silent })
+  assert(opened.ok, opened.ok ? '' : opened.problem.message)
+  return opened.value
+}
+
+function entriesOf(file: Buffer): readonly Entry[] {
+  const payloads = [
+    encodeCommand(command(['CREATE TABLE old (n)'])),
+    encodeLoadStep({ kind: 'load-begin', id, bytes: file.length }),
+    encodeLoadStep({ kind: 'load-chunk', id, offset: 0, data: file }),
+    encodeLoadStep({ kind: 'load-end', id, bytes: file.length, hash: createHash('sha256').update(file).digest('hex') }),
+  ]
+  return [
+    makeEntry({ index: 1, term: 1, kind: 'membership', payload: encodeMembership(virtualMembership(['n1'])) }),
+    ...payloads.map((payload, at) => makeEntry({ index: at + 2, term: 1, kind: 'command', payload })),
+  ]
+}
+
+class Died extends Error {}
+
+function dyingAfter(steps: number): InstallFiles {
+  let count = 0
+  const step = <Arguments extends readonly unknown[], Value>(call: (...given: Arguments) => Value) => {
+    return (...given: Arguments): Value => {
+      if (count === steps) throw new Died()
+      count += 1
+      return call(...given)
+    }
+  }
+  return {
+    exists: installFiles.exists,
+    rename: step(installFiles.rename),
+    remove: step(installFiles.remove),
+    syncDirectory: step(installFiles.syncDirectory),
+    replaceDurably: step(installFiles.replaceDurably),
+    removeDurably: step(installFiles.removeDurably),
+  }
+}
+
+/** Applies the last step of the load on the data directory until it is done or dies. */
+function endLoad(dataDir: string, entry: Entry, files: InstallFiles): 'done' | 'died' {
+  const databasePath = join(dataDir, 'db.sqlite')
+  const place = { files, paths: snapshotPaths(dataDir), databasePath }
+  let hasDied = false
+  const machine = new SqliteStateMachine(openWriteConnection(databasePath), {
+    elsewhere: 'nowhere',
+    onFatal: (problem) => {
+      const { cause } = problem.cause instanceof Error ? problem.cause : {}
+      hasDied = cause instanceof Died
+      assert(hasDied, problem.message)
+    },
+  })
+  const replacement = new DatabaseReplacement(place, [machine])
+  machine.onLoaded((from, point) => {
+    replacement.replace(from, { point, reset: false })
+    replacement.ended()
+  })
+  machine.apply([entry])
+  return hasDied ? 'died' : 'done'
+}
+
+test('killed at any step of putting a loaded database in place, a node opens with the old or the new one, whole, and ends with the new one', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'load-crash-'))
+  try {
+    const path = join(directory, 'file.sqlite')
+    new Database(path).exec('CREATE TABLE loaded (n); INSERT INTO loaded VALUES (42)').close()
+    const entries = entriesOf(readFileSync(path))
+    const last = entries.at(-1)
+    assert(last !== undefined)
+    const before = join(directory, 'before')
+    const store = await open(before)
+    let isDurable = false
+    store.log.onDurable(() => (isDurable = true))
+    store.log.append({ sequence: 1, hardState: { term: 1, votedFor: undefined }, entries })
+    await eventually(() => isDurable, 'the entries are durable')
+    store.stateMachine.apply(entries.slice(0, -1))
+    await eventually(() => store.stateMachine.appliedIndex === last.index - 1, 'they are applied')
+    await store.close()
+
+    const found: string[] = []
+    for (let steps = 0, end = 'died'; end === 'died'; steps += 1) {
+      const dataDir = join(directory, `killed-${steps}`)
+      cpSync(before, dataDir, { recursive: true })
+      end = endLoad(dataDir, last, dyingAfter(steps))
+      const crashed = join(directory, `crashed-${steps}`)
+      cpSync(dataDir, crashed, { recursive: true })
+      const again = await open(crashed)
+      const { appliedIndex } = again.stateMachine
+      found.push(appliedIndex === last.index ? 'new' : 'old')
+      if (appliedIndex < last.index) again.stateMachine.apply([last])
+      await eventually(() => again.stateMachine.appliedIndex === last.index, 'the load has ended')
+      const read = await again.reader.query([{ sql: 'SELECT n FROM loaded', parameters: { kind: 'positional', values: [] } }], {
+        transaction: false,
+        appliedIndexMin: last.index,
+      })
+      assert(read.ok && read.value.results[0]?.kind === 'rows')
+      assert.deepEqual(read.value.results[0].rows, [[42n]])
+      await again.close()
+      assert.deepEqual(
+        readdirSync(snapshotPaths(crashed).directory).filter((name) => name !== 'replaced.sqlite'),
+        [],
+      )
+    }
+    // Before the intent is durable the old one stands, from then on the new one.
+    assert.deepEqual(found, found.toSorted().toReversed())
+    assert.deepEqual([found[0], found.at(-1)], ['old', 'new'])
+    assert(found.length > 6, `${found.length} steps`)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
