@@ -23,7 +23,7 @@ if (!parsed.ok) {
 }
 const options = parsed.value
 if (options.seed !== undefined) await lookAtOne(options.seed, options)
-else if (options.isWorker) await work(givenSeeds(), options, (report) => console.log(JSON.stringify(report)))
+else if (options.isWorker) await work(givenSeeds(process.stdin), options, (report) => console.log(JSON.stringify(report)))
 else await runMany(options)
 
 async function lookAtOne(seed: number, { isTraced, without }: SimArguments): Promise<void> {
@@ -71,9 +71,9 @@ async function runMany(options: SimArguments): Promise<void> {
   // The last line counts those that were asked for.
   seeds = 0
   const fresh = Array.from({ length: options.seeds }, (_, at) => from + at)
-  const program = [...process.execArgv, import.meta.filename, '--worker', ...(options.stopsAtFirst ? ['--first'] : [])]
+  const args = [...process.execArgv, import.meta.filename, '--worker', ...(options.stopsAtFirst ? ['--first'] : [])]
   if (options.jobs <= 1) await work(fresh, options, take)
-  else await runOnWorkers(fresh, { jobs: options.jobs, program, take })
+  else await runOnWorkers(fresh, { jobs: options.jobs, command: process.execPath, args, take, say: (line) => console.log(line) })
   const seconds = (performance.now() - beganAtMs) / 1000
   if (options.isVerbose)
     for (const [what, times] of Array.from(sometimes.counts).toSorted(([a], [b]) => (a < b ? -1 : 1)))

@@ -2,24 +2,27 @@
 // of seeds from its standard input, one a line, and writes reports to its standard output.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { parseReport, type SeedReport } from './seed-report.ts'
 
 /** Given ahead, so that no worker waits for its next one. */
 const aheadMax = 2
 
-export async function runOnWorkers(
-  seeds: readonly number[],
-  options: { readonly jobs: number; readonly program: readonly string[]; readonly take: (report: SeedReport) => void },
-): Promise<void> {
+interface WorkerOptions {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly take: (report: SeedReport) => void
+  /** What a worker says beside its reports. */
+  readonly say: (line: string) => void
+}
+
+export async function runOnWorkers(seeds: readonly number[], options: WorkerOptions & { readonly jobs: number }): Promise<void> {
   const left = seeds.toReversed()
   await Promise.all(Array.from({ length: Math.min(options.jobs, seeds.length) }, () => runWorker(() => left.pop(), options)))
 }
 
-function runWorker(
-  next: () => number | undefined,
-  { program, take }: { readonly program: readonly string[]; readonly take: (report: SeedReport) => void },
-): Promise<void> {
-  const worker = spawn(process.execPath, program, { stdio: ['pipe', 'pipe', 'inherit'] })
+function runWorker(next: () => number | undefined, { command, args, take, say }: WorkerOptions): Promise<void> {
+  const worker = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   // That it has ended is told by `close`.
   worker.stdin.on('error', () => {})
   const give = (): void => {
@@ -30,7 +33,7 @@ function runWorker(
   for (let ahead = 0; ahead < aheadMax; ahead += 1) give()
   createInterface({ input: worker.stdout }).on('line', (line) => {
     const report = parseReport(line)
-    if (report === undefined) return console.log(line)
+    if (report === undefined) return say(line)
     take(report)
     give()
   })
@@ -40,6 +43,6 @@ function runWorker(
 }
 
 /** In the worker: the seeds that it is given, until there are no more. */
-export async function* givenSeeds(): AsyncGenerator<number> {
-  for await (const line of createInterface({ input: process.stdin })) yield Number(line)
+export async function* givenSeeds(input: Readable): AsyncGenerator<number> {
+  for await (const line of createInterface({ input })) yield Number(line)
 }

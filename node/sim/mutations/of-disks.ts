@@ -29,6 +29,22 @@ export const ofDisks: readonly Mutation[] = [
     by: testFile('node/raft/raft-paper-snapshot.test.ts'),
   },
   {
+    hazard: 62,
+    text: 'the membership of a snapshot is not taken with it',
+    file: 'node/raft/snapshots.ts',
+    find: '  adopt(state, [point.membership])\n',
+    replace: '',
+    by: seeds(300),
+  },
+  {
+    hazard: 102,
+    text: 'a copy is said to hold what was applied while it was made',
+    file: 'node/store/snapshot-copies.ts',
+    find: 'manifest: { ...point, id, bytes, hash }',
+    replace: 'manifest: { ...point, index: this.#state.appliedIndex, id, bytes, hash }',
+    by: testFile('node/store/snapshot-copies.test.ts'),
+  },
+  {
     hazard: 63,
     text: 'a received snapshot is not compared with its hash',
     file: 'node/store/snapshot-staging.ts',
