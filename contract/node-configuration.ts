@@ -104,6 +104,10 @@ export interface NodeConfiguration {
   readonly accessFile: string | undefined
   readonly http: HttpConfiguration
   readonly raft: RaftConfiguration
+  readonly database: {
+    /** Reader processes at most; the store knows its own bounds. */
+    readonly readersMax: number
+  }
   readonly join: JoinConfiguration
   readonly writeQueue: WriteQueueConfiguration
 }

@@ -35,6 +35,8 @@ export const refusals = {
   statement_refused: 200,
   statement_not_deterministic: 200,
   result_too_large: 200,
+  statement_timeout: 200,
+  statement_out_of_memory: 200,
   internal: 500,
 } as const satisfies Record<string, number>
 

@@ -3,6 +3,7 @@
 // Order of start: configuration, access file, certificates, data directory, API (it answers "not ready" from here on), Raft port, cluster, replica.
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { availableParallelism, totalmem } from 'node:os'
 import { formatHostPort } from '../contract/host-port.ts'
 import type { ConfigurationWarning, NodeConfiguration } from '../contract/node-configuration.ts'
 import { parseNodeArguments } from '../runtime/flags.ts'
@@ -29,6 +30,7 @@ import { ReplicaLoop } from './replica/replica.ts'
 import { systemClock } from './replica/system-clock.ts'
 import type { FatalProblem } from './store/fatal.ts'
 import { openStore, type Store } from './store/open-store.ts'
+import { readerLimits } from './store/reader-limits.ts'
 
 const exitCodes = { refused: 1, fatal: 70, formation: 75 } as const
 /** Heartbeats go ten times in a heartbeat timeout; two ticks apart, so that one tick more or less does not matter. */
@@ -231,6 +233,11 @@ async function openStoreOf(ground: Ground): Promise<Store> {
     nodeId,
     onFatal: (problem) => dieOf(logger, problem),
     logger: logger.child({ part: 'store' }),
+    readers: readerLimits({
+      cores: availableParallelism(),
+      memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
+      connectionsMax: configuration.database.readersMax,
+    }),
   })
   return opened.ok ? opened.value : refuseWith(ground, opened.problem)
 }
@@ -321,6 +328,7 @@ async function run(ground: Ground): Promise<void> {
   if (!api.ok) return refuseWith(ground, api.problem)
   handler = api.value.handler
   logger.info({ api: formatHostPort(api.value.address), raft: formatHostPort(peers.address) }, 'listening')
+  store.reader.warm()
   const { leaving } = configuration.raft
   const stop = stopper(ground, {
     access: access.value,

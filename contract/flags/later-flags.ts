@@ -80,13 +80,6 @@ const dataLater = {
     help: 'Key prefix of the KV modes.',
     why: 'It belongs to consul-kv and etcd-kv, which are not built.',
   },
-  'db-max-ro-conns': {
-    kind: 'int',
-    group: 'Database',
-    default: '256',
-    help: 'Read-only SQLite connections at most.',
-    why: 'Readers are bounded by the program itself.',
-  },
   'auto-vacuum-int': {
     kind: 'duration',
     group: 'Database',

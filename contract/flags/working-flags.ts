@@ -243,6 +243,15 @@ const queueFlags = {
   },
 } as const satisfies Record<string, FlagRow>
 
+const databaseFlags = {
+  'db-max-ro-conns': {
+    kind: 'int',
+    group: 'Database',
+    default: '256',
+    help: 'Processes at most in which reads run that may take long. There are never more than two a processor, 16, and one for each 256 MiB of memory.',
+  },
+} as const satisfies Record<string, FlagRow>
+
 export const workingFlags = {
   help: { kind: 'bool', group: 'General', default: 'false', help: 'Show this list and exit.' },
   version: { kind: 'bool', group: 'General', default: 'false', help: 'Show the version and exit.' },
@@ -258,6 +267,7 @@ export const workingFlags = {
   ...joiningFlags,
   ...discoveryFlags,
   ...queueFlags,
+  ...databaseFlags,
 } as const satisfies Record<string, FlagRow>
 
 export type WorkingFlags = typeof workingFlags

@@ -1,5 +1,6 @@
 // Reads at rqlite's levels of consistency, cheapest first. `strong` goes through the log in rqlite; here it is a linearizable read on the leader, which promises the
 // same to the client and costs one round of heartbeats instead of an entry.
+import type { Identity } from '../access/identity.ts'
 import type { Statement, StatementResult } from '../command/command.ts'
 import type { Replica } from '../replica/replica-port.ts'
 import type { ApiParts } from './api-parts.ts'
@@ -70,29 +71,31 @@ function barrierMsMax(request: ApiRequest): number {
 }
 
 async function answer(parts: ApiParts, request: ApiRequest, statements: readonly Statement[], appliedIndexMin: number): Promise<ApiReply> {
-  const statementTimeoutMs = request.parameters.durationMs('db_timeout')
+  const asked = request.parameters.durationMs('db_timeout')
+  const statementTimeoutMs = asked === 0 ? undefined : asked
   const read = await withTimeout(
     parts.reader.query(statements, {
       transaction: request.parameters.has('transaction'),
       appliedIndexMin,
-      ...(statementTimeoutMs === undefined || statementTimeoutMs === 0 ? {} : { statementTimeoutMs }),
+      ...(statementTimeoutMs === undefined ? {} : { statementTimeoutMs }),
+      timeoutMs: msLeft(request),
+      client: clientOf(request.identity),
+      isAbandoned: request.isAbandoned,
     }),
-    Math.min(
-      msLeft(request),
-      statementTimeoutMs === undefined || statementTimeoutMs === 0 ? Infinity : statementTimeoutMs * statements.length,
-    ),
+    msLeft(request),
   )
-  if (read === 'timeout') {
-    if (msLeft(request) === 0) return refuse('deadline', 'not answered within the timeout; nothing was changed')
-    const results: StatementResult[] = [{ kind: 'error', message: 'query timeout', seconds: 0 }]
-    return statementReply(parts, request, { results, raftIndex: appliedIndexMin, changed: false })
-  }
+  if (read === 'timeout') return refuse('deadline', 'not answered within the timeout; nothing was changed')
   if (!read.ok) return refuseWith(read.problem)
   const results = read.value.results.map((result) => overdue(result, statementTimeoutMs))
-  return statementReply(parts, request, { results, raftIndex: read.value.appliedIndex, changed: false })
+  return statementReply(parts, request, { results, raftIndex: read.value.appliedIndex, changed: false, ended: read.value.ended })
 }
 
-// A reader that cannot interrupt a statement answers late; the client asked not to wait for it and must not get results from beyond its limit now and then.
+/** Whose turn it is where reads wait. */
+function clientOf(identity: Identity): string {
+  return identity.kind === 'user' ? identity.username : ''
+}
+
+// Statements that are read in place are not interrupted; the client must not get results from beyond its limit now and then.
 function overdue(result: StatementResult, statementTimeoutMs: number | undefined): StatementResult {
   if (statementTimeoutMs === undefined || statementTimeoutMs === 0 || result.seconds * 1000 <= statementTimeoutMs) return result
   return { kind: 'error', message: 'query timeout', seconds: result.seconds }

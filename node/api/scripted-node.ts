@@ -132,12 +132,14 @@ export class ScriptedReplica implements Replica {
 export class ScriptedReader implements Reader {
   results: readonly StatementResult[] = []
   problem: ReadProblem | undefined
+  ended: Read['ended']
   reads = true
   readonly asked: { readonly statements: readonly Statement[]; readonly options: ReadOptions }[] = []
 
   query(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, ReadProblem>> {
     this.asked.push({ statements, options })
-    return Promise.resolve(this.problem === undefined ? ok({ results: this.results, appliedIndex: 7 }) : fail(this.problem))
+    const ended = this.ended === undefined ? {} : { ended: this.ended }
+    return Promise.resolve(this.problem === undefined ? ok({ results: this.results, appliedIndex: 7, ...ended }) : fail(this.problem))
   }
 
   readsOnly(): boolean {

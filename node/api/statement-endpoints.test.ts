@@ -193,14 +193,27 @@ test('timeout is the deadline of the proposal', async (context) => {
   assert.ok(timeoutMs > 500 && timeoutMs <= 1500, String(timeoutMs))
 })
 
-test('a read that runs over db_timeout is answered "query timeout", late or never', async (context) => {
+test('a read that runs over db_timeout is answered "query timeout"; one that is never answered ends at its deadline', async (context) => {
   const api = await openFixture(context)
   api.reader.results = [{ kind: 'rows', columns: [{ name: 'a', declaredType: '' }], rows: [[1]], seconds: 5 }]
   const late = await api.post('/db/query?db_timeout=100ms', ['SELECT 1'])
   assert.ok(late.body.includes('"error":"query timeout"'), late.body)
   api.reader.query = () => new Promise(() => {})
-  const never = await api.post('/db/query?db_timeout=1ms', ['SELECT 1'])
-  assert.ok(never.body.includes('"error":"query timeout"'), never.body)
+  const never = await api.post('/db/query?timeout=1ms', ['SELECT 1'])
+  assert.equal(never.headers[code], 'deadline')
+})
+
+test('a reply in which a statement was ended at its limit says so in its header, beside what the others have answered', async (context) => {
+  const api = await openFixture(context)
+  api.reader.results = [
+    { kind: 'rows', columns: [{ name: 'a', declaredType: '' }], rows: [[1n]], seconds: 0 },
+    { kind: 'error', message: 'query timeout', seconds: 0 },
+  ]
+  api.reader.ended = 'statement_timeout'
+  const answer = await api.post('/db/query?db_timeout=1s', ['SELECT 1', 'SELECT 2'])
+  assert.equal(answer.body, '{"results":[{"columns":["a"],"types":["integer"],"values":[[1]]},{"error":"query timeout"}]}')
+  assert.equal(answer.headers[code], 'statement_timeout')
+  assert.match(api.log(), /"code":"statement_timeout"/)
 })
 
 test('a node that belongs to no cluster yet refuses reads and writes', async (context) => {

@@ -10,7 +10,7 @@ import { syncDirectory } from './directory-disk.ts'
 import type { OnFatal } from './fatal.ts'
 import type { IdentityFile } from './identity-file.ts'
 import { examineDatabase } from './snapshot-examination.ts'
-import { SqliteReader } from './sqlite-reader.ts'
+import { SqliteReader, type ReaderOptions } from './sqlite-reader.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
 import { openWriteConnection } from './write-connection.ts'
 
@@ -28,9 +28,9 @@ export interface DatabaseProblem {
 
 export async function openDatabase(
   path: string,
-  options: { readonly identity: IdentityFile; readonly onFatal: OnFatal },
+  options: { readonly identity: IdentityFile; readonly onFatal: OnFatal; readonly readers?: ReaderOptions['processes'] },
 ): Promise<Result<OpenDatabase, DatabaseProblem>> {
-  const { identity, onFatal } = options
+  const { identity, onFatal, readers } = options
   if (identity.isDatabaseSuspect) {
     const examined = await examineDatabase(path, { bytes: statSync(path).size })
     if (!examined.ok) return unreadable(path, examined.problem)
@@ -43,7 +43,11 @@ export async function openDatabase(
     // Before the connection refuses it: what differs between nodes must not be asked where entries are applied.
     const sqliteVersion = String(connection.prepare('SELECT sqlite_version()').pluck().get())
     const stateMachine = new SqliteStateMachine(connection, { onFatal })
-    return ok({ stateMachine, reader: new SqliteReader(path, { onFatal }), sqliteVersion })
+    return ok({
+      stateMachine,
+      reader: new SqliteReader(path, { onFatal, ...(readers === undefined ? {} : { processes: readers }) }),
+      sqliteVersion,
+    })
   } catch (error) {
     connection?.close()
     return unreadable(path, error instanceof Error ? error.message : String(error))

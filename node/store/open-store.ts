@@ -18,9 +18,11 @@ import { openIdentityFile, type IdentityFile, type IdentityProblem } from './ide
 import { segmentsOn, type LogProblem } from './log-recovery.ts'
 import { closeDatabase, membershipIn, openDatabase, setDatabaseAside, type DatabaseProblem, type OpenDatabase } from './open-database.ts'
 import { finishRecovery, peersPath, recoverQuorum, type PeersFileProblem } from './peers-file.ts'
+import type { PoolLimits } from './reader-pool.ts'
 import type { SegmentLog } from './segment-log.ts'
 import { openSnapshotDirectory, snapshotPaths, type SnapshotPaths } from './snapshot-directory.ts'
 import { endInstall, installFiles, redoInstall, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
+import type { ReaderOptions } from './sqlite-reader.ts'
 import { SqliteSnapshotStore } from './sqlite-snapshot-store.ts'
 import { readStoreFacts } from './store-facts.ts'
 import type { StoreLogger } from './store-logger.ts'
@@ -43,6 +45,8 @@ export interface StoreOptions {
   /** Called at most a few times; the program must end. */
   readonly onFatal: OnFatal
   readonly logger: StoreLogger
+  /** Of the processes for reads that may take long; absent: such reads run in place, and nothing can end them. */
+  readonly readers?: PoolLimits
 }
 
 export interface Store {
@@ -50,7 +54,7 @@ export interface Store {
   readonly identity: IdentityStore & { readonly life: number }
   readonly log: LogStore
   readonly stateMachine: StateMachine
-  readonly reader: Reader
+  readonly reader: Reader & { /** Starts a process ahead of the first long read. */ warm(): void }
   readonly snapshots: SnapshotStore
   readonly trust: TrustStore
   facts(): StoreFacts
@@ -97,7 +101,8 @@ async function openParts(directory: DataDirectory, options: StoreOptions): Promi
   const { paths, install, intent } = begun.value
   let membership: () => Membership | undefined = () => identity.cluster?.members
   const onFatal = remembering(options.onFatal, { identity, membership: () => membership() })
-  const data = await openData({ directory, identity, onFatal, logger, intent })
+  const readers = options.readers === undefined ? {} : { readers: { ...options.readers, logger } }
+  const data = await openData({ directory, identity, onFatal, logger, intent, ...readers })
   if (!data.ok) return data
   const { log, database } = data.value
   membership = () => database.stateMachine.membership ?? identity.cluster?.members
@@ -138,11 +143,12 @@ async function openData(parts: {
   readonly onFatal: OnFatal
   readonly logger: StoreLogger
   readonly intent: InstallIntent | undefined
+  readonly readers?: ReaderOptions['processes']
 }): Promise<Result<{ readonly log: SegmentLog; readonly database: OpenDatabase }, StoreProblem>> {
   const { directory, identity, onFatal, logger, intent } = parts
   const place: LogPlace = { directory: directory.logPath, identity, onFatal, logger }
   if (!identity.isLogMade) makeLog(place)
-  const found = await openDatabase(directory.databasePath, { identity, onFatal })
+  const found = await openDatabase(directory.databasePath, parts)
   const log = await openLog(place, { found, intent })
   if (!log.ok) {
     if (found.ok) await closeDatabase(found.value)
@@ -201,6 +207,7 @@ function openEmpty(
     readonly identity: IdentityFile
     readonly onFatal: OnFatal
     readonly logger: StoreLogger
+    readonly readers?: ReaderOptions['processes']
   },
 ): Promise<Result<OpenDatabase, DatabaseProblem>> {
   const { databasePath } = parts.directory

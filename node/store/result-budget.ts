@@ -26,16 +26,22 @@ export class ResultBudget {
 
   /** False: the row does not fit; nothing more does then. */
   take(row: readonly unknown[]): boolean {
-    let bytes = rowBytes
-    for (const value of row) {
-      const length = typeof value === 'string' || value instanceof Uint8Array ? value.length : 0
-      if (length > valueBytesMax) return false
-      bytes += valueBytes + length
-    }
+    const bytes = bytesOfRow(row)
     if (bytes > this.#bytesLeft) return false
     this.#bytesLeft -= bytes
     return true
   }
+}
+
+/** Infinity: one of its values is too large. */
+export function bytesOfRow(row: readonly unknown[]): number {
+  let bytes = rowBytes
+  for (const value of row) {
+    const length = typeof value === 'string' || value instanceof Uint8Array ? value.length : 0
+    if (length > valueBytesMax) return Infinity
+    bytes += valueBytes + length
+  }
+  return bytes
 }
 
 export interface Fetched {
@@ -64,18 +70,4 @@ export function fetchAll(
     else rows.push(toRow(row))
   }
   return { rows, count, isTooLarge }
-}
-
-/** Undefined as soon as the rows do not fit: for reads, which decide nothing. */
-export function fetchUntilFull(
-  statement: Database.Statement,
-  values: readonly unknown[],
-  budget: ResultBudget,
-): readonly (readonly SqlValue[])[] | undefined {
-  const rows: (readonly SqlValue[])[] = []
-  for (const row of statement.iterate(...values) as Iterable<unknown[]>) {
-    if (!budget.take(row)) return undefined
-    rows.push(toRow(row))
-  }
-  return rows
 }

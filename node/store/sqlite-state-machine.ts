@@ -2,7 +2,7 @@
 // write: this thread, for what provably ends soon and only for some milliseconds a turn; the thread for long statements; or the WAL's thread while it empties the WAL.
 // Heartbeats and reads go on whoever has it.
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
 import type { CommandOutcome } from '../command/command.ts'
@@ -21,7 +21,7 @@ import { installFiles } from './snapshot-install.ts'
 import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
 import { WalKeeper } from './wal-keeper.ts'
 import { syncWal } from './wal-sync.ts'
-import { openWriteConnection } from './write-connection.ts'
+import { openWriteConnection, waitUntilAlone } from './write-connection.ts'
 
 /** In place: so long until the loop has its turn (a group may end a little later), and so many instructions (some milliseconds) for one command. */
 const inPlace: Limits = { budgetMs: 10, costMax: 30_000 }
@@ -144,8 +144,7 @@ export class SqliteStateMachine implements StateMachine {
     this.#threads?.wal.release()
     this.#database.close()
     this.#state = 'suspended'
-    if (existsSync(`${this.#path}-wal`))
-      throw new EnvironmentFailure('the database cannot be replaced: another program, or a reader of this one, has it open')
+    waitUntilAlone(this.#path)
     this.#threads?.wal.forget()
   }
 

@@ -1,0 +1,189 @@
+// Reads on one read-only connection, part by part: the rows of an answer are handed over while they are fetched, so that whoever passes them on to another process holds
+// few of them. Runs in place, for what provably ends soon, and in reader processes (reader-process.ts) with the same code.
+import assert from 'node:assert/strict'
+import Database from 'better-sqlite3'
+import { bindParameters } from '../command/binding.ts'
+import type { Column, SqlValue, Statement, StatementResult } from '../command/command.ts'
+import { bookkeepingTable } from './bookkeeping.ts'
+import { HeavyNames } from './heavy-names.ts'
+import { ResultBudget, bytesOfRow } from './result-budget.ts'
+import { answerOfRead } from './sqlite-failure.ts'
+import { toBindings, toRow } from './sql-values.ts'
+import { StatementCache, type PreparedPiece } from './statement-cache.ts'
+
+/** In this order: `begun` once; for each statement that returns rows `columns`, `rows` as often as needed and `end`; for any other, or instead of an end, `result`. */
+export type ReadPart =
+  | { readonly kind: 'begun'; readonly appliedIndex: number }
+  | { readonly kind: 'columns'; readonly columns: readonly Column[] }
+  | { readonly kind: 'rows'; readonly rows: readonly (readonly SqlValue[])[]; readonly bytes: number }
+  | { readonly kind: 'end'; readonly seconds: number }
+  | { readonly kind: 'result'; readonly result: StatementResult }
+
+export interface SessionOptions {
+  /** Stopped at the first error. */
+  readonly transaction: boolean
+  readonly appliedIndexMin: number
+  readonly costMax: number
+}
+
+/** Thrown through the parts: the rows do not fit into one answer. */
+export class TooLarge extends Error {}
+
+/** Rows are handed over when they hold so much: enough that a hand-over costs little of what making them costs. */
+const partBytesMax = 128 * 1024
+/** A request of more statements is not looked at one by one before it runs. */
+const statementsMax = 256
+
+export class ReadSession {
+  readonly #database: Database.Database
+  readonly #cache: StatementCache
+  readonly #begin: Database.Statement
+  readonly #commit: Database.Statement
+  readonly #appliedIndex: Database.Statement
+  readonly #schemaVersion: Database.Statement
+  readonly #heavyNames: HeavyNames
+  #knownSchema = -1n
+
+  /** The database must exist and hold the bookkeeping. */
+  constructor(path: string) {
+    const database = new Database(path, { readonly: true, fileMustExist: true })
+    database.pragma('query_only = ON')
+    // What a sort or a hash needs counts as the process's memory, which is bounded. Files would be bounded by nothing, and there may be no place for them.
+    database.pragma('temp_store = MEMORY')
+    this.#database = database
+    this.#cache = new StatementCache(database)
+    this.#begin = database.prepare('BEGIN')
+    this.#commit = database.prepare('COMMIT')
+    this.#appliedIndex = database.prepare(`SELECT applied_index FROM ${bookkeepingTable}`).pluck(true)
+    this.#schemaVersion = database.prepare('PRAGMA schema_version').pluck(true).safeIntegers(true)
+    this.#heavyNames = new HeavyNames(database)
+  }
+
+  /**
+   * One snapshot for all statements: what the caller was promised about its age is checked inside of it, and there it is judged whether they end soon (`costMax`, in
+   * instructions; `long`: they may not, and nothing was read).
+   */
+  *read(statements: readonly Statement[], options: SessionOptions): Generator<ReadPart, 'done' | 'long', undefined> {
+    this.#begin.run()
+    try {
+      const appliedIndex = this.#appliedIndex.get() as number // an INTEGER of our own STRICT table, far below 2^53
+      assert(appliedIndex >= options.appliedIndexMin, 'a read waits until the index it needs is applied')
+      this.#followSchema()
+      if (options.costMax !== Infinity && this.#costOf(statements) > options.costMax) return 'long'
+      yield { kind: 'begun', appliedIndex }
+      const budget = new ResultBudget()
+      for (const statement of statements) {
+        if (statement.sql === '') continue
+        const failed = yield* this.#readText(statement, budget)
+        if (failed && options.transaction) break
+      }
+      return 'done'
+    } finally {
+      this.#commit.run()
+    }
+  }
+
+  /** See Reader.asRun. A text that may take long to prepare is left as it is. */
+  asRun(sql: string): { readonly sql: string; readonly problem: string | undefined } {
+    this.#followSchema()
+    if (this.#heavyNames.mayBeIn(sql)) return { sql, problem: undefined }
+    let problem: string | undefined
+    const texts = (this.#cache.get(sql) ?? []).map((piece) => {
+      try {
+        return piece.statement().source
+      } catch (error) {
+        problem ??= answerOfRead(error)
+        return piece.sql
+      }
+    })
+    return { sql: texts.join('; '), problem }
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+
+  /** Roughly the instructions that the statements carry out (bounded-program.ts); Infinity: they may run, or be prepared, for any time. */
+  #costOf(statements: readonly Statement[]): number {
+    if (statements.length > statementsMax) return Infinity
+    let cost = 0
+    for (const { sql } of statements) {
+      if (sql === '') continue
+      if (this.#heavyNames.mayBeIn(sql)) return Infinity
+      for (const piece of this.#cache.get(sql) ?? []) cost += piece.cost()
+      if (cost === Infinity) break
+    }
+    return cost
+  }
+
+  /** Handles made under an older schema would answer with its columns. */
+  #followSchema(): void {
+    const version = this.#schemaVersion.get() as bigint // one row, one integer, safe integers on
+    if (version === this.#knownSchema) return
+    this.#cache.clear()
+    this.#heavyNames.follow()
+    this.#knownSchema = version
+  }
+
+  /** The last piece answers. True: it failed. */
+  *#readText(statement: Statement, budget: ResultBudget): Generator<ReadPart, boolean, undefined> {
+    const startedAtMs = performance.now()
+    const seconds = (): number => (performance.now() - startedAtMs) / 1000
+    const pieces = this.#cache.get(statement.sql) ?? []
+    let skip = 0
+    for (const [position, piece] of pieces.entries()) {
+      if (piece.plan === undefined) return yield* failWith('too many SQL variables', seconds())
+      const bound = bindParameters(piece.plan, statement.parameters, skip)
+      if (!bound.ok) return yield* failWith(bound.problem, seconds())
+      skip += piece.plan.count
+      const isLast = position === pieces.length - 1
+      try {
+        if (!onlyReads(piece)) return yield* failWith('attempt to change database via query operation', seconds())
+        for (const part of readPiece(piece, toBindings(bound.value), budget)) if (isLast) yield part
+      } catch (error) {
+        if (error instanceof TooLarge) throw error
+        return yield* failWith(answerOfRead(error), seconds())
+      }
+    }
+    if (pieces.length === 0) yield { kind: 'columns', columns: [] }
+    yield { kind: 'end', seconds: seconds() }
+    return false
+  }
+}
+
+function* failWith(message: string, seconds: number): Generator<ReadPart, true, undefined> {
+  yield { kind: 'result', result: { kind: 'error', message, seconds } }
+  return true
+}
+
+function* readPiece(piece: PreparedPiece, values: readonly unknown[], budget: ResultBudget): Generator<ReadPart, void, undefined> {
+  const statement = piece.statement()
+  // A pragma without a result.
+  if (!statement.reader) {
+    statement.run(...values)
+    yield { kind: 'columns', columns: [] }
+    return
+  }
+  yield { kind: 'columns', columns: piece.columns() }
+  yield* rowsOf(statement.iterate(...values) as IterableIterator<unknown[]>, budget)
+}
+
+function* rowsOf(found: Iterable<unknown[]>, budget: ResultBudget): Generator<ReadPart, void, undefined> {
+  let rows: (readonly SqlValue[])[] = []
+  let bytes = 0
+  for (const row of found) {
+    if (!budget.take(row)) throw new TooLarge()
+    rows.push(toRow(row))
+    bytes += bytesOfRow(row)
+    if (bytes < partBytesMax) continue
+    yield { kind: 'rows', rows, bytes }
+    rows = []
+    bytes = 0
+  }
+  if (rows.length > 0) yield { kind: 'rows', rows, bytes }
+}
+
+/** The binding says of an EXPLAIN what it would say of the statement itself; EXPLAIN changes nothing. */
+function onlyReads(piece: PreparedPiece): boolean {
+  return piece.keyword === 'explain' || piece.statement().readonly
+}

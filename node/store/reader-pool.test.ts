@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { test } from 'node:test'
+import type { ReadOptions } from '../api/reader.ts'
+import type { SqlValue } from '../command/command.ts'
+import { eventually } from '../replica/eventually.ts'
+import { SqliteReader } from './sqlite-reader.ts'
+import { TestMachine, withoutTime } from './test-machine.ts'
+
+const mebibyte = 1024 * 1024
+const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n'
+const counted = 'SELECT count(*) FROM t'
+const logger = { info: () => {}, warn: () => {}, error: (_: unknown, text?: string) => assert.fail(text) }
+
+interface World {
+  readonly machine: TestMachine
+  readonly reader: SqliteReader
+  query(texts: readonly (string | readonly [string, ...SqlValue[]])[], options?: Partial<ReadOptions>): ReturnType<SqliteReader['query']>
+  /** Results without times, or the code of the problem. */
+  ask(texts: readonly (string | readonly [string, ...SqlValue[]])[], options?: Partial<ReadOptions>): Promise<unknown>
+}
+
+async function withPool(limits: { readonly processesMax: number }, body: (world: World) => Promise<void>): Promise<void> {
+  const machine = new TestMachine()
+  const reader = new SqliteReader(machine.path, {
+    onFatal: (problem) => assert.fail(problem.message),
+    processes: { growthBytesMax: 96 * mebibyte, ...limits, logger },
+  })
+  const query: World['query'] = (texts, options) =>
+    reader.query(
+      texts.map((text) => {
+        const [sql, ...values] = typeof text === 'string' ? [text] : text
+        return { sql, parameters: { kind: 'positional', values } }
+      }),
+      { transaction: false, appliedIndexMin: 0, ...options },
+    )
+  const ask: World['ask'] = async (texts, options) => {
+    const answer = await query(texts, options)
+    return answer.ok ? answer.value.results.map(withoutTime) : answer.problem.code
+  }
+  try {
+    await machine.run(['CREATE TABLE t (a, b)', "INSERT INTO t VALUES (9007199254740993, x'00ff'), (1.5, 'zwölf')"])
+    await body({ machine, reader, query, ask })
+  } finally {
+    reader.close()
+    await machine.dispose()
+  }
+}
+
+function rows(columns: readonly string[], ...values: readonly (readonly SqlValue[])[]): unknown {
+  return { kind: 'rows', columns: columns.map((name) => ({ name, declaredType: '' })), rows: values }
+}
+
+const timeout = { kind: 'error', message: 'query timeout' }
+const noMemory = { kind: 'error', message: 'out of memory' }
+
+test('a long read comes back from its process as it would from this thread', () =>
+  withPool({ processesMax: 1 }, async ({ ask }) => {
+    const texts = [
+      'SELECT * FROM t WHERE a > -1',
+      ['SELECT a FROM t WHERE b = ? AND a > 0', new Uint8Array([0, 255])],
+      'SELECT nope FROM t',
+      counted,
+    ] as const
+    assert.deepEqual(await ask(texts), [
+      rows(['a', 'b'], [9007199254740993n, Buffer.from([0, 255])], [1.5, 'zwölf']),
+      rows(['a'], [9007199254740993n]),
+      { kind: 'error', message: 'no such column: nope' },
+      rows(['count(*)'], [2n]),
+    ])
+    assert.equal(((await ask(texts, { transaction: true })) as unknown[]).length, 3)
+  }))
+
+test('an endless read is ended at its limit, the statements around it are answered, and the calling thread goes on meanwhile', () =>
+  withPool({ processesMax: 1 }, async ({ query, ask }) => {
+    let turns = 0
+    const ticking = setInterval(() => (turns += 1), 1)
+    const answer = await query([counted, endless, counted], { statementTimeoutMs: 300 })
+    clearInterval(ticking)
+    assert(answer.ok)
+    assert.deepEqual(answer.value.results.map(withoutTime), [rows(['count(*)'], [2n]), timeout, rows(['count(*)'], [2n])])
+    assert.equal(answer.value.ended, 'statement_timeout')
+    assert.ok(turns > 10, `${turns} turns of the loop`)
+    assert.deepEqual(await ask([endless, counted], { transaction: true, statementTimeoutMs: 50 }), [timeout])
+    assert.equal(await ask([endless], { timeoutMs: 50 }), 'deadline')
+    assert.deepEqual(await ask([counted]), [rows(['count(*)'], [2n])])
+  }))
+
+test('what takes too much memory is ended: values, sorts, groups', () =>
+  withPool({ processesMax: 1 }, async ({ ask }) => {
+    const many = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)'
+    for (const sql of [
+      ['SELECT length(randomblob(?))', 500_000_000n],
+      `${many}, g(v, d) AS (SELECT 'xxxxxxxx', 1 UNION ALL SELECT v || v, d + 1 FROM g WHERE d < 27) SELECT length(v) FROM g WHERE d > 26`,
+      `${many} SELECT length(group_concat(i)) FROM n`,
+      `${many} SELECT i, printf('%100d', i) AS p FROM n ORDER BY p`,
+    ] as const)
+      assert.deepEqual(await ask([sql], { timeoutMs: 60_000 }), [noMemory], String(sql))
+    assert.deepEqual(await ask([counted]), [rows(['count(*)'], [2n])])
+  }))
+
+test('views of views, which would take hours to prepare, hold up neither this thread nor a process', () =>
+  withPool({ processesMax: 1 }, async ({ machine, ask }) => {
+    const views = Array.from({ length: 24 }, (_, level) =>
+      level === 0
+        ? 'CREATE VIEW v0 AS SELECT 1 AS x'
+        : `CREATE VIEW v${level} AS SELECT a.x FROM v${level - 1} a, "V${level - 1}" b LIMIT 5`,
+    )
+    await machine.run(views)
+    assert.deepEqual(await ask(['SELECT x FROM v2'], { statementTimeoutMs: 60_000 }), [rows(['x'], [1n])])
+    assert.deepEqual(await ask(['SELECT x FROM V23'], { statementTimeoutMs: 200 }), [timeout])
+    assert.equal(await ask(['SELECT x FROM (SELECT * FROM v22)'], { timeoutMs: 200 }), 'deadline')
+  }))
+
+test('no client gets the last process: endless queries of one do not keep another waiting', () =>
+  withPool({ processesMax: 2 }, async ({ ask }) => {
+    const hostile = Array.from({ length: 5 }, () => ask([endless], { client: 'mallory', timeoutMs: 3_000 }))
+    for (let n = 0; n < 3; n += 1)
+      assert.deepEqual(await ask([counted], { client: 'alice', timeoutMs: 60_000 }), [rows(['count(*)'], [2n])])
+    assert.deepEqual(await Promise.all(hostile), ['deadline', 'deadline', 'deadline', 'deadline', 'deadline'])
+  }))
+
+test('a read that nobody waits for any more is ended; more than the queue holds are refused', () =>
+  withPool({ processesMax: 1 }, async ({ ask }) => {
+    let isAbandoned = false
+    const first = ask([endless], { isAbandoned: () => isAbandoned })
+    const waiting = Array.from({ length: 600 }, () => ask([counted], { timeoutMs: 60_000 }))
+    isAbandoned = true
+    assert.equal(await first, 'deadline')
+    const answers = await Promise.all(waiting)
+    assert.ok(answers.filter((answer) => answer === 'overloaded').length >= 80)
+    assert.ok(answers.filter((answer) => typeof answer !== 'string').length >= 500)
+  }))
+
+test('a large answer comes whole, one that is too large is refused, and neither holds up the calling thread', () =>
+  withPool({ processesMax: 1 }, async ({ machine, ask }) => {
+    const many = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)'
+    const answer = (await ask([[`${many} SELECT i, printf('%100d', i) FROM n`, 100_000n]], { timeoutMs: 60_000 })) as {
+      rows: SqlValue[][]
+    }[]
+    assert.deepEqual(
+      answer[0]?.rows.map(([i]) => i),
+      Array.from({ length: 100_000 }, (_, at) => BigInt(at + 1)),
+    )
+    assert.equal(await ask([[`${many} SELECT zeroblob(1000000) FROM n`, 1_000n]], { timeoutMs: 60_000 }), 'result_too_large')
+    assert.equal(machine.fatal.length, 0)
+  }))
+
+test('a process that was killed by somebody else is replaced, and so is the database under all of them', () =>
+  withPool({ processesMax: 2 }, async ({ machine, reader, ask }) => {
+    assert.deepEqual(await ask([counted]), [rows(['count(*)'], [2n])])
+    const endlessRead = ask([endless], { timeoutMs: 2_000 })
+    await eventually(() => children(process.pid).length > 0, 'a process runs')
+    reader.suspend()
+    machine.machine.suspend() // refuses while anybody has the database open
+    machine.machine.resume()
+    reader.resume()
+    assert.deepEqual(await ask([counted], { timeoutMs: 60_000 }), [rows(['count(*)'], [2n])])
+    assert.equal(await endlessRead, 'deadline')
+    for (const pid of children(process.pid)) process.kill(pid, 'SIGKILL')
+    assert.deepEqual(await ask([counted], { timeoutMs: 60_000 }), [rows(['count(*)'], [2n])])
+  }))
+
+test('a process in an endless read ends when the node is gone', async () => {
+  const machine = new TestMachine()
+  const program = `
+    import { SqliteReader } from '${new URL('sqlite-reader.ts', import.meta.url).href}'
+    const logger = { info() {}, warn() {}, error() {} }
+    const reader = new SqliteReader(process.argv[1], { onFatal() {}, processes: { processesMax: 1, growthBytesMax: 2 ** 28, logger } })
+    const options = { transaction: false, appliedIndexMin: 0, timeoutMs: 600_000 }
+    void reader.query([{ sql: process.argv[2], parameters: { kind: 'positional', values: [] } }], options)`
+  const node = spawn(process.execPath, ['--input-type=module', '-e', program, machine.path, endless], { stdio: 'inherit' })
+  try {
+    await eventually(() => node.pid !== undefined && cpuSeconds(children(node.pid)[0]) > 0.5, 'it reads')
+    const [reader = 0] = children(node.pid ?? 0)
+    node.kill('SIGKILL')
+    await eventually(() => !isAlive(reader), 'it has ended')
+  } finally {
+    node.kill('SIGKILL')
+    await machine.dispose()
+  }
+})
+
+/** The process's main thread is inside of SQLite by then. */
+function cpuSeconds(pid: number | undefined): number {
+  if (pid === undefined) return 0
+  const [minutes = 0, seconds = 0] = ps(['-o', 'time=', '-p', String(pid)])
+    .trim()
+    .split(':')
+    .slice(-2)
+    .map(Number)
+  return minutes * 60 + seconds
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false // there is no such process
+  }
+}
+
+function ps(options: readonly string[]): string {
+  return spawnSync('ps', options, { encoding: 'utf8' }).stdout
+}
+
+/** Reader processes of that one. */
+function children(of: number): readonly number[] {
+  return ps(['-A', '-o', 'pid=,ppid=,args='])
+    .split('\n')
+    .flatMap((line) => {
+      const [pid, parent, ...rest] = line.trim().split(/\s+/)
+      return Number(parent) === of && rest.join(' ').includes('reader-process') ? [Number(pid)] : []
+    })
+}
