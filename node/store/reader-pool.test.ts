@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import type { ReadOptions } from '../api/reader.ts'
-import type { SqlValue } from '../command/command.ts'
+import type { SqlValue, StatementResult } from '../command/command.ts'
 import { eventually } from '../replica/eventually.ts'
 import { SqliteReader } from './sqlite-reader.ts'
-import { TestMachine, withoutTime } from './test-machine.ts'
+import { TestMachine, withoutTime, type ShortStatement } from './test-machine.ts'
 
 const mebibyte = 1024 * 1024
 const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n'
@@ -15,9 +15,9 @@ const logger = { info: () => {}, warn: () => {}, error: (_: unknown, text?: stri
 interface World {
   readonly machine: TestMachine
   readonly reader: SqliteReader
-  query(texts: readonly (string | readonly [string, ...SqlValue[]])[], options?: Partial<ReadOptions>): ReturnType<SqliteReader['query']>
-  /** Results without times, or the code of the problem. */
-  ask(texts: readonly (string | readonly [string, ...SqlValue[]])[], options?: Partial<ReadOptions>): Promise<unknown>
+  readonly query: (texts: readonly ShortStatement[], options?: Partial<ReadOptions>) => ReturnType<SqliteReader['query']>
+  /** Results without times and tables, or the code of the problem. */
+  readonly ask: (texts: readonly ShortStatement[], options?: Partial<ReadOptions>) => Promise<unknown>
 }
 
 async function withPool(limits: { readonly processesMax: number }, body: (world: World) => Promise<void>): Promise<void> {
@@ -36,7 +36,7 @@ async function withPool(limits: { readonly processesMax: number }, body: (world:
     )
   const ask: World['ask'] = async (texts, options) => {
     const answer = await query(texts, options)
-    return answer.ok ? answer.value.results.map(withoutTime) : answer.problem.code
+    return answer.ok ? answer.value.results.map(plain) : answer.problem.code
   }
   try {
     await machine.run(['CREATE TABLE t (a, b)', "INSERT INTO t VALUES (9007199254740993, x'00ff'), (1.5, 'zwölf')"])
@@ -45,6 +45,12 @@ async function withPool(limits: { readonly processesMax: number }, body: (world:
     reader.close()
     await machine.dispose()
   }
+}
+
+function plain(result: StatementResult): unknown {
+  return withoutTime(
+    result.kind === 'rows' ? { ...result, columns: result.columns.map(({ name, declaredType }) => ({ name, declaredType })) } : result,
+  )
 }
 
 function rows(columns: readonly string[], ...values: readonly (readonly SqlValue[])[]): unknown {
@@ -78,7 +84,7 @@ test('an endless read is ended at its limit, the statements around it are answer
     const answer = await query([counted, endless, counted], { statementTimeoutMs: 300 })
     clearInterval(ticking)
     assert(answer.ok)
-    assert.deepEqual(answer.value.results.map(withoutTime), [rows(['count(*)'], [2n]), timeout, rows(['count(*)'], [2n])])
+    assert.deepEqual(answer.value.results.map(plain), [rows(['count(*)'], [2n]), timeout, rows(['count(*)'], [2n])])
     assert.equal(answer.value.ended, 'statement_timeout')
     assert.ok(turns > 10, `${turns} turns of the loop`)
     assert.deepEqual(await ask([endless, counted], { transaction: true, statementTimeoutMs: 50 }), [timeout])

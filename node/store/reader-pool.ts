@@ -313,7 +313,7 @@ export class ReaderPool {
     for (const job of this.#waiting.filter(isOver)) job.settle(late)
     this.#waiting = this.#waiting.filter((job) => !isOver(job))
     for (const slot of this.#slots) {
-      if ((slot.running?.job.options.isAbandoned?.() === true) === true) {
+      if (slot.running?.job.options.isAbandoned?.() === true) {
         slot.running.job.settle(late)
         this.#end(slot)
       }

@@ -45,9 +45,9 @@ withReader('rows come with names, declared types in lower case, and whole number
       {
         kind: 'rows',
         columns: [
-          { name: 'id', declaredType: 'integer' },
-          { name: 'name', declaredType: 'text' },
-          { name: 'big', declaredType: '' },
+          { name: 'id', declaredType: 'integer', table: 't' },
+          { name: 'name', declaredType: 'text', table: 't' },
+          { name: 'big', declaredType: '', table: 't' },
         ],
         rows: [
           [1n, 'fiona', 9007199254740993n],
@@ -58,9 +58,9 @@ withReader('rows come with names, declared types in lower case, and whole number
       {
         kind: 'rows',
         columns: [
-          { name: 'id', declaredType: 'integer' },
-          { name: 'name', declaredType: 'text' },
-          { name: 'big', declaredType: '' },
+          { name: 'id', declaredType: 'integer', table: 't' },
+          { name: 'name', declaredType: 'text', table: 't' },
+          { name: 'big', declaredType: '', table: 't' },
         ],
         rows: [],
       },
@@ -95,7 +95,7 @@ withReader('a changed schema is seen at once', async (world, reader) => {
   await read(reader, statements('SELECT * FROM t'))
   await world.run(['ALTER TABLE t ADD COLUMN extra REAL'])
   const [result] = await read(reader, statements('SELECT * FROM t'))
-  assert.deepEqual((result as { columns: unknown[] }).columns.at(-1), { name: 'extra', declaredType: 'real' })
+  assert.deepEqual((result as { columns: unknown[] }).columns.at(-1), { name: 'extra', declaredType: 'real', table: 't' })
 })
 
 const attacks: readonly string[] = [
