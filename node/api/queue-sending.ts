@@ -52,6 +52,8 @@ const meanings = {
   statement_not_deterministic: 'refused',
   // What a write says when it was carried out and only its rows are too many.
   result_too_large: 'written',
+  statement_timeout: 'refused',
+  statement_out_of_memory: 'refused',
   internal: 'unknown',
 } as const satisfies Record<RefusalCode, Sent['kind']>
 
