@@ -9,6 +9,7 @@ import { everyRequest } from './every-request.ts'
 import { firstVectors } from './first-vectors.ts'
 import { leadership } from './leadership.ts'
 import { parameterCases } from './parameters.ts'
+import { queued } from './queued.ts'
 import { reads } from './reads.ts'
 import { results } from './results.ts'
 import { routeCases } from './routes.ts'
@@ -25,6 +26,7 @@ const groups: readonly (readonly [name: string, cases: readonly ContractCase[]])
   ['parameters', parameterCases],
   ['reads', reads],
   ['statements', sql],
+  ['queued writes', queued],
   ['leadership', leadership],
   ['pages', clusterPages],
   ['after a restart', afterARestart],
