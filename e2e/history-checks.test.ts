@@ -80,7 +80,7 @@ test('only what the node calls certain counts as not applied', () => {
   assert.equal(fateOf({ kind: 'unreachable' }), 'not-applied')
   assert.equal(fateOf({ kind: 'lost', why: 'reset' }), 'unknown')
   assert.equal(fateOf(reply(503, 'leader_unknown')), 'not-applied')
-  assert.equal(fateOf(reply(503, 'outcome_unknown')), 'unknown')
+  assert.equal(fateOf(reply(200, 'outcome_unknown')), 'unknown')
   assert.equal(fateOf(reply(200, undefined, '{"results":[{"rows_affected":1}]}')), 'acknowledged')
   assert.throws(() => fateOf(reply(200, undefined, '{"results":[{"error":"no such table"}]}')))
   assert.throws(() => fateOf(reply(401, 'permission_denied')))

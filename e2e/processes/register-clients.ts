@@ -96,7 +96,7 @@ export class RegisterClients {
     })
     const affected = answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.rows_affected : undefined
     const done =
-      affected === undefined && answer.kind === 'reply' && answer.status === 200
+      affected === undefined && answer.kind === 'reply' && answer.status === 200 && answer.code === undefined
         ? false
         : affected === undefined
           ? undefined

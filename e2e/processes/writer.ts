@@ -14,8 +14,9 @@ export type Fate = 'acknowledged' | 'not-applied' | 'unknown'
 export function fateOf(answer: ApiAnswer): Fate {
   if (answer.kind === 'unreachable') return 'not-applied'
   if (answer.kind === 'lost') return 'unknown'
-  if (answer.code !== undefined && answer.status >= 400) {
+  if (answer.code !== undefined) {
     if (certainlyNotApplied.has(answer.code)) return 'not-applied'
+    // With status 200, so that nobody sends it again without thinking.
     if (answer.code === 'outcome_unknown') return 'unknown'
   }
   const result = resultsOf(answer)?.results[0]

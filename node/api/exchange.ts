@@ -46,12 +46,20 @@ export function refuse(code: RefusalCode, message: string, headers: Readonly<Rec
   const status: number = refusals[code]
   const common = { [refusalHeader]: code, ...(code === 'overloaded' ? { 'Retry-After': '1' } : {}), ...headers }
   const refusal = { code, message }
-  if (status === 200) {
-    const said = besideResults.has(message) ? { results: [], error: message } : { results: [{ error: message }] }
-    return { status, headers: { ...jsonHeaders, ...common }, body: JSON.stringify(said), refusal }
-  }
+  if (status === 200) return inResults({ status, headers: common, body: '', refusal })
   if (status === 401 || status === 404 || status === 405) return { status, headers: common, body: '', refusal }
   return { status, headers: { ...textHeaders, ...common }, body: `${message}\n`, refusal }
+}
+
+/**
+ * The same refusal as an item of the results, with status 200. For what must not be sent again: clients of rqlite (rqlite-js, gorqlite) and proxies repeat a request that
+ * was answered with 5xx by themselves, and never one that holds an error.
+ */
+export function inResults(reply: ApiReply): ApiReply {
+  if (reply.refusal === undefined) return reply
+  const { message } = reply.refusal
+  const said = besideResults.has(message) ? { results: [], error: message } : { results: [{ error: message }] }
+  return { ...reply, status: 200, headers: { ...reply.headers, ...jsonHeaders }, body: JSON.stringify(said) }
 }
 
 export function refuseWith({ code, message }: Refusal): ApiReply {

@@ -3,7 +3,7 @@
 import type { RefusalCode } from '../../contract/refusal.ts'
 import { ok } from '../../runtime/result.ts'
 import type { ApiParts } from './api-parts.ts'
-import { refuse } from './exchange.ts'
+import { inResults, refuse } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { outcomeUnknown } from './leader-route.ts'
 import { parseRequestParameters } from './request-parameters.ts'
@@ -69,7 +69,7 @@ export async function sendQueued(parts: ApiParts, group: QueuedGroup): Promise<S
   } catch (err) {
     // A fault of ours, as in api-service.ts: the queue must not stand still for it, and what had been done by then nobody knows.
     parts.logger.error({ part: 'queue', err }, 'queued writes failed')
-    return { kind: 'unknown', reply: outcomeUnknown() }
+    return { kind: 'unknown', reply: inResults(outcomeUnknown()) }
   }
 }
 

@@ -2,8 +2,9 @@
 import type { Permission } from '../../contract/permissions.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
-import { refuseWith } from './exchange.ts'
+import { inResults, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
+import { outcomeUnknown } from './leader-route.ts'
 import { levelOf, readAt } from './local-read.ts'
 import { writeAtLeader } from './replicated-write.ts'
 import { queueWrite } from './queued-write.ts'
@@ -39,5 +40,7 @@ export async function carryOut(parts: ApiParts, request: ApiRequest, purpose: Pu
   if (path === 'read') {
     return readAt(parts, request, { level: levelOf(parts, request), statements, name: purpose === 'query' ? 'query' : 'Request' })
   }
-  return writeAtLeader(parts, request, { kind: purpose === 'request' ? 'request' : 'execute', statements })
+  const reply = await writeAtLeader(parts, request, { kind: purpose === 'request' ? 'request' : 'execute', statements })
+  // Nobody but who sent it can say whether it may happen twice, so no client may be led to send it again by itself.
+  return reply.refusal?.code === 'outcome_unknown' && reply.status !== 200 ? inResults(outcomeUnknown()) : reply
 }

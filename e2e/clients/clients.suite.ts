@@ -1,0 +1,182 @@
+// Each client does the same things, on one cluster: users with and without rights, every level, through a follower, and while the leader is killed.
+import assert from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
+import { after, before, describe, test } from 'node:test'
+import { ClusterOfProcesses } from '../processes/cluster-of-processes.ts'
+import type { NodeProcess } from '../processes/node-process.ts'
+import type { ClientProgram, Level, SqlClient } from './client.ts'
+import { suiteClients } from './suite-clients.ts'
+
+const app = { name: 'app', password: 'an application that writes', permissions: ['execute', 'query'] }
+const reader = { name: 'reader', password: 'an application that only reads', permissions: ['query'] }
+// Together they always have a write under way when the leader goes.
+const writers = 8
+const levels: readonly Level[] = ['none', 'weak', 'linearizable', 'strong']
+
+let cluster: ClusterOfProcesses
+
+before(async () => {
+  cluster = await ClusterOfProcesses.start({ nodes: 3, users: [app, reader] })
+})
+after(async () => {
+  await cluster?.close()
+})
+
+async function roles(): Promise<{ readonly leader: NodeProcess; readonly followers: readonly NodeProcess[] }> {
+  const leader = await cluster.leader()
+  assert.ok(leader !== undefined, 'there is a leader')
+  return { leader, followers: cluster.nodes.filter((node) => node !== leader) }
+}
+
+async function connected<Value>(
+  program: ClientProgram,
+  nodes: readonly NodeProcess[],
+  use: (client: SqlClient) => Promise<Value>,
+  user: { readonly name: string; readonly password: string } = app,
+): Promise<Value> {
+  const client = await program.connect({
+    ports: nodes.map(({ apiPort }) => apiPort),
+    caFile: cluster.files.apiCaFile,
+    username: user.name,
+    password: user.password,
+  })
+  try {
+    return await use(client)
+  } finally {
+    await client.close()
+  }
+}
+
+for (const { name, program } of suiteClients()) {
+  const skip = typeof program === 'string' ? program : false
+  const given = program as ClientProgram // what has no program is skipped
+  const table = (what: string): string => `${name.replaceAll('-', '_')}_${what}`
+
+  describe(name, { skip, concurrency: false }, () => {
+    for (const where of ['the leader', 'a follower'] as const) {
+      test(`creates, writes values of every kind, and reads them at each level, through ${where}`, async () => {
+        const { leader, followers } = await roles()
+        await connected(given, where === 'the leader' ? [leader] : followers.slice(0, 1), async (client) => {
+          const t = table(where === 'the leader' ? 'kinds' : 'forwarded_kinds')
+          await client.execute([`CREATE TABLE ${t} (id INTEGER PRIMARY KEY, t TEXT, r REAL, n INTEGER)`])
+          assert.equal(await client.execute([`INSERT INTO ${t}(t, r, n) VALUES (?, ?, ?)`, "ünï ☃ 'quoted' so", 1.5, null]), 1)
+          assert.equal(await client.execute([`INSERT INTO ${t}(t, r, n) VALUES (?, ?, ?)`, '', -0.25, 9007199254740991]), 2)
+          const rows = [
+            { id: 1, t: "ünï ☃ 'quoted' so", r: 1.5, n: null },
+            { id: 2, t: '', r: -0.25, n: 9007199254740991 },
+          ]
+          for (const level of levels.slice(1)) assert.deepEqual(await client.query([`SELECT * FROM ${t} ORDER BY id`], level), rows, level)
+          // A follower may hear of a write a moment later.
+          await until(async () => (await client.query([`SELECT id FROM ${t}`], 'none')).length === 2)
+          assert.deepEqual(await client.query([`SELECT t FROM ${t} WHERE id = ?`, 7], 'weak'), [])
+        })
+      })
+    }
+
+    test('a transaction is all or nothing', async () => {
+      const { followers } = await roles()
+      await connected(given, followers.slice(0, 1), async (client) => {
+        const t = table('transactions')
+        await client.execute([`CREATE TABLE ${t} (id INTEGER PRIMARY KEY)`])
+        const insert = (id: number) => [`INSERT INTO ${t} VALUES (?)`, id] as const
+        await client.transaction([insert(1), insert(2), insert(3)])
+        // pyrqlite only logs what fails in it.
+        await client.transaction([insert(4), insert(2), insert(5)]).catch(() => {})
+        assert.deepEqual(await client.query([`SELECT id FROM ${t} ORDER BY id`], 'strong'), [{ id: 1 }, { id: 2 }, { id: 3 }])
+      })
+    })
+
+    test('a statement that SQLite refuses is an error with its words', async () => {
+      const { leader } = await roles()
+      await connected(given, [leader], async (client) => {
+        await assert.rejects(client.execute(['INSERT INTO nowhere VALUES (1)']), /no such table: nowhere/)
+        await assert.rejects(client.query(['SELECT a FROM nowhere']), /no such table: nowhere/)
+        await assert.rejects(client.execute(['BEGIN']), /BEGIN/)
+      })
+    })
+
+    test('a wrong password, and a right that is missing, are refused', async () => {
+      const { followers } = await roles()
+      const wrong = { name: app.name, password: 'not this one' }
+      await connected(given, followers, (client) => assert.rejects(client.query(['SELECT 1']), /401/), wrong)
+      await connected(given, followers, (client) => assert.rejects(client.execute(['CREATE TABLE stolen (x)']), /401/), reader)
+      assert.deepEqual(await connected(given, followers, (client) => client.query(['SELECT 1 AS one']), reader), [{ one: 1 }])
+    })
+
+    test('queued writes are written, in order', async (context) => {
+      const { followers } = await roles()
+      await connected(given, followers.slice(0, 1), async (client) => {
+        if (client.queue === undefined) return context.skip('this client has no queued writes')
+        const t = table('queued')
+        await client.execute([`CREATE TABLE ${t} (id INTEGER PRIMARY KEY, n)`])
+        for (let n = 1; n <= 20; n += 1) await client.queue([`INSERT INTO ${t}(n) VALUES (?)`, n], { wait: false })
+        await client.queue([`INSERT INTO ${t}(n) VALUES (?)`, 21], { wait: true })
+        const rows = await client.query([`SELECT id, n FROM ${t} ORDER BY id`], 'linearizable')
+        assert.deepEqual(
+          rows,
+          Array.from({ length: 21 }, (_, at) => ({ id: at + 1, n: at + 1 })),
+        )
+        // Who waits is told what became of it; pyrqlite raises it.
+        await assert.rejects(client.queue(['BEGIN'], { wait: true }), /BEGIN/)
+      })
+    })
+
+    test('while the leader is killed nothing that was acknowledged is lost, nothing is done twice, and writes go on', async () => {
+      const { leader, followers } = await roles()
+      const t = table('failover')
+      await connected(given, followers, (client) => client.execute([`CREATE TABLE ${t} (n TEXT)`]))
+      const acknowledged: string[] = []
+      let failed = 0
+      const run = { isOver: false }
+      const keepWriting = (writer: number): Promise<void> =>
+        connected(given, followers, async (client) => {
+          for (let n = 1; !run.isOver; n += 1) {
+            try {
+              await client.execute([`INSERT INTO ${t} VALUES (?)`, `${writer}-${n}`])
+              acknowledged.push(`${writer}-${n}`)
+            } catch {
+              failed += 1 // what was refused or is unknown is not sent again: what counts is what stands in the table
+            }
+          }
+        })
+      const more = async (): Promise<void> => {
+        const wanted = acknowledged.length + writers * 10
+        await until(() => Promise.resolve(acknowledged.length >= wanted))
+      }
+      const writing = Promise.all(Array.from({ length: writers }, (_, writer) => keepWriting(writer)))
+      try {
+        await more()
+        await leader.end('SIGKILL')
+        await more()
+      } finally {
+        run.isOver = true
+        await writing
+        if (!leader.isRunning) leader.start()
+      }
+      const rows = await connected(given, followers, (client) =>
+        client.query([`SELECT n, count(*) AS times FROM ${t} GROUP BY n`], 'strong'),
+      )
+      const times = new Map(rows.map((row) => [row['n'], row['times']]))
+      assert.deepEqual(
+        acknowledged.filter((one) => !times.has(one)),
+        [],
+        'acknowledged and lost',
+      )
+      assert.deepEqual(
+        [...times].filter(([, count]) => count !== 1),
+        [],
+        'done more than once',
+      )
+      console.log(`${name}: ${acknowledged.length} acknowledged, ${failed} failed, ${times.size} in the table`)
+      await cluster.whenReady()
+    })
+  })
+}
+
+async function until(probe: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + 120_000
+  while (!(await probe())) {
+    assert.ok(performance.now() < endMs, 'not seen in time')
+    await delay(10)
+  }
+}

@@ -1,0 +1,76 @@
+// Queued writes in real processes: a node that is stopped writes its queue first, whoever it is, and a node that is killed loses it.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { renderFlag } from '../contract/flags/render-flag.ts'
+import { waitUntil } from './apiserver/wait-until.ts'
+import { resultsOf } from './processes/api-client.ts'
+import { ClusterOfProcesses } from './processes/cluster-of-processes.ts'
+import type { NodeProcess } from './processes/node-process.ts'
+
+const writer = { name: 'writer', password: 'only a writer of queues', permissions: ['execute'] }
+
+describe('queued writes in real processes', () => {
+  let cluster: ClusterOfProcesses
+  before(async () => {
+    // Nothing is written until somebody asks for it.
+    const flags = [renderFlag('write-queue-timeout', 30_000), renderFlag('write-queue-batch-size', 100_000)]
+    cluster = await ClusterOfProcesses.start({ nodes: 3, users: [writer], flags })
+    const [node] = cluster.nodes
+    assert.ok(node !== undefined)
+    const created = await cluster.client(node).send({ path: '/db/execute', body: ['CREATE TABLE q (node TEXT, n INTEGER)'] })
+    assert.ok(created.kind === 'reply' && created.status === 200)
+  })
+  after(async () => {
+    await cluster?.close()
+  })
+
+  const queue = async (node: NodeProcess, count: number): Promise<void> => {
+    const client = cluster.client(node, writer)
+    for (let n = 0; n < count; n += 1) {
+      const answer = await client.send({ path: '/db/execute?queue', body: [['INSERT INTO q VALUES (?, ?)', node.id, n]] })
+      assert.ok(answer.kind === 'reply', JSON.stringify(answer))
+      assert.match(answer.body, /^\{"results":\[\],"sequence_number":\d+\}$/)
+    }
+  }
+  /** Asked of a node that goes on running. */
+  const rowsOf = async (of: NodeProcess, from: NodeProcess): Promise<unknown> => {
+    const answer = await cluster
+      .client(from)
+      .send({ path: '/db/query?level=linearizable', body: [['SELECT count(*) FROM q WHERE node = ?', of.id]] })
+    return answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.values?.[0]?.[0] : undefined
+  }
+  const leader = (): Promise<NodeProcess> => waitUntil({ what: 'a leader', deadlineMs: 60_000 }, () => cluster.leader())
+  const otherThan = (node: NodeProcess): NodeProcess => {
+    const other = cluster.nodes.find((known) => known !== node)
+    assert.ok(other !== undefined)
+    return other
+  }
+
+  for (const role of ['follower', 'leader'] as const) {
+    test(`a ${role} that is stopped writes its queue first`, async () => {
+      const leads = await leader()
+      const node = role === 'leader' ? leads : otherThan(leads)
+      await queue(node, 300)
+      assert.equal(await rowsOf(node, otherThan(node)), 0)
+      const { code, signal } = await node.end('SIGTERM')
+      assert.deepEqual([code, signal], [0, null])
+      assert.equal(await rowsOf(node, otherThan(node)), 300)
+      node.start()
+      await cluster.whenReady()
+    })
+  }
+
+  test('a flush is over when everything before it is written; a node that is killed before has lost it', async () => {
+    const node = otherThan(await leader())
+    const before = Number(await rowsOf(node, node))
+    await queue(node, 10)
+    const flushed = await cluster.client(node, writer).send({ path: '/db/execute?queue&wait', body: [] })
+    assert.ok(flushed.kind === 'reply' && flushed.status === 200)
+    assert.equal(await rowsOf(node, otherThan(node)), before + 10)
+    await queue(node, 10)
+    await node.end('SIGKILL')
+    assert.equal(await rowsOf(node, otherThan(node)), before + 10)
+    node.start()
+    await cluster.whenReady()
+  })
+})
