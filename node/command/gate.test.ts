@@ -83,8 +83,6 @@ const neverAllowed: readonly string[] = [
   "CREATE VIRTUAL TABLE v USING fts5(a, content='_securesql_state')",
   'CREATE VIRTUAL TABLE v USING fts4(content="_securesql_state", a)',
   'CREATE VIRTUAL TABLE v USING fts4(content=_securesql_state, a)',
-  'ANALYZE',
-  'ANALYZE main.t',
   'REINDEX _securesql_state',
   'ANALYZE _securesql_state',
   'WITH x AS (SELECT * FROM _securesql_state) SELECT * FROM x',
@@ -120,7 +118,6 @@ const disallowedPragmas: readonly string[] = [
   'PRAGMA encoding = "UTF-16"',
   'PRAGMA auto_vacuum = 1',
   'PRAGMA incremental_vacuum',
-  'PRAGMA optimize',
   'PRAGMA shrink_memory',
   'PRAGMA temp_store_directory = "/tmp"',
   'PRAGMA temp.table_info(x)',
@@ -231,6 +228,10 @@ const writeTexts: readonly string[] = [
   'REINDEX',
   'PRAGMA user_version = 5',
   'PRAGMA main.application_id = 7',
+  'ANALYZE',
+  'ANALYZE main.t',
+  'PRAGMA optimize',
+  'PRAGMA main.optimize(0x10002)',
   "INSERT INTO t VALUES (date('2024-01-01'), strftime('%Y', '2024-01-01', '+1 day'), julianday(2460000.5), unixepoch('1970-01-01', 'auto'))",
   'INSERT INTO "t" ("random", [date], `now`) VALUES (1, 2, 3)',
   "INSERT INTO t VALUES ('random()', 'now')",
@@ -375,6 +376,22 @@ test('one bad statement refuses the whole text, and the message never holds the 
   assert.equal(problem.code, 'statement_refused')
   assert.match(problem.message, /^BEGIN is not allowed/)
   assert(!problem.message.includes(secret))
+})
+
+test('what needs an entry of its own stands alone in its text', () => {
+  for (const [text, word] of [
+    ['ANALYZE; INSERT INTO t VALUES (1)', 'ANALYZE'],
+    ['SELECT 1; /**/analyze t', 'ANALYZE'],
+    ['ANALYZE; ANALYZE', 'ANALYZE'],
+    ['SELECT 1;PRAGMA main.optimize', 'PRAGMA'],
+  ] as const) {
+    for (const purpose of ['execute', 'request'] as const)
+      assert.deepEqual(problemOf(text, purpose), {
+        code: 'statement_refused',
+        message: `${word} must be the only statement of its request`,
+      })
+  }
+  for (const text of ['ANALYZE;', ';-- x\nanalyze', 'EXPLAIN ANALYZE; SELECT 1']) assert(judgeText(text, { for: 'execute' }).ok, text)
 })
 
 test('a text of several statements is judged one by one, in order, without the semicolons', () => {

@@ -10,13 +10,14 @@ import { valueBytesMax } from './result-limits.ts'
 import { isPragma, judgePragma, judgePragmaFunction } from './pragmas.ts'
 import { splitStatements, wordOf, type Piece } from './split.ts'
 import { tokenName } from './tokenizer.ts'
+import { mustBeAlone, upkeepIn } from './upkeep.ts'
 import { findWriteTargets } from './target-tables.ts'
 
 /** Names of ours in the user's database begin with it. */
 const reservedPrefix = '_securesql_'
 
 const reads: ReadonlySet<string> = new Set(['select', 'values'])
-const writes: ReadonlySet<string> = new Set('insert replace update delete create drop alter reindex'.split(' '))
+const writes: ReadonlySet<string> = new Set('insert replace update delete create drop alter reindex analyze'.split(' '))
 const transactionControl: ReadonlySet<string> = new Set('begin commit end savepoint release rollback'.split(' '))
 /** Functions that reach outside of the database, whether this build has them or not. */
 const outwardFunctions: ReadonlySet<string> = new Set(
@@ -32,6 +33,7 @@ export const judgeText: JudgeText = (text, options) => {
   for (const piece of pieces.value) {
     const effect = judgePiece(piece, options.for)
     if (!effect.ok) return effect
+    if (upkeepIn(piece) !== undefined && pieces.value.length > 1) return refused(`${keywordAt(piece, 0)} ${mustBeAlone}`)
     judged.push({ sql: piece.sql, effect: effect.value })
   }
   return ok(judged)
@@ -89,8 +91,6 @@ function judgeKeyword(piece: Piece, position: number): Result<Effect, GateProble
   if (keyword === 'attach' || keyword === 'detach')
     return refused(`${keyword.toUpperCase()} is not allowed: it would open files on the node`)
   if (keyword === 'vacuum') return refused('VACUUM is not supported yet')
-  // A connection reads statistics when it loads the schema: nodes that have loaded it at different times would choose different plans, and rows in another order.
-  if (keyword === 'analyze') return refused('ANALYZE is not supported yet')
   return refused(notAStatement(piece, position))
 }
 

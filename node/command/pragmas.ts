@@ -29,6 +29,8 @@ export function judgePragma(piece: Piece, position: number): 'read' | 'write' | 
   const rest = qualified ? texts.slice(2) : texts
   const [name, form] = rest
   if (name === undefined || tokens[qualified ? 2 : 0]?.kind === 'string') return undefined
+  // The mask would say which of a connection's habits count.
+  if (name === 'optimize') return 'write'
   if (form === undefined) return readable.has(name) || inspecting.has(name) ? 'read' : undefined
   if (form !== '=' && form !== '(') return undefined
   if (inspecting.has(name)) return 'read'

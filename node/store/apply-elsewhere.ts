@@ -42,17 +42,15 @@ export class ApplyElsewhere {
 
   constructor(options: {
     readonly path: string
-    readonly foreignKeys: boolean
     readonly onApplied: (reply: ApplyReply) => void
     readonly onAssembled: (reply: AssembleReply) => void
     readonly onFailed: (failure: ThreadFailure, cause: unknown) => void
   }) {
-    const { path, foreignKeys, onApplied, onAssembled, onFailed } = options
+    const { path, onApplied, onAssembled, onFailed } = options
     this.#thread = new DatabaseThread({
       file: new URL('apply-thread.ts', import.meta.url),
       name: 'apply-thread',
       path,
-      foreignKeys,
       onReply: (reply) => (reply.kind === 'applied' ? onApplied(reply) : onAssembled(reply)),
       onFailed,
     })

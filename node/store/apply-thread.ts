@@ -18,7 +18,7 @@ serveDatabaseThread((setting, reply: (reply: ApplyReply | AssembleReply) => void
       open.applier.takeBack()
       return open.applier
     }
-    const connection = openWriteConnection(setting.path, { foreignKeys: setting.foreignKeys })
+    const connection = openWriteConnection(setting.path)
     open = { connection, applier: new EntryApplier(connection, freeBytesBeside(setting.path)) }
     return open.applier
   }

@@ -20,11 +20,15 @@ export interface Progress {
   readonly hash: StateHash | undefined
   /** Of the last command that was applied (entry-moment.ts). */
   readonly timeMs: number
+  /** A setting of the cluster: every connection that applies entries has it (upkeep-runner.ts). */
+  readonly foreignKeys: boolean
+  /** The entry that has last changed the planner's statistics; 0: none has. */
+  readonly statisticsIndex: number
   /** Statements of entry appliedIndex + 1 that are already in the data; only while an entry is applied in several transactions (see sqlite-state-machine.ts). */
   readonly statementsDone: number
 }
 
-/** 2 has added the hash and the divergence, 3 the time. */
+/** 2 has added the hash and the divergence, 3 time, settings and statistics. */
 const formatVersion = 3n
 
 /** Creates the table when there is none and brings an older one up to date. Throws on a format that this program does not know. */
@@ -42,7 +46,8 @@ export function openBookkeeping(database: Database.Database): Bookkeeping {
       database.exec(`UPDATE ${bookkeepingTable} SET format = 2, state_hash = ${hash}`)
     }
     if (format !== undefined && format !== 1 && format !== 2) return
-    database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN time_ms INTEGER NOT NULL DEFAULT 0`)
+    for (const column of ['time_ms', 'foreign_keys', 'statistics_index'])
+      database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`)
     database.exec(`UPDATE ${bookkeepingTable} SET format = ${formatVersion}`)
   })()
   // SQLite has no call to set last_insert_rowid(); an insert into a table that only this connection sees does it.
@@ -54,6 +59,7 @@ export class Bookkeeping {
   readonly #select: Database.Statement
   readonly #update: Database.Statement
   readonly #updateMembership: Database.Statement
+  readonly #updateSettings: Database.Statement
   readonly #updateDivergence: Database.Statement
   readonly #forgetRowid: Database.Statement
   readonly #setRowid: Database.Statement
@@ -64,6 +70,7 @@ export class Bookkeeping {
       `UPDATE ${bookkeepingTable} SET applied_index = ?, applied_term = ?, last_insert_id = ?, rows_affected = ?, statements_done = ?, state_hash = ?, time_ms = ?`,
     )
     this.#updateMembership = database.prepare(`UPDATE ${bookkeepingTable} SET membership = ?`)
+    this.#updateSettings = database.prepare(`UPDATE ${bookkeepingTable} SET foreign_keys = ?, statistics_index = ?`)
     this.#updateDivergence = database.prepare(`UPDATE ${bookkeepingTable} SET divergence = ?`)
     this.#forgetRowid = database.prepare('DELETE FROM temp._securesql_rowid')
     this.#setRowid = database.prepare('INSERT INTO temp._securesql_rowid VALUES (?)')
@@ -86,6 +93,9 @@ export class Bookkeeping {
       stateHash,
       BigInt(timeMs),
     )
+    const { foreignKeys, statisticsIndex } = progress
+    if (foreignKeys !== before.foreignKeys || statisticsIndex !== before.statisticsIndex)
+      this.#updateSettings.run(foreignKeys ? 1n : 0n, BigInt(statisticsIndex))
     if (progress.membership === before.membership || progress.membership === undefined) return
     this.#updateMembership.run(encodeMembership(progress.membership))
   }
@@ -109,7 +119,19 @@ export class Bookkeeping {
 
 function parseProgress(row: unknown): Progress {
   const fields = row as Record<string, bigint | Uint8Array | null> // one row of a STRICT table of ours
-  const { format, applied_index, applied_term, membership, last_insert_id, rows_affected, statements_done, state_hash, time_ms } = fields
+  const {
+    format,
+    applied_index,
+    applied_term,
+    membership,
+    last_insert_id,
+    rows_affected,
+    statements_done,
+    state_hash,
+    time_ms,
+    foreign_keys,
+    statistics_index,
+  } = fields
   if (format !== formatVersion) throw new Error(`the database was written by another version of this program (format ${String(format)})`)
   return {
     appliedIndex: Number(applied_index),
@@ -119,6 +141,8 @@ function parseProgress(row: unknown): Progress {
     rowsAffected: Number(rows_affected),
     statementsDone: Number(statements_done),
     timeMs: Number(time_ms),
+    foreignKeys: foreign_keys === 1n,
+    statisticsIndex: Number(statistics_index),
     hash: typeof state_hash === 'bigint' ? toHash(state_hash) : undefined,
   }
 }

@@ -6,6 +6,7 @@ import { bindParameters, type Bound } from '../command/binding.ts'
 import type { Command, Statement, StatementResult } from '../command/command.ts'
 import type { EntryMoment } from '../command/entry-moment.ts'
 import { installReplicatedFunctions, type ReplicatedFunctions } from './replicated-functions.ts'
+import { mustBeAlone } from '../command/upkeep.ts'
 import { ClockGuard, clockRefused } from './clock-guard.ts'
 import { ResultBudget, fetchAll, rowsTooLarge } from './result-budget.ts'
 import { RowidGuard, rowidRefused } from './rowid-guard.ts'
@@ -112,7 +113,7 @@ export class CommandRunner {
     const pieces = command.statements.flatMap(({ sql }) => (sql === '' ? [] : (this.#cache.get(sql) ?? [])))
     let cost = 0
     for (const [position, piece] of pieces.entries()) {
-      if (neverRun.has(piece.keyword)) continue
+      if (neverRun.has(piece.keyword) || piece.isUpkeep) continue
       // It may act when it is prepared.
       if (piece.keyword === 'pragma') return Infinity
       const isLast = position === pieces.length - 1
@@ -270,6 +271,7 @@ export class CommandRunner {
 
   #runPiece(piece: PreparedPiece, statement: Statement, kind: Command['kind'], skip: number): PieceEnd {
     if (neverRun.has(piece.keyword)) return { kind: 'failed', message: `${piece.keyword.toUpperCase()} cannot run in a replicated command` }
+    if (piece.isUpkeep) return { kind: 'failed', message: `${piece.keyword.toUpperCase()} ${mustBeAlone}` }
     if (piece.plan === undefined) return { kind: 'failed', message: 'too many SQL variables' }
     const bound = bindParameters(piece.plan, statement.parameters, skip)
     if (!bound.ok) return { kind: 'failed', message: bound.problem }

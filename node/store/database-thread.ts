@@ -9,7 +9,6 @@ const releaseMsMax = 30_000
 
 export interface ThreadSetting {
   readonly path: string
-  readonly foreignKeys: boolean
   /** Set and notified when the connection is closed. */
   readonly released: Int32Array<SharedArrayBuffer>
 }
@@ -34,7 +33,6 @@ export interface ThreadOptions<Reply> {
   /** For the log. */
   readonly name: 'wal-thread' | 'apply-thread'
   readonly path: string
-  readonly foreignKeys: boolean
   readonly onReply: (reply: Reply) => void
   /** The thread has ended, and with it what it was asked. */
   readonly onFailed: (failure: ThreadFailure, cause: unknown) => void
@@ -81,9 +79,9 @@ export class DatabaseThread<Request extends Kind, Reply extends Kind> {
   }
 
   #start(): { readonly worker: Worker; readonly ended: Promise<void> } {
-    const { file, name, path, foreignKeys, onReply, onFailed } = this.#options
+    const { file, name, path, onReply, onFailed } = this.#options
     const worker = new Worker(file, {
-      workerData: { path, foreignKeys, released: this.#released } satisfies ThreadSetting,
+      workerData: { path, released: this.#released } satisfies ThreadSetting,
       name,
       // Options of the main program (an --input-type, say) are none of its business.
       execArgv: [],

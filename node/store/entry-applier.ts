@@ -5,23 +5,26 @@
 // One trap decides the shape: a statement may roll back the *whole* transaction in spite of savepoints (OR ROLLBACK, ON CONFLICT ROLLBACK in a schema, RAISE(ROLLBACK)).
 // Then the group's entries before it are applied again and committed, the offender is applied alone, and the rest goes on: its neighbours never notice.
 // The same is done where constraints are checked at COMMIT only (deferred foreign keys): there each entry has its own transaction.
-// Alone, a command whose statements stand each for themselves may need several transactions; `statementsDone` in the bookkeeping says how far it has come.
+// Such a command, when its statements stand each for themselves, may need several transactions; `statementsDone` says how far it has come.
 import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import type { Command, CommandOutcome, StatementResult } from '../command/command.ts'
 import { entryTimeMs } from '../command/entry-moment.ts'
 import type { LoadStep } from '../command/load-step.ts'
+import { upkeepOf } from '../command/upkeep.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Applied, Divergence } from '../replica/state-machine.ts'
 import { openBookkeeping, type Bookkeeping, type Progress } from './bookkeeping.ts'
 import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
 import { Deferral } from './deferral.ts'
 import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
-import { commandOf, isStep, membershipAfter } from './entry-content.ts'
+import { commandOf, isStep, membershipAfter, undecodable } from './entry-content.ts'
 import { assembleLoad } from './load-assembly.ts'
 import { LoadStaging, refusedLoad, type LoadRefusal } from './load-staging.ts'
 import { EnvironmentFailure, answerOf, isForeignKeyRefusal } from './sqlite-failure.ts'
-import { HashFold, RecentHashes, decodeHashPayload, encodeHashPayload, hashText, type Trace } from './state-hash.ts'
+import { StateComparison } from './state-comparison.ts'
+import { HashFold, type RecentHashes, type Trace } from './state-hash.ts'
+import { UpkeepRunner } from './upkeep-runner.ts'
 
 /** Where the entries run. In place, the calling thread has more to do: it stops before a command that may take long. */
 export interface Limits {
@@ -42,7 +45,10 @@ export interface Stretch {
   readonly stop: 'end' | 'time' | 'long' | 'diverged' | 'load'
 }
 
-type GroupRun = ({ readonly kind: 'committed' } & Stretch) | { readonly kind: 'rolled-back'; readonly position: number }
+/** `alone`: the next one needs a transaction for itself. */
+type GroupRun =
+  | { readonly kind: 'committed'; readonly applied: readonly Applied[]; readonly stop: Stretch['stop'] | 'alone' }
+  | { readonly kind: 'rolled-back'; readonly position: number }
 
 export class EntryApplier {
   readonly #database: Database.Database
@@ -54,10 +60,9 @@ export class EntryApplier {
   readonly #rollback: Database.Statement
   readonly #deferral: Deferral
   readonly #staging: LoadStaging
-  readonly #hashes = new RecentHashes()
+  readonly #upkeep: UpkeepRunner
+  readonly #comparison: StateComparison
   #progress: Progress
-  #divergence: Divergence | undefined
-  #comparedIndex = 0
 
   /** Throws what SQLite throws when the file cannot be used. */
   constructor(database: Database.Database, readFreeBytes: ReadFreeBytes) {
@@ -65,14 +70,14 @@ export class EntryApplier {
     this.#readFreeBytes = readFreeBytes
     this.#bookkeeping = openBookkeeping(database)
     this.#progress = this.#bookkeeping.read()
-    this.#divergence = this.#bookkeeping.readDivergence()
     this.#runner = new CommandRunner(database, (value) => this.#bookkeeping.setLastInsertRowid(value))
     this.#begin = database.prepare('BEGIN IMMEDIATE')
     this.#commit = database.prepare('COMMIT')
     this.#rollback = database.prepare('ROLLBACK')
     this.#deferral = new Deferral(database)
     this.#staging = new LoadStaging(database)
-    this.#hashes.set(this.#progress.appliedIndex, this.#progress.hash)
+    this.#upkeep = new UpkeepRunner(database, this.#progress)
+    this.#comparison = new StateComparison(this.#bookkeeping, this.#progress)
     this.#restore()
   }
 
@@ -82,20 +87,17 @@ export class EntryApplier {
 
   /** Undefined: none was found. */
   get divergence(): Divergence | undefined {
-    return this.#divergence
+    return this.#comparison.divergence
   }
 
   /** The hashes behind the last commands. */
   get hashes(): RecentHashes {
-    return this.#hashes
+    return this.#comparison.hashes
   }
 
   /** What a `state-hash` entry should say now; undefined: nothing has changed since the last one. */
   statePayload(): Uint8Array | undefined {
-    if (this.#progress.hash === undefined) return encodeHashPayload({ kind: 'begin' })
-    const index = this.#hashes.newest
-    const hash = this.#hashes.get(index)
-    return hash === undefined || index <= this.#comparedIndex ? undefined : encodeHashPayload({ kind: 'compare', index, hash })
+    return this.#comparison.payload(this.#progress)
   }
 
   /** Another connection applies entries from now on. */
@@ -116,7 +118,7 @@ export class EntryApplier {
   takeBack(): void {
     this.readProgress()
     this.#runner.takeBack()
-    this.#restoreCounters()
+    this.#adopt()
   }
 
   /** Applies from the front as many of them as the limits allow. */
@@ -128,7 +130,7 @@ export class EntryApplier {
     while (rest[0] !== undefined) {
       if (applied.length > 0 && performance.now() > untilMs) return { applied, stop: 'time' }
       if (this.#endsLoad(commandOf(rest[0]))) return { applied, stop: 'load' }
-      const mayDefer = this.#deferral.isPossible(rest)
+      const mayDefer = this.#progress.foreignKeys && this.#deferral.isPossible(rest)
       if (mayDefer || this.#progress.statementsDone > 0) {
         if (this.#isLong(rest[0], commandOf(rest[0]), limits)) return { applied, stop: 'long' }
         const alone = this.#applyAlone(rest[0], mayDefer)
@@ -140,7 +142,12 @@ export class EntryApplier {
       const group = this.#applyGroup(rest, { untilMs, ...limits })
       if (group.kind === 'committed') {
         applied.push(...group.applied)
-        return { applied, stop: group.stop }
+        if (group.stop !== 'alone') return { applied, stop: group.stop }
+        const next = rest[group.applied.length]
+        assert(next !== undefined, 'one of the entries stands alone')
+        applied.push(this.#applyUpkeep(next))
+        rest = rest.slice(group.applied.length + 1)
+        continue
       }
       const before = this.#applyGroup(rest.slice(0, group.position), { untilMs: Infinity, ...noLimits })
       assert(before.kind === 'committed' && before.stop === 'end', 'entries that ran before the one that rolled back run again as they did')
@@ -160,13 +167,14 @@ export class EntryApplier {
     const applied: Applied[] = []
     const fold = new HashFold(this.#progress.hash)
     let { appliedIndex, appliedTerm, membership, timeMs } = this.#progress
-    let stop: Stretch['stop'] = 'end'
+    let stop: Stretch['stop'] | 'alone' = 'end'
     for (const [position, entry] of entries.entries()) {
       const command = commandOf(entry)
       if (position > 0 && performance.now() > limits.untilMs) stop = 'time'
       else if (this.#isLong(entry, command, limits)) stop = 'long'
       else if (this.#endsLoad(command)) stop = 'load'
-      else if (entry.kind === 'state-hash' && this.#differs(entry, fold)) stop = 'diverged'
+      else if (command !== undefined && !isStep(command) && upkeepOf(command) !== undefined) stop = 'alone'
+      else if (entry.kind === 'state-hash' && this.#comparison.differs(entry, fold)) stop = 'diverged'
       if (stop !== 'end') break
       if (position === 0) this.#run(this.#begin)
       let outcome: CommandOutcome | undefined
@@ -182,7 +190,7 @@ export class EntryApplier {
         outcome = { results: run.traces.map(({ result }) => result) }
         fold.entry(entry)
         for (const trace of run.traces) fold.statement(trace)
-        this.#hashes.set(entry.index, fold.value)
+        this.hashes.set(entry.index, fold.value)
       }
       applied.push({ index: entry.index, term: entry.term, outcome })
       appliedIndex = entry.index
@@ -200,7 +208,7 @@ export class EntryApplier {
       })
       assert(refusal === undefined, 'constraints that are checked at the end are only met in transactions of one entry')
     }
-    if (stop === 'diverged') this.#recordDivergence()
+    if (stop === 'diverged') this.#comparison.record()
     return { kind: 'committed', applied, stop }
   }
 
@@ -213,6 +221,7 @@ export class EntryApplier {
       assert(alone.kind === 'committed', 'only a statement can roll back')
       return alone.applied[0]
     }
+    if (upkeepOf(command) !== undefined) return this.#applyUpkeep(entry)
     const timeMs = this.#beginCommand(entry, command, this.#progress.timeMs)
     const results: StatementResult[] = []
     let isDone = false
@@ -238,8 +247,39 @@ export class EntryApplier {
       const step = isDone ? { appliedIndex: index, appliedTerm: term, timeMs, statementsDone: 0 } : { timeMs, statementsDone: next }
       results.push(...this.#commitOrTakeBack(step, { entry, command }, end))
     }
-    this.#hashes.set(index, this.#progress.hash)
+    this.hashes.set(index, this.#progress.hash)
     return { index, term, outcome: { results } satisfies CommandOutcome }
+  }
+
+  /** It has a transaction for itself, and what it changes in the memory of connections follows when that is committed. */
+  #applyUpkeep(entry: Entry): Applied {
+    const { index, term } = entry
+    const command = commandOf(entry)
+    const upkeep = command === undefined || isStep(command) ? undefined : upkeepOf(command)
+    assert(command !== undefined && !isStep(command) && upkeep !== undefined, 'what stands alone is a command')
+    const timeMs = this.#beginCommand(entry, command, this.#progress.timeMs)
+    const startedAtMs = performance.now()
+    this.#run(this.#begin)
+    const run = this.#upkeep.run(upkeep, index)
+    const seconds = (performance.now() - startedAtMs) / 1000
+    const trace: Trace =
+      run.kind === 'failed'
+        ? { result: { kind: 'error', message: run.message, seconds }, effect: 'failed' }
+        : { result: { kind: 'written', ...this.#runner.counters, seconds }, effect: 0 }
+    const settings = run.kind === 'done' ? run.settings : {}
+    const fold = new HashFold(this.#progress.hash)
+    fold.entry(entry)
+    fold.statement(trace)
+    this.#commitWith({ ...this.#progress, ...settings, appliedIndex: index, appliedTerm: term, timeMs, hash: fold.value })
+    this.#adopt()
+    this.hashes.set(index, fold.value)
+    return { index, term, outcome: { results: [trace.result] } satisfies CommandOutcome }
+  }
+
+  /** After settings or statistics may have changed. */
+  #adopt(): void {
+    this.#upkeep.adopt(this.#progress)
+    this.#restore()
   }
 
   /** Only when the disk has room is it the statement's own answer. SQLite may have ended the transaction already. */
@@ -312,7 +352,7 @@ export class EntryApplier {
     this.#run(this.#begin)
     this.#runStep({ kind: 'load-abort', id: step.id })
     this.#commitWith({ ...this.#progress, ...this.#runner.counters, appliedIndex: index, appliedTerm: term, hash: fold.value })
-    this.#hashes.set(index, fold.value)
+    this.hashes.set(index, fold.value)
     return { index, term, outcome: { results: [trace.result] } satisfies CommandOutcome }
   }
 
@@ -334,28 +374,9 @@ export class EntryApplier {
     if (command === undefined || costMax === Infinity) return false
     // Dropping what an earlier load has left touches each of its pages.
     if (isStep(command)) return command.kind === 'load-begin' || command.kind === 'load-abort'
+    const upkeep = upkeepOf(command)
+    if (upkeep !== undefined) return upkeep.kind !== 'foreign-keys'
     return entry.payload.length > payloadBytesMax || this.#runner.costOf(command) > costMax
-  }
-
-  /** What is too old to be known here, or from before all began anew, is compared with nothing: the hash of a later entry holds it too. */
-  #differs(entry: Entry, fold: HashFold): boolean {
-    const payload = decodeHashPayload(entry.payload)
-    if (payload?.kind === 'begin') fold.begin()
-    if (payload?.kind !== 'compare') return false
-    this.#comparedIndex = Math.max(this.#comparedIndex, payload.index)
-    const own = this.#hashes.get(payload.index)
-    if (own === undefined || (own.high === payload.hash.high && own.low === payload.hash.low)) return false
-    this.#divergence = { index: payload.index, own: hashText(own), expected: hashText(payload.hash) }
-    return true
-  }
-
-  #recordDivergence(): void {
-    assert(this.#divergence !== undefined, 'a divergence was found')
-    try {
-      this.#bookkeeping.recordDivergence(this.#divergence)
-    } catch (error) {
-      throw new EnvironmentFailure(answerOf(error), { cause: error })
-    }
   }
 
   /** A message instead: a deferred constraint does not hold, and the transaction is still open. */
@@ -393,8 +414,3 @@ export class EntryApplier {
     this.#runner.counters.rowsAffected = this.#progress.rowsAffected
   }
 }
-
-const undecodable = {
-  kind: 'done',
-  traces: [{ result: { kind: 'error', message: 'the entry holds no command that can be read', seconds: 0 }, effect: 'failed' }],
-} as const

@@ -22,6 +22,11 @@ export function commandOf(entry: Entry): Command | LoadStep | undefined {
 export function isStep(command: Command | LoadStep): command is LoadStep {
   return command.kind !== 'execute' && command.kind !== 'request'
 }
+/** What becomes of an entry that holds no command. */
+export const undecodable = {
+  kind: 'done',
+  traces: [{ result: { kind: 'error', message: 'the entry holds no command that can be read', seconds: 0 }, effect: 'failed' }],
+} as const
 
 /** A cluster that was begun anew by hand (peers.json) has a newer epoch: what an older one had still agreed on no longer counts. */
 export function membershipAfter(entry: Entry, before: Membership | undefined): Membership {

@@ -12,6 +12,7 @@ import { syncDirectory } from './directory-disk.ts'
 import { LoadStaging, accepted, loadedTable, stagingTables, type LoadRefusal } from './load-staging.ts'
 import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
 import { HashFold, type StateHash } from './state-hash.ts'
+import { dropSamples } from './upkeep-runner.ts'
 
 /** Syncing now and then keeps the log's own syncs short. */
 const unsyncedBytesMax = 4 * 1024 * 1024
@@ -82,6 +83,7 @@ function adopt(task: AssemblyTask): 'ready' | LoadRefusal {
         hash: hashAfter(task.entry, task.step.hash),
       }
       bookkeeping.write(progress, before)
+      dropSamples(next)
       next.exec(`DROP TABLE IF EXISTS main.${loadedTable}`)
       next.exec(`CREATE TABLE ${loadedTable} (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`)
       next.prepare(`INSERT INTO ${loadedTable} VALUES (?)`).run(task.step.id)

@@ -45,7 +45,6 @@ interface Threads {
 
 export class SqliteStateMachine implements StateMachine {
   readonly #path: string
-  readonly #foreignKeys: boolean
   readonly #onFatal: OnFatal
   readonly #readFreeBytes: ReadFreeBytes
   readonly #threads: Threads | undefined
@@ -62,7 +61,6 @@ export class SqliteStateMachine implements StateMachine {
   /** Takes over the write connection; throws what SQLite throws when the file cannot be used. */
   constructor(database: Database.Database, options: StateMachineOptions) {
     this.#path = database.name
-    this.#foreignKeys = database.pragma('foreign_keys', { simple: true }) === 1
     this.#onFatal = options.onFatal
     this.#readFreeBytes = options.readFreeBytes ?? freeBytesBeside(database.name)
     this.#threads = options.elsewhere === 'nowhere' ? undefined : this.#makeThreads()
@@ -151,7 +149,7 @@ export class SqliteStateMachine implements StateMachine {
   /** Opens the database that now lies there and goes on from what it says it has applied. Throws what the constructor throws. */
   resume(): void {
     assert(this.#state === 'suspended', 'resumed after it was suspended')
-    this.#database = openWriteConnection(this.#path, { foreignKeys: this.#foreignKeys })
+    this.#database = openWriteConnection(this.#path)
     this.#applier = new EntryApplier(this.#database, this.#readFreeBytes)
     this.#lastIndex = this.#applier.progress.appliedIndex
     this.#state = this.#applier.divergence === undefined ? 'open' : 'diverged'
@@ -295,7 +293,6 @@ export class SqliteStateMachine implements StateMachine {
     return {
       apply: new ApplyElsewhere({
         path,
-        foreignKeys: this.#foreignKeys,
         onApplied: (reply) => this.#appliedElsewhere(reply),
         onAssembled: (reply) => this.#assembledElsewhere(reply),
         onFailed,

@@ -5,6 +5,7 @@ import { planParameters, type ParameterPlan } from '../command/binding.ts'
 import type { Column } from '../command/command.ts'
 import { splitStatements, wordOf, type Piece } from '../command/split.ts'
 import { findWriteTargets } from '../command/target-tables.ts'
+import { upkeepIn } from '../command/upkeep.ts'
 import { costOfStatement } from './bounded-program.ts'
 import { prepareWithDoubleQuotes } from './double-quoted-strings.ts'
 
@@ -23,6 +24,8 @@ export interface PreparedPiece {
   readonly statement: () => Database.Statement
   /** `stopped`: it fills an index or a column, whose values may not come from the clock (replicated-functions.ts). */
   readonly clock: 'runs' | 'stopped'
+  /** It stands in an entry of its own, or does not run (command/upkeep.ts). */
+  readonly isUpkeep: boolean
   /** Whether it inserts into a column that is called as its table: the way to give commands to a full-text table. */
   readonly isCommanding: () => boolean
   /** Roughly the instructions that it carries out; Infinity: not bounded. Zero where SQLite refuses the text: it will not run. */
@@ -89,6 +92,7 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
     plan: planParameters(piece),
     statement: prepared,
     clock: keepsValues(piece, keyword) ? 'stopped' : 'runs',
+    isUpkeep: upkeepIn(piece) !== undefined,
     isCommanding: () => findWriteTargets(piece).some(({ table, columns: names }) => names?.includes(table) === true),
     cost: () => (cost ??= costOfStatement(database, prepared)),
     columns: () =>

@@ -11,6 +11,7 @@ import { makeEntry, type Entry } from '../raft/entry.ts'
 import { eventually } from '../replica/eventually.ts'
 import type { StateHashUnderTest } from '../replica/state-hash-contract.ts'
 import type { Divergence } from '../replica/state-machine.ts'
+import { bookkeepingTable, openBookkeeping } from './bookkeeping.ts'
 import type { ReadFreeBytes } from './disk-space.ts'
 import type { FatalProblem } from './fatal.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
@@ -50,7 +51,6 @@ export class TestMachine {
   readonly path: string
   readonly fatal: FatalProblem[] = []
   readonly #directory: string
-  readonly #foreignKeys: boolean
   readonly #readFreeBytes: ReadFreeBytes
   readonly #elsewhere: 'threads' | 'nowhere'
   readonly divergences: Divergence[] = []
@@ -62,14 +62,22 @@ export class TestMachine {
     this.#elsewhere = options.elsewhere ?? 'nowhere'
     this.#readFreeBytes = options.readFreeBytes ?? (() => Number.MAX_SAFE_INTEGER)
     this.#directory = mkdtempSync(join(tmpdir(), 'state-machine-'))
-    this.#foreignKeys = options.foreignKeys ?? false
     this.path = join(this.#directory, 'db.sqlite')
     writeFileSync(this.path, '')
+    if (options.foreignKeys === true) this.#setForeignKeys()
     this.machine = this.#open()
   }
 
+  /** As an entry of an earlier life has. */
+  #setForeignKeys(): void {
+    const database = openWriteConnection(this.path)
+    openBookkeeping(database)
+    database.exec(`UPDATE ${bookkeepingTable} SET foreign_keys = 1`)
+    database.close()
+  }
+
   #open(): SqliteStateMachine {
-    const database = openWriteConnection(this.path, { foreignKeys: this.#foreignKeys })
+    const database = openWriteConnection(this.path)
     const machine = new SqliteStateMachine(database, {
       onFatal: (problem) => this.fatal.push(problem),
       readFreeBytes: this.#readFreeBytes,

@@ -54,7 +54,6 @@ export class WalKeeper {
       file: new URL('wal-thread.ts', import.meta.url),
       name: 'wal-thread',
       path: options.path,
-      foreignKeys: false,
       onReply: (reply) => this.#replied(reply),
       onFailed: options.onFailed,
     })

@@ -9,15 +9,14 @@ const busyTimeoutMs = 1_000
 const aloneMsMax = 5_000
 const aloneEveryMs = 2
 
-/** Foreign keys are off on every node, as in rqlite, until that setting (`-fk`) is itself replicated; the tests turn them on. */
-export function openWriteConnection(path: string, options?: { readonly foreignKeys: boolean }): Database.Database {
+/** Foreign keys are a setting of the cluster: whoever applies entries sets what the database says (upkeep-runner.ts). */
+export function openWriteConnection(path: string): Database.Database {
   const database = new Database(path, { fileMustExist: true, timeout: busyTimeoutMs })
   database.pragma('journal_mode = WAL')
   // Durability is the log's: after a power failure the database is an older, whole state (never a torn one, which OFF could leave).
   database.pragma('synchronous = NORMAL')
   // The state machine empties the WAL between groups; SQLite would do it in the middle of a commit.
   database.pragma('wal_autocheckpoint = 0')
-  database.pragma(`foreign_keys = ${options?.foreignKeys === true ? 'ON' : 'OFF'}`)
   database.pragma('recursive_triggers = OFF')
   database.pragma('temp_store = MEMORY')
   database.pragma('cell_size_check = ON')

@@ -85,10 +85,10 @@ export const ofApplying: readonly Mutation[] = [
   {
     hazard: 85,
     text: 'ANALYZE changes one node’s plans',
-    file: 'node/command/gate.ts',
-    find: "  if (keyword === 'analyze') return refused('ANALYZE is not supported yet')",
-    replace: "  if (keyword === 'analyze') return ok('write')",
-    by: testFile('node/command/gate.test.ts'),
+    file: 'node/store/upkeep-runner.ts',
+    find: "this.#database.pragma('writable_schema = RESET')",
+    replace: '{}',
+    by: testFile('node/store/upkeep-runner.test.ts'),
   },
   {
     hazard: 87,
@@ -150,7 +150,7 @@ export const ofApplying: readonly Mutation[] = [
     hazard: 91,
     text: 'constraints that are checked at the end see a whole group',
     file: 'node/store/entry-applier.ts',
-    find: 'const mayDefer = this.#deferral.isPossible(rest)',
+    find: 'const mayDefer = this.#progress.foreignKeys && this.#deferral.isPossible(rest)',
     replace: 'const mayDefer = false',
     by: testFile('node/store/group-borders.test.ts'),
   },

@@ -1,0 +1,51 @@
+// Statements that keep the database, rather than its data, in order: ANALYZE, PRAGMA optimize, and the settings that all nodes share. Each is an entry of its own,
+// because none of them can share a transaction, or may be rolled back with one: SQLite keeps statistics and settings in the memory of each connection.
+import type { Command } from './command.ts'
+import { splitStatements, wordOf, type Piece } from './split.ts'
+import { tokenName } from './tokenizer.ts'
+
+export type Upkeep =
+  /** `sql`: as the client wrote it. */
+  | { readonly kind: 'analyze'; readonly sql: string }
+  | { readonly kind: 'optimize' }
+  /** Only proposed by the leader itself: the gate lets no client send it. */
+  | { readonly kind: 'foreign-keys'; readonly isOn: boolean }
+
+/** Behind a statement that would have to stand alone. */
+export const mustBeAlone = 'must be the only statement of its request'
+
+/** Most commands are something else, and are not split for this. */
+const mention = /analyze|optimize|foreign_keys/i
+const charactersMax = 1_000
+
+/** Undefined: an ordinary command. */
+export function upkeepOf({ statements }: Command): Upkeep | undefined {
+  const sql = statements.length === 1 ? statements[0]?.sql : undefined
+  if (sql === undefined || sql.length > charactersMax || !mention.test(sql)) return undefined
+  const pieces = splitStatements(sql)
+  const [piece, second] = pieces.ok ? pieces.value : []
+  return piece === undefined || second !== undefined ? undefined : upkeepIn(piece)
+}
+
+/** Of a statement, whatever stands beside it. */
+export function upkeepIn(piece: Piece): Upkeep | undefined {
+  const names = piece.tokens.map((token) => tokenName(piece.sql, token))
+  switch (wordOf(piece.sql, piece.tokens[0])) {
+    case 'analyze':
+      return { kind: 'analyze', sql: piece.sql }
+    case 'pragma': {
+      const [name, form, value] = names[2] === '.' ? names.slice(3) : names.slice(1)
+      // A mask says which of a connection's habits count; here none of them do.
+      if (name === 'optimize') return { kind: 'optimize' }
+      if (name === 'foreign_keys' && form === '=') return { kind: 'foreign-keys', isOn: value === 'on' }
+      return undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+/** What the leader proposes when the cluster's setting is another than its own. */
+export function foreignKeysStatement(isOn: boolean): string {
+  return `PRAGMA foreign_keys = ${isOn ? 'ON' : 'OFF'}`
+}
