@@ -14,6 +14,7 @@ import type { LoadStep } from '../command/load-step.ts'
 import { upkeepOf } from '../command/upkeep.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Applied, Divergence } from '../replica/state-machine.ts'
+import { noLimits, payloadBytesMax, type Limits, type Stretch } from './apply-limits.ts'
 import { openBookkeeping, type Bookkeeping, type Progress } from './bookkeeping.ts'
 import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
 import { Deferral } from './deferral.ts'
@@ -25,25 +26,6 @@ import { EnvironmentFailure, answerOf, isForeignKeyRefusal } from './sqlite-fail
 import { StateComparison } from './state-comparison.ts'
 import { HashFold, type RecentHashes, type Trace } from './state-hash.ts'
 import { UpkeepRunner } from './upkeep-runner.ts'
-
-/** Where the entries run. In place, the calling thread has more to do: it stops before a command that may take long. */
-export interface Limits {
-  /** Entries that would begin later than this are left for the next stretch. */
-  readonly budgetMs: number
-  /** A command of more instructions than this is long. */
-  readonly costMax: number
-}
-
-export const noLimits: Limits = { budgetMs: Infinity, costMax: Infinity }
-
-/** An entry of more bytes is long whatever it does. */
-const payloadBytesMax = 1024 * 1024
-
-export interface Stretch {
-  readonly applied: readonly Applied[]
-  /** Why the entries behind `applied` were not applied. `diverged` is for good. `load`: the next one puts another database in this one's place, which a transaction cannot. */
-  readonly stop: 'end' | 'time' | 'long' | 'diverged' | 'load'
-}
 
 /** `alone`: the next one needs a transaction for itself. */
 type GroupRun =
