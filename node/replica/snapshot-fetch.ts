@@ -9,8 +9,13 @@ import type { LoopEvent, SnapshotFetchProblem } from './loop-event.ts'
 import type { SnapshotSource, SnapshotSourceProblem } from './snapshot-source.ts'
 import type { SnapshotManifest, SnapshotStore, StagedSnapshot } from './snapshot-store.ts'
 
-/** What a lost connection costs, and what both sides hold in memory: one on the way, one being written. */
+/** What a lost connection costs, and what both sides hold in memory. */
 export const snapshotChunkBytes = 1024 * 1024
+/**
+ * Between two chunks the fetch rests as long as the last one took, so both loops, the leader's above all, and both disks are taken for half of the time at most. Where
+ * they are busy a chunk takes longer, and so does the rest.
+ */
+const restMsMax = 1_000
 const fetchBackOff = { firstMs: 100, maxMs: 5_000 }
 /** The core repeats what it wants with each heartbeat; what it has not wanted for so long it has by other means, or will want again. */
 export const wantedForMs = 60_000
@@ -119,26 +124,26 @@ export class SnapshotFetch {
 
   async #receive(transfer: Transfer): Promise<Fetched> {
     const { manifest, stage } = transfer
-    let asked = this.#ask(transfer, stage.receivedBytes)
-    while (asked !== undefined) {
-      const chunk = await asked
+    while (stage.receivedBytes < manifest.bytes) {
+      if (!this.#isWanted()) return fail('snapshot_unavailable')
+      const askedAtMs = this.#clock.monotonicMs()
+      const chunk = await this.#ask(transfer)
       if (!chunk.ok) return chunk
       if (!this.#isWanted()) return fail('snapshot_unavailable')
       if (manifest.index < this.#wanted.indexMin) return fail('snapshot_outdated')
       // Nothing, or more than was asked for, is no part of this copy.
       if (chunk.value.length === 0 || stage.receivedBytes + chunk.value.length > manifest.bytes) return fail('snapshot_gone')
-      // The next one is on its way while the disk takes this one.
-      asked = this.#ask(transfer, stage.receivedBytes + chunk.value.length)
       const written = await orDiskRefused(stage.write(chunk.value))
       if (!written.ok) return written
       this.#progress(transfer)
+      await this.#rest(this.#clock.monotonicMs() - askedAtMs)
     }
     const finished = await orDiskRefused(stage.finish())
     return finished.ok ? finished.value : finished
   }
 
-  #ask({ from, manifest }: Transfer, offset: number): Promise<Result<Uint8Array, SnapshotSourceProblem>> | undefined {
-    if (offset >= manifest.bytes) return undefined
+  #ask({ from, manifest, stage }: Transfer): Promise<Result<Uint8Array, SnapshotSourceProblem>> {
+    const offset = stage.receivedBytes
     const length = Math.min(snapshotChunkBytes, manifest.bytes - offset)
     return this.#source.chunk(from, { id: manifest.id, offset, length })
   }
@@ -160,6 +165,10 @@ export class SnapshotFetch {
 
   #isWanted(): boolean {
     return this.#state === 'fetching' && this.#clock.monotonicMs() - this.#wantedAtMs < wantedForMs
+  }
+
+  async #rest(workedMs: number): Promise<void> {
+    if (workedMs > 0) await this.#pause(Math.min(workedMs, restMsMax))
   }
 
   #pause(ms: number): Promise<void> {
