@@ -6,6 +6,7 @@ import { eventually, meanwhile } from '../replica/eventually.ts'
 import { ManualClock } from '../replica/manual-clock.ts'
 import { makeTestCa, makeTestLeaf } from './test-certificates.ts'
 import { frameTypes } from './frame.ts'
+import { redialBackOff } from './member-link.ts'
 import {
   dialAs,
   startTestNode,
@@ -18,19 +19,22 @@ import {
   type TestNode,
 } from './test-peers.ts'
 
-async function pair(t: TestContext): Promise<{ a: TestNode; b: TestNode; unreachable: NodeId[] }> {
+async function pair(t: TestContext): Promise<{ a: TestNode; b: TestNode; clock: ManualClock; unreachable: NodeId[] }> {
+  const clock = new ManualClock()
   // No time passes: what is noticed is noticed by the sockets.
-  const changes = () => ({ clock: new ManualClock(), tls: { files: new TestTlsSource(), rules: mutualTls } })
+  const changes = () => ({ clock, tls: { files: new TestTlsSource(), rules: mutualTls } })
   const [a, b] = [await startTestNode(t, 'a', changes()), await startTestNode(t, 'b', changes())]
   const unreachable: NodeId[] = []
   a.peers.transport.listen({ message: () => {}, unreachable: (id) => unreachable.push(id), removed: () => {}, rolledBack: () => {} })
   unite([a, b])
   await eventually(() => [a, b].every((node) => count(node, 'connected') === 2), 'both directions are connected')
-  return { a, b, unreachable }
+  return { a, b, clock, unreachable }
 }
 
-function count(node: TestNode, kind: 'connected' | 'disconnected', direction?: 'incoming' | 'outgoing'): number {
-  return node.events.filter((event) => event.kind === kind && (direction === undefined || event.direction === direction)).length
+function count(node: TestNode, kind: 'connected' | 'disconnected' | 'dial-failed', direction?: 'incoming' | 'outgoing'): number {
+  return node.events.filter(
+    (event) => event.kind === kind && (direction === undefined || ('direction' in event && event.direction === direction)),
+  ).length
 }
 
 test('a member that dies is unreachable at once, without any timer', async (t) => {
@@ -63,6 +67,26 @@ test('a member that says goodbye before it ends a connection is not taken for de
   await eventually(() => count(a, 'disconnected', 'incoming') === 2, 'it ends')
   await meanwhile()
   assert.equal(unreachable.length, 0)
+})
+
+test('a member that comes back is dialled soon after it has dialled, however long it was away', async (t) => {
+  const { a, b, clock } = await pair(t)
+  await b.close()
+  const dialled = async (times: number) => eventually(() => count(a, 'dial-failed') >= times, `dialled ${times} times`)
+  for (let times = 1; times <= 6; times += 1) {
+    // The end of the connection is heard of first, and then each failure, before the next pause begins.
+    await eventually(() => count(a, 'disconnected', 'outgoing') === 1, 'a hears of it')
+    clock.advance(redialBackOff.maxMs)
+    await dialled(times)
+  }
+  await meanwhile()
+  clock.advance(redialBackOff.firstMs)
+  await meanwhile()
+  assert.equal(count(a, 'dial-failed'), 6, 'by itself it would wait for longer')
+  assert((await dialAs(b, a, 'raft')).ok)
+  await eventually(() => count(a, 'connected', 'incoming') === 2, 'b is back')
+  clock.advance(redialBackOff.firstMs)
+  await dialled(7)
 })
 
 test('new certificates at either side are no death', async (t) => {

@@ -113,6 +113,27 @@ test('dials again with growing, jittered pauses, reports each failure, and start
   assert.equal(world.dials.at(-1)!.atMs - brokenAtMs, 25)
 })
 
+test('hurried, it makes a long pause short, but never goes without one', async () => {
+  const world = new World(() => 0)
+  for (let n = 0; n < 6; n += 1) {
+    world.dials.at(-1)?.answer(undefined)
+    await settled()
+    if (n < 5) world.clock.advance(redialBackOff.maxMs)
+  }
+  for (let n = 0; n < 3; n += 1) {
+    world.clock.advance(10)
+    world.link.hurry()
+    assert.equal(world.dials.length, 6, 'and to be hurried again and again does not put it off')
+  }
+  world.clock.advance(5)
+  assert.equal(world.dials.length, 7)
+  world.link.hurry()
+  const connection = await world.connected()
+  world.link.hurry()
+  assert.equal(connection.isClosed, false)
+  assert.equal(world.dials.length, 7)
+})
+
 test('while it connects it keeps a few messages and sends them first; while the member is away it keeps none', async () => {
   const world = new World()
   for (let n = 0; n < 100; n += 1) world.link.send(message)

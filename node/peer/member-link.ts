@@ -70,6 +70,14 @@ export class MemberLink {
     this.#dial()
   }
 
+  /** The member has just dialled this node, so it is there: a long pause is cut short, not skipped, or two that end each other's connections would do nothing else. */
+  hurry(): void {
+    if (this.#state.kind !== 'waiting' || this.#failures <= 1) return
+    this.#state.cancel()
+    this.#failures = 0
+    this.#wait()
+  }
+
   close(): void {
     this.#leave((framed) => framed.close('link_closed'))
   }

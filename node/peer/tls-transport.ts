@@ -82,6 +82,8 @@ export class TlsTransport implements Transport {
     for (const older of this.#incoming.of(id)) older.close('replaced')
     this.#incoming.add(framed, member)
     this.#options.onEvent({ kind: 'connected', id, purpose: 'raft', direction: 'incoming' })
+    // A node that was started again is led again as soon as it listens, not when this node would have tried next.
+    this.#links.get(id)?.hurry()
   }
 
   /** Other certificates are in force: what this node sends goes over connections that show them. */
