@@ -13,6 +13,8 @@ WORKDIR /securesql
 ENV NODE_ENV=production
 # Twice 8 MiB for what lives briefly instead of twice 32: tens of megabytes less in each pod, at no measurable cost.
 ENV NODE_OPTIONS=--max-semi-space-size=8
+# The C library gives each of a dozen threads a heap of its own, and by itself sets ever higher how much of what was freed it keeps: together a third of the memory.
+ENV MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072
 COPY --from=dependencies /securesql/node_modules node_modules
 COPY package.json LICENSE ./
 COPY contract contract

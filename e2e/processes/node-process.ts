@@ -7,8 +7,9 @@ import { formatHostPort } from '../../contract/host-port.ts'
 
 const program = join(import.meta.dirname, '..', '..', 'node', 'main.ts')
 
-// What the image gives the program (Dockerfile): young objects die in a smaller place, which keeps memory down.
+// What the image gives the program (Dockerfile): young objects die in a smaller place, and what the C library holds goes back, which keeps memory down.
 const asInTheImage = ['--max-semi-space-size=8']
+const environmentAsInTheImage = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072' }
 
 export interface ExitStatus {
   readonly code: number | null
@@ -75,7 +76,11 @@ export class NodeProcess {
     if (this.#child !== undefined) throw new Error(`${this.id} is running already`)
     const log = openSync(this.#logFile, 'a')
     const [command = process.execPath, ...argv] = [...this.#launcher, process.execPath, ...asInTheImage, program, ...this.#arguments]
-    const child = spawn(command, argv, { stdio: ['ignore', log, log], cwd: this.#cwd, env: { ...process.env, ...this.#environment } })
+    const child = spawn(command, argv, {
+      stdio: ['ignore', log, log],
+      cwd: this.#cwd,
+      env: { ...process.env, ...environmentAsInTheImage, ...this.#environment },
+    })
     closeSync(log)
     running.add(child)
     this.#child = child

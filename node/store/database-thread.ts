@@ -85,6 +85,8 @@ export class DatabaseThread<Request extends Kind, Reply extends Kind> {
       name,
       // Options of the main program (an --input-type, say) are none of its business.
       execArgv: [],
+      // What it allocates lives briefly: the main thread's larger place for that would only be memory.
+      resourceLimits: { maxYoungGenerationSizeMb: 4 },
     })
     worker.on('message', (reply: Reply | ThreadFailure) => {
       if (isFailure(reply)) onFailed(reply, undefined)

@@ -38,6 +38,8 @@ class WriterThread implements LogWriter {
       name: 'log-writer',
       // Options of the main program (an --input-type, say) are none of its business.
       execArgv: [],
+      // What it allocates lives briefly.
+      resourceLimits: { maxYoungGenerationSizeMb: 4 },
     })
     const failed = (message: string, cause?: unknown): void => on.failed({ kind: 'disk_failed', message, cause })
     this.#ended = new Promise((resolve) => {

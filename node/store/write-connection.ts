@@ -9,6 +9,9 @@ const busyTimeoutMs = 1_000
 const aloneMsMax = 5_000
 const aloneEveryMs = 2
 
+/** Half of what better-sqlite3 gives by itself: there are several connections, and behind each cache stands the system's. */
+const cacheKibibytes = 8192
+
 /** Foreign keys are a setting of the cluster: whoever applies entries sets what the database says (upkeep-runner.ts). */
 export function openWriteConnection(path: string): Database.Database {
   const database = new Database(path, { fileMustExist: true, timeout: busyTimeoutMs })
@@ -20,6 +23,7 @@ export function openWriteConnection(path: string): Database.Database {
   database.pragma('recursive_triggers = OFF')
   database.pragma('temp_store = MEMORY')
   database.pragma('cell_size_check = ON')
+  database.pragma(`cache_size = -${cacheKibibytes}`)
   return database
 }
 
