@@ -48,6 +48,13 @@ export const leadership: readonly ContractCase[] = [
     },
   },
   {
+    title: 'remove tells who has served it, too',
+    run: async (place) => {
+      const answer = await place.ask('/remove', { method: 'DELETE', body: '{"id":"nobody"}' })
+      assert.deepEqual([answer.status, answer.headers['x-rqlite-served-by']], [200, await place.servedBy()])
+    },
+  },
+  {
     title: 'GET /leader shows the leader as /nodes does',
     run: async (place) => {
       const shown = JSON.parse((await place.ask('/leader')).body) as Record<string, unknown>

@@ -159,6 +159,15 @@ export const results: readonly ContractCase[] = [
     },
   },
   {
+    title: 'an error of an associative query stands beside empty rows; of execute and request it stands alone',
+    run: async (place) => {
+      const error = '"error":"no such table: absent"'
+      assert.equal(await place.query('SELECT * FROM absent', '?associative'), `{"results":[{"rows":[],${error}}]}`)
+      assert.equal(await place.request(['SELECT * FROM absent'], '?associative'), `{"results":[{${error}}]}`)
+      assert.equal(await place.execute(['DELETE FROM absent'], '?associative'), `{"results":[{${error}}]}`)
+    },
+  },
+  {
     title: 'an error, a write and rows in one associative answer',
     run: async (place) => {
       await place.execute(['CREATE TABLE threekinds (id INTEGER PRIMARY KEY)'])

@@ -88,6 +88,23 @@ export const sql: readonly ContractCase[] = [
     },
   },
   {
+    title: 'random numbers and the time in a write are values of its entry: of SQLite’s types, and the same on every node',
+    run: async (place) => {
+      await place.execute(['CREATE TABLE chance (r INTEGER, b BLOB, t TEXT, d TEXT DEFAULT CURRENT_TIMESTAMP, j REAL)'])
+      await place.execute([
+        "INSERT INTO chance(r, b, t, j) VALUES(random(), randomblob(4), datetime('now'), julianday('now')), (RANDOM(), randomblob(4), time('now'), julianday())",
+      ])
+      const all = 'SELECT r, b, t, d, j FROM chance ORDER BY rowid'
+      const there = await place.values(all)
+      assert.match(there, /^\[-?\d+,"[\w+/]+==","[\d-]+ [\d:]+","[\d-]+ [\d:]+",[\d.]+\],\[/)
+      await waitUntil({ what: 'the rows', deadlineMs: 30_000, everyMs: 20 }, async () =>
+        (await place.query('SELECT count(*) FROM chance', '?level=none')).endsWith('[[2]]}]}') ? true : undefined,
+      )
+      assert.equal(await place.values(all, '?level=none'), there)
+      assert.equal(await place.values('SELECT count(DISTINCT r), count(DISTINCT b) FROM chance'), '[2,2]')
+    },
+  },
+  {
     title: '/db/sql shows statements as they would be run, and runs nothing',
     run: async (place) => {
       await place.execute(['CREATE TABLE shown (name TEXT)'])

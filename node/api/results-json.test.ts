@@ -10,6 +10,7 @@ const plain: ResultsFormat = {
   timings: false,
   pretty: false,
   qualifyColumns: false,
+  isQuery: false,
   bytesMax: 1_000_000,
 }
 

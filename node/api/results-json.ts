@@ -11,6 +11,8 @@ export interface ResultsFormat {
   readonly pretty: boolean
   /** Columns are called `table.column`; those of no table keep their name. */
   readonly qualifyColumns: boolean
+  /** An associative query answers an error with empty rows beside it, as rqlite's does; the other two with the error alone. */
+  readonly isQuery: boolean
   readonly bytesMax: number
 }
 
@@ -46,7 +48,7 @@ function itemJson(result: StatementResult, format: ResultsFormat, bytesLeft: num
   const time = format.timings && result.seconds > 0 ? [`"time":${numberJson(result.seconds)}`] : []
   switch (result.kind) {
     case 'error':
-      return `{"error":${stringJson(result.message)}}`
+      return `{${format.associative && format.isQuery ? '"rows":[],' : ''}"error":${stringJson(result.message)}}`
     case 'written': {
       const id = result.lastInsertId === 0n ? [] : [`"last_insert_id":${result.lastInsertId}`]
       const rows = result.rowsAffected === 0 ? [] : [`"rows_affected":${result.rowsAffected}`]

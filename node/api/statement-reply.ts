@@ -32,6 +32,7 @@ export function statementReply(
       blobArray: parameters.has('blob_array'),
       timings: parameters.has('timings'),
       pretty: parameters.has('pretty'),
+      isQuery: request.path.startsWith('/db/query'),
       qualifyColumns: parameters.has('qualify_columns'),
       bytesMax: parts.limits.resultBytesMax,
     },
