@@ -75,6 +75,16 @@ export const bodies: readonly ContractCase[] = [
     },
   },
   {
+    title: 'named and positional parameters in one statement are refused, unlike in rqlite',
+    run: async (place) => {
+      for (const given of ['1, {"a": 1}', '{"a": 1}, 1']) {
+        const [status, text] = await refused(place, `[["SELECT :a, ?", ${given}]]`)
+        assert.equal(status, 400)
+        assert.match(text, /^invalid request: named and positional/)
+      }
+    },
+  },
+  {
     title: 'names such as __proto__ and constructor are names like any other',
     run: async (place) => {
       const answer = await place.post('/db/query', '[["SELECT :__proto__ AS a, :constructor AS b", {"__proto__": 1, "constructor": 2}]]')
