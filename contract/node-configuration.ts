@@ -19,7 +19,9 @@ export interface HttpConfiguration {
   /** `https://host:port`, or `http://…` without certificate. */
   readonly advertisedUrl: string
   readonly allowOrigin: string | undefined
-  readonly tls: { readonly certFile: string; readonly keyFile: string; readonly verifyClient: boolean } | undefined
+  readonly tls:
+    | { readonly certFile: string; readonly keyFile: string; readonly verifyClient: boolean; readonly clientCommonName: string | undefined }
+    | undefined
   /** Vouches for clients, and for the API asked by `-join https://…`; undefined: the CAs of the host. */
   readonly caFile: string | undefined
   /** False: the API asked by `-join https://…` is not verified. */
@@ -35,6 +37,8 @@ export interface NodeTlsConfiguration {
   readonly verifyClient: boolean
   /** Checked instead of the dialled host. */
   readonly serverName: string | undefined
+  /** Of whoever calls. */
+  readonly clientCommonName: string | undefined
 }
 
 export interface RaftConfiguration {
@@ -45,6 +49,12 @@ export interface RaftConfiguration {
   /** Silence after which a follower stands for election; heartbeats go ten times as often. */
   readonly heartbeatTimeoutMs: number
   readonly electionTimeoutMs: number
+  /** Without a word from a majority for so long, a leader steps down. */
+  readonly leaderLeaseMs: number
+  /** News of a commit goes by itself after so long, when nothing else takes it along. */
+  readonly commitTimeoutMs: number
+  /** How long a write waits on the leader for room in the log. */
+  readonly applyTimeoutMs: number
   /** Receives the log and never votes. */
   readonly isNonVoter: boolean
   readonly compaction: {

@@ -43,8 +43,6 @@ const raftLimits = {
   // One being written while the next is under way: what comes meanwhile gathers into one message, and one write, instead of many.
   inflightMessagesMax: 2,
   inflightBytesMax: 8 * 1024 * 1024,
-  // A tick: by default the 50 ms that rqlite's Raft library waits (CommitTimeout). In quiet times reads of followers may be so much older.
-  commitNewsTicks: 1,
   // Two of the largest requests and many small ones; beyond it writers are told to wait.
   uncommittedBytesMax: 128 * 1024 * 1024,
 }
@@ -124,7 +122,7 @@ async function openPeersOf(
               verifyClient: tls.verifyClient,
               noVerify: !tls.verify,
               verifyServerName: tls.serverName,
-              verifyCommonName: undefined,
+              verifyCommonName: tls.clientCommonName,
             },
           },
     authorizer: new JoinAuthority(parts.access.access),
@@ -190,8 +188,9 @@ async function writeFirstEntry(store: Store, members: Membership): Promise<void>
 }
 
 function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Membership): ReplicaLoop {
-  const { heartbeatTimeoutMs, electionTimeoutMs, compaction } = ground.configuration.raft
+  const { heartbeatTimeoutMs, electionTimeoutMs, leaderLeaseMs, commitTimeoutMs, compaction } = ground.configuration.raft
   const tickMs = heartbeatTimeoutMs / ticksPerHeartbeatTimeout
+  const electionTicks = Math.max(heartbeatTicks * 2, Math.round(electionTimeoutMs / tickMs))
   const replica = new ReplicaLoop({
     id: ground.nodeId,
     log: store.log,
@@ -203,10 +202,12 @@ function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Memb
     clock: systemClock,
     bootstrap,
     tickMs,
-    electionTicks: Math.max(heartbeatTicks * 2, Math.round(electionTimeoutMs / tickMs)),
+    electionTicks,
+    leaseTicks: Math.min(electionTicks, Math.round(leaderLeaseMs / tickMs)),
     heartbeatTicks,
     seed: randomInt(2 ** 31),
-    limits: raftLimits,
+    // In quiet times reads of followers may be so much older.
+    limits: { ...raftLimits, commitNewsTicks: Math.round(commitTimeoutMs / tickMs) },
     compaction: { everyEntries: compaction.everyEntries, intervalMs: compaction.intervalMs, ...compactionLimits },
     stateHashEveryEntries,
   })
@@ -314,12 +315,16 @@ async function run(ground: Ground): Promise<void> {
   }
   const api = await openApi({
     listen: http.listen,
-    tls: files.apiTls === undefined ? undefined : { files: files.apiTls, verifyClient: http.tls?.verifyClient === true },
+    tls:
+      files.apiTls === undefined
+        ? undefined
+        : { files: files.apiTls, verifyClient: http.tls?.verifyClient === true, clientCommonName: http.tls?.clientCommonName },
     access: access.value.access,
     view,
     reader: store.reader,
     forwarder: peers.forwarder,
     compactor: { compact: async (asked) => (await replica?.compact(asked)) ?? fail({ code: 'closing', leader: undefined }) },
+    applyTimeoutMs: configuration.raft.applyTimeoutMs,
     writeQueue: { capacity, batchSize, timeoutMs, transaction },
     logger,
     metrics,

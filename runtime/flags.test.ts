@@ -212,6 +212,7 @@ test('a fully secured node starts without any warning', () => {
     verify: true,
     verifyClient: true,
     serverName: undefined,
+    clientCommonName: undefined,
   })
 })
 

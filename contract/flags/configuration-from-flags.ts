@@ -42,7 +42,10 @@ function httpFromFlags(flags: NodeFlagValues): HttpConfiguration {
     advertised,
     advertisedUrl: `${tls === undefined ? 'http' : 'https'}://${formatHostPort(advertised)}`,
     allowOrigin: flags['http-allow-origin'],
-    tls: tls === undefined ? undefined : { ...tls, verifyClient: flags['http-verify-client'] },
+    tls:
+      tls === undefined
+        ? undefined
+        : { ...tls, verifyClient: flags['http-verify-client'], clientCommonName: flags['http-verify-common-name'] },
     caFile: flags['http-ca-cert'],
     verifyServers: !flags['http-no-verify'],
   }
@@ -57,6 +60,9 @@ function raftFromFlags(flags: NodeFlagValues): RaftConfiguration {
     logLevel: flags['raft-log-level'],
     heartbeatTimeoutMs: flags['raft-heartbeat-timeout'],
     electionTimeoutMs: flags['raft-election-timeout'],
+    leaderLeaseMs: unlessZero(flags['raft-leader-lease-timeout']) ?? flags['raft-election-timeout'],
+    commitTimeoutMs: flags['raft-commit-timeout'],
+    applyTimeoutMs: flags['raft-apply-timeout'],
     isNonVoter: flags['raft-non-voter'],
     compaction: { everyEntries: flags['raft-snap'], intervalMs: flags['raft-snap-int'] },
     leaving: {
@@ -77,6 +83,7 @@ function nodeTlsFromFlags(flags: NodeFlagValues): NodeTlsConfiguration | undefin
     verify: !flags['node-no-verify'],
     verifyClient: flags['node-verify-client'],
     serverName: flags['node-verify-server-name'],
+    clientCommonName: flags['node-verify-common-name'],
   }
 }
 

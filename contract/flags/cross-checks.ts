@@ -27,6 +27,16 @@ const tlsChecks: readonly Check[] = [
       flags['http-verify-client'] && flags['http-ca-cert'] === undefined,
       '-http-verify-client needs -http-ca-cert: the CA whose clients are let in',
     ),
+  (flags) =>
+    when(
+      flags['http-verify-common-name'] !== undefined && !flags['http-verify-client'],
+      '-http-verify-common-name needs -http-verify-client',
+    ),
+  (flags) =>
+    when(
+      flags['node-verify-common-name'] !== undefined && !flags['node-verify-client'],
+      '-node-verify-common-name needs -node-verify-client',
+    ),
   (flags) => when(flags['node-encrypt'] && flags['node-cert'] === undefined, '-node-encrypt needs -node-cert and -node-key'),
   (flags) =>
     when(
@@ -57,7 +67,17 @@ const tlsChecks: readonly Check[] = [
     ),
 ]
 
+// Heartbeats go ten times in a heartbeat timeout; three of them must be missed before a leader gives up.
+const leaseHeartbeatsMin = 3
+
 const raftChecks: readonly Check[] = [
+  (flags) =>
+    when(
+      flags['raft-leader-lease-timeout'] !== 0 &&
+        (flags['raft-leader-lease-timeout'] < (leaseHeartbeatsMin * flags['raft-heartbeat-timeout']) / 10 ||
+          flags['raft-leader-lease-timeout'] > flags['raft-election-timeout']),
+      '-raft-leader-lease-timeout must be from three tenths of -raft-heartbeat-timeout to -raft-election-timeout (0: the latter)',
+    ),
   (flags) => timeoutOutside(flags, 'raft-heartbeat-timeout'),
   (flags) => timeoutOutside(flags, 'raft-election-timeout'),
   (flags) =>

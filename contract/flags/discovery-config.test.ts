@@ -16,6 +16,17 @@ for (const [mode, text, settings] of [
   })
 }
 
+test('RQLITE_DISCO_DNS_HOSTS stands in the place of DNS, if it is a list of addresses and the configuration is one as well', () => {
+  const hosts = (text: string, config = '{}') => {
+    const parsed = parseDiscovery('dns', config, { raftPort: 4002, environment: { RQLITE_DISCO_DNS_HOSTS: text } })
+    return parsed.ok ? parsed.value : parsed.problem
+  }
+  assert.deepEqual(hosts('a:4002, [::1]:4012'), { mode: 'hosts', addresses: ['a:4002', '[::1]:4012'] })
+  assert.deepEqual(hosts(''), { mode: 'dns', name: 'rqlite', port: 4002 })
+  for (const text of ['a', 'a:4002,', ':4002', 'http://a:4002']) assert.match(JSON.stringify(hosts(text)), /RQLITE_DISCO_DNS_HOSTS must be/, text)
+  assert.match(JSON.stringify(hosts('a:4002', '{"nmae":"x"}')), /unknown or missing keys/)
+})
+
 for (const [mode, text, problem] of [
   ['dns', '', /is not JSON/],
   ['dns', '{"name":', /is not JSON/],

@@ -2,11 +2,17 @@
 import { z } from 'zod'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
+import { formatHostPort, parseHostPort } from '../host-port.ts'
 import type { DiscoveryConfiguration, DiscoveryMode } from '../node-configuration.ts'
 
 export type DiscoverySettings =
   | { readonly mode: 'dns'; readonly name: string; readonly port: number }
   | { readonly mode: 'dns-srv'; readonly name: string; readonly service: string }
+  /** `host:port`, instead of asking DNS. */
+  | { readonly mode: 'hosts'; readonly addresses: readonly string[] }
+
+/** rqlite's own: a comma list of Raft addresses that stands in the place of whatever DNS would say. */
+const hostsVariable = 'RQLITE_DISCO_DNS_HOSTS'
 
 /** Problem: a phrase that follows "-disco-config". */
 type Parsed = Result<DiscoverySettings, string>
@@ -42,7 +48,19 @@ export function parseDiscovery(
   if (missing.length > 0) return fail(`names variables that are not set: ${missing.join(', ')}`)
   const json = parseJson(filled)
   if (json === undefined) return fail('is not JSON')
-  return mode === 'dns' ? parseDns(json, around.raftPort) : parseSrv(json)
+  const parsed = mode === 'dns' ? parseDns(json, around.raftPort) : parseSrv(json)
+  const hosts = Object.hasOwn(around.environment, hostsVariable) ? (around.environment[hostsVariable] ?? '') : ''
+  return parsed.ok && hosts !== '' ? parseHosts(hosts) : parsed
+}
+
+function parseHosts(list: string): Parsed {
+  const addresses: string[] = []
+  for (const text of list.split(',')) {
+    const parsed = parseHostPort(text.trim())
+    if (!parsed.ok || parsed.value.host === '') return fail(`cannot be used: ${hostsVariable} must be a comma list of host:port`)
+    addresses.push(formatHostPort(parsed.value))
+  }
+  return ok({ mode: 'hosts', addresses })
 }
 
 function parseDns(json: unknown, raftPort: number): Parsed {

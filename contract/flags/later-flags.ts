@@ -7,47 +7,12 @@ export interface LaterFlagRow extends FlagRow {
 }
 
 const raftLater = {
-  'raft-apply-timeout': {
-    kind: 'duration',
-    group: 'Raft',
-    default: '10s',
-    help: 'Longest wait for a write to be applied.',
-    why: 'Every request names its own time with the parameter `timeout`.',
-  },
-  'http-verify-common-name': {
-    kind: 'string',
-    group: 'HTTP API',
-    default: '',
-    help: 'Common Name that a client certificate must carry.',
-    why: 'Not built; the CA of -http-ca-cert decides whom to let in.',
-  },
-  'node-verify-common-name': {
-    kind: 'string',
-    group: 'Raft port',
-    default: '',
-    help: 'Common Name that the certificate of a calling node must carry.',
-    why: 'Not built; who a node is, is proven beyond its certificate.',
-  },
   'raft-snap-wal-size': {
     kind: 'int',
     group: 'Raft',
     default: '4194304',
     help: 'Bytes of SQLite’s WAL after which a snapshot is taken; 0: never for that reason.',
     why: 'The database bounds its WAL by itself, whatever the log does.',
-  },
-  'raft-leader-lease-timeout': {
-    kind: 'duration',
-    group: 'Raft',
-    default: '0s',
-    help: 'How long a leader stays leader without hearing from a quorum.',
-    why: 'A leader that has not heard from a quorum for -raft-election-timeout steps down, and no read rests on a lease.',
-  },
-  'raft-commit-timeout': {
-    kind: 'duration',
-    group: 'Raft',
-    default: '50ms',
-    help: 'Longest silence before the commit index is sent without new entries.',
-    why: 'The commit index goes with every message and at the latest with the next heartbeat.',
   },
   'compress-snap-transport': {
     kind: 'bool',
@@ -85,7 +50,7 @@ const dataLater = {
     group: 'Database',
     default: '0s',
     help: 'How often VACUUM runs by itself; 0: never.',
-    why: 'Not built.',
+    why: 'Nothing rewrites the database by itself: send the statement when it is wanted.',
   },
   'auto-optimize-int': {
     kind: 'duration',
@@ -120,7 +85,7 @@ const dataLater = {
     group: 'Export',
     default: '',
     help: 'Configuration of change data capture: a URL, stdout, or a file.',
-    why: 'Not built.',
+    why: 'Changes are not captured yet: what SQLite offers for it is missing from the binding.',
   },
 } as const satisfies Record<string, LaterFlagRow>
 
@@ -188,7 +153,13 @@ const observationLater = {
     help: 'File for a memory profile.',
     why: 'Node’s own `--heap-prof` does it.',
   },
-  'trace-profile': { kind: 'path', group: 'Profiling', default: '', help: 'File for a trace.', why: 'Not built.' },
+  'trace-profile': {
+    kind: 'path',
+    group: 'Profiling',
+    default: '',
+    help: 'File for a trace.',
+    why: 'Node’s own `--trace-event-categories` does it.',
+  },
 } as const satisfies Record<string, LaterFlagRow>
 
 export const laterFlags = { ...raftLater, ...dataLater, ...observationLater } as const

@@ -41,6 +41,12 @@ const apiFlags = {
     default: 'false',
     help: 'Mutual TLS: only clients with a certificate of -http-ca-cert may speak to the API.',
   },
+  'http-verify-common-name': {
+    kind: 'string',
+    group: 'HTTP API',
+    default: '',
+    help: 'Common Name that the certificate of every client must carry, exactly. It needs -http-verify-client.',
+  },
   'http-no-verify': {
     kind: 'bool',
     group: 'HTTP API',
@@ -68,6 +74,12 @@ const raftPortFlags = {
     group: 'Raft port',
     default: 'false',
     help: 'Mutual TLS: only nodes with a certificate of -node-ca-cert may speak to the Raft port.',
+  },
+  'node-verify-common-name': {
+    kind: 'string',
+    group: 'Raft port',
+    default: '',
+    help: 'Common Name that the certificate of every calling node must carry, exactly. It needs -node-verify-client.',
   },
   'node-verify-server-name': {
     kind: 'string',
@@ -126,6 +138,24 @@ const raftFlags = {
     group: 'Raft',
     default: '1s',
     help: 'Time without a result after which a candidate stands again. At least -raft-heartbeat-timeout.',
+  },
+  'raft-leader-lease-timeout': {
+    kind: 'duration',
+    group: 'Raft',
+    default: '0s',
+    help: 'A leader that has heard of no majority for so long steps down. 0: -raft-election-timeout, which is also the most. No read rests on it.',
+  },
+  'raft-commit-timeout': {
+    kind: 'duration',
+    group: 'Raft',
+    default: '50ms',
+    help: 'In quiet times followers hear of a commit so much later, at the latest with the next heartbeat.',
+  },
+  'raft-apply-timeout': {
+    kind: 'duration',
+    group: 'Raft',
+    default: '10s',
+    help: 'How long a write waits for room when too many are waiting to be committed; then `overloaded`. How long it waits to be committed is its parameter `timeout`.',
   },
   'raft-non-voter': {
     kind: 'bool',

@@ -57,6 +57,7 @@ export interface FixtureOptions {
   readonly tls?: ApiTls
   readonly client?: https.AgentOptions
   readonly allowOrigin?: string
+  readonly applyTimeoutMs?: number
   readonly writeQueue?: Partial<WriteQueueConfiguration>
 }
 
@@ -92,6 +93,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     reader,
     forwarder,
     compactor,
+    applyTimeoutMs: options.applyTimeoutMs ?? 0,
     writeQueue: { capacity: 1024, batchSize: 128, timeoutMs: 50, transaction: false, ...options.writeQueue },
     logger,
     metrics,

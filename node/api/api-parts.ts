@@ -21,6 +21,8 @@ export interface ApiParts {
   readonly compactor: Compactor
   readonly leaderWatch: LeaderWatch
   readonly writeQueue: WriteQueue
+  /** How long a write waits for room in the log. */
+  readonly applyTimeoutMs: number
   /** The node is about to stop. */
   readonly isEnding: () => boolean
   readonly judge: JudgeText

@@ -11,7 +11,7 @@ import type { CountingMetric, Metrics } from '../../runtime/metrics.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { ApiLimits } from './api-limits.ts'
-import { CertificateExpiry, followTls, tlsServerOptions } from './api-tls.ts'
+import { CertificateExpiry, followTls, mayEnter, tlsServerOptions } from './api-tls.ts'
 import type { ApiTls } from './api-tls.ts'
 
 export interface ListenProblem {
@@ -22,7 +22,7 @@ export interface ListenProblem {
 type OnRequest = (message: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }) => void
 type OnRefusal = (code: RefusalCode, message: string, address: string) => void
 
-const lost = ['too_many', 'handshake', 'malformed'] as const
+const lost = ['too_many', 'handshake', 'common_name', 'malformed'] as const
 // Node's sweep for connections that are too slow; its default of 30 s would let them live that much longer.
 const sweepMs = 2000
 // Requests that are being served when the node ends may finish; then everything is cut. Longer than the replica's grace after the requests' own (lifecycle/orderly-stop.ts):
@@ -56,7 +56,7 @@ export class ApiServer {
     this.#expiry = tls?.verifyClient === true ? new CertificateExpiry() : undefined
     this.#lost = metrics.counter({
       name: 'securesql_http_connections_lost_total',
-      help: 'Connections that ended without a request: too many at a time, a TLS handshake that failed, bytes that are not HTTP.',
+      help: 'Connections that ended without a request: too many at a time, a TLS handshake that failed, a client certificate of another name, bytes that are not HTTP.',
       labels: { reason: lost },
     })
     metrics.gauge({ name: 'securesql_http_connections', help: 'Open connections of the API.', read: () => this.#sockets.size })
@@ -73,7 +73,7 @@ export class ApiServer {
       this.#server = server
       this.#unfollow = followTls(server, tls, this.#sockets)
     }
-    this.#prepare(options.onRequest)
+    this.#prepare(options.onRequest, tls)
   }
 
   async listen(address: {
@@ -112,7 +112,7 @@ export class ApiServer {
     clearTimeout(cut)
   }
 
-  #prepare(onRequest: OnRequest): void {
+  #prepare(onRequest: OnRequest, tls: ApiTls | undefined): void {
     const server = this.#server
     server.maxConnections = this.#limits.connectionsMax
     server.maxHeadersCount = this.#limits.headersMax
@@ -122,7 +122,14 @@ export class ApiServer {
     server.on('checkExpectation', (message, response) => this.#request(onRequest, message, response, false))
     server.on('clientError', (error, socket) => this.#clientError(error, socket))
     server.on('drop', () => this.#lost.add({ reason: 'too_many' }))
-    server.on(server instanceof https.Server ? 'secureConnection' : 'connection', (socket: Socket) => {
+    // Before the server's own listener, which would begin to read.
+    server.prependListener(server instanceof https.Server ? 'secureConnection' : 'connection', (socket: Socket) => {
+      if (tls !== undefined && !mayEnter(socket, tls)) {
+        this.#lost.add({ reason: 'common_name' })
+        this.#log.info({ client: { address: socket.remoteAddress ?? '' } }, 'client certificate of another name')
+        socket.destroy()
+        return
+      }
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })
@@ -138,6 +145,7 @@ export class ApiServer {
   }
 
   #request(onRequest: OnRequest, message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    if (message.socket.destroyed) return
     if (this.#expiry?.hasPassed(message.socket) === true) {
       message.socket.destroy()
       return

@@ -121,6 +121,24 @@ function keptConnection(port: number, pair: TestKeyPair): Promise<{ readonly soc
   })
 }
 
+test('-http-verify-common-name lets in that name alone', async (context) => {
+  const files = new TestTlsSource(material(server, clientCa.certificate))
+  const named = (commonName: string) => makeTestLeaf(clientCa, { usages: ['client'], commonName })
+  const right = named('orders-app')
+  const api = await openFixture(context, { tls: { files, verifyClient: true, clientCommonName: 'orders-app' }, client: asClient(right) })
+  assert.equal(await answers(api.port, asClient(right)), true)
+  for (const commonName of ['orders-app2', 'Orders-app', 'orders'])
+    assert.equal(await answers(api.port, asClient(named(commonName))), false)
+  assert.equal(
+    await answers(api.port, asClient(makeTestLeaf(makeTestCa('other CA'), { usages: ['client'], commonName: 'orders-app' }))),
+    false,
+  )
+  // Also what is sent in the same breath as the handshake's end gets no answer.
+  const { socket } = await keptConnection(api.port, right)
+  socket.destroy()
+  assert.match(await api.metrics.render(), /securesql_http_connections_lost_total\{reason="common_name"\} 3\n/)
+})
+
 test('rotation of the client CA: both are trusted, then the old one is gone and with it every connection that it vouched for', async (context) => {
   const nextCa = makeTestCa('next client CA')
   const next = makeTestLeaf(nextCa, { usages: ['client'] })

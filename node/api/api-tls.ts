@@ -12,6 +12,8 @@ export interface ApiTls {
   readonly files: Pick<WatchedTlsFiles, 'current' | 'onChange'>
   /** Clients must show a certificate of the files' CA (`-http-verify-client`), which must then be there. */
   readonly verifyClient: boolean
+  /** `-http-verify-common-name`: it must also carry this name. */
+  readonly clientCommonName?: string | undefined
 }
 
 // RFC 9325 §3.1.1: nothing older. TLS 1.3 is chosen wherever the client has it.
@@ -43,6 +45,15 @@ export function followTls(server: Server, tls: ApiTls, sockets: ReadonlySet<Sock
       if (socket instanceof TLSSocket && !isVouchedFor(socket, trusted)) socket.destroy()
     }
   })
+}
+
+/** Whether the client of this connection may speak: the CA has vouched for it already, this is about its name. */
+export function mayEnter(socket: Socket, { clientCommonName }: ApiTls): boolean {
+  if (clientCommonName === undefined) return true
+  // Empty without a certificate; a list where a certificate has several names, which is none that anybody has asked for.
+  const subject: Partial<Record<string, string | string[]>> | undefined =
+    socket instanceof TLSSocket ? socket.getPeerCertificate().subject : undefined
+  return subject?.['CN'] === clientCommonName
 }
 
 /** Until when client certificates are valid. A certificate is checked once, when its connection begins, and the connection may outlive it. */

@@ -40,6 +40,8 @@ export interface ApiOptions {
   readonly forwarder: Forwarder
   readonly compactor: Compactor
   readonly writeQueue: WriteQueueConfiguration
+  /** `-raft-apply-timeout`. */
+  readonly applyTimeoutMs: number
   readonly logger: Logger
   readonly metrics: Metrics
   /** `-http-allow-origin`. */
@@ -84,6 +86,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     compactor,
     leaderWatch,
     writeQueue,
+    applyTimeoutMs: options.applyTimeoutMs,
     isEnding: () => isEnding,
     judge: rememberVerdicts(judgeText),
     encode: encodeCommand,

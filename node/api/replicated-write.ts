@@ -1,9 +1,12 @@
 // A write: one entry in the log for the whole request, answered when it has been committed and applied here.
 import { strict as assert } from 'node:assert'
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { CommandOutcome, Statement } from '../command/command.ts'
 import { seedBytes } from '../command/entry-moment.ts'
-import type { Replica } from '../replica/replica-port.ts'
+import { backOffMs } from '../../runtime/back-off.ts'
+import type { Result } from '../../runtime/result.ts'
+import type { Replica, ReplicaProblem } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { ApiParts } from './api-parts.ts'
 import { msLeft, refuse } from './exchange.ts'
@@ -12,6 +15,9 @@ import { atLeader } from './leader-route.ts'
 import type { Served } from './leader-route.ts'
 import { replicaRefusal } from './replica-refusal.ts'
 import { statementReply } from './statement-reply.ts'
+
+// The disk empties what waits in tens of milliseconds, or it stands still.
+const roomPauses = { firstMs: 10, maxMs: 250 }
 
 export function writeAtLeader(
   parts: ApiParts,
@@ -37,10 +43,27 @@ async function propose(
     proposedAtMs: Date.now(),
     seed: randomBytes(seedBytes),
   })
-  const applied = await replica.propose(payload, { timeoutMs: msLeft(request) })
+  const applied = await proposeWhenThereIsRoom(parts, request, replica, payload)
   if (!applied.ok) return replicaRefusal(applied.problem)
   const { results } = parseOutcome(applied.value)
   return statementReply(parts, request, { results, raftIndex: applied.value.index, changed: true })
+}
+
+/** Nothing is appended where there is no room, so it may be asked again; for a moment only, or clients would never learn that they are too many. */
+async function proposeWhenThereIsRoom(
+  parts: ApiParts,
+  request: ApiRequest,
+  replica: Replica,
+  payload: Uint8Array,
+): Promise<Result<Applied, ReplicaProblem>> {
+  const endMs = performance.now() + parts.applyTimeoutMs
+  for (let failures = 1; ; failures += 1) {
+    const applied = await replica.propose(payload, { timeoutMs: msLeft(request) })
+    if (applied.ok || applied.problem.code !== 'overloaded') return applied
+    const pauseMs = backOffMs(roomPauses, failures)
+    if (performance.now() + pauseMs > endMs || pauseMs >= msLeft(request) || parts.isEnding() || request.isAbandoned()) return applied
+    await delay(pauseMs)
+  }
 }
 
 /** The state machine's outcome is opaque to Raft; that of a command is a CommandOutcome. */

@@ -186,6 +186,18 @@ for (const [problem, status, expected, text] of writeProblems) {
   })
 }
 
+test('a write for which there is no room waits for it, as long as -raft-apply-timeout and its own timeout say', async (context) => {
+  const api = await openFixture(context, { applyTimeoutMs: 30_000 })
+  const full = fail({ code: 'overloaded', leader: undefined } as const)
+  api.replica.proposals.push(full, full, full)
+  assert.equal((await api.post('/db/execute', ['DELETE FROM foo'])).status, 200)
+  assert.equal(api.replica.proposed.length, 1)
+  api.replica.proposals.push(...Array.from({ length: 1000 }, () => full))
+  const refused = await api.post('/db/execute?timeout=100ms', ['DELETE FROM foo'])
+  assert.deepEqual([refused.status, refused.headers[code], refused.headers['retry-after']], [503, 'overloaded', '1'])
+  assert.ok(api.replica.timeoutsMs.length < 50, 'it does not ask without a pause')
+})
+
 test('timeout is the deadline of the proposal', async (context) => {
   const api = await openFixture(context)
   await api.post('/db/execute?timeout=1500ms', ['DELETE FROM foo'])

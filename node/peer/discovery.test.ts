@@ -42,6 +42,11 @@ test('dns-srv gives hosts and ports of the records, the preferred ones first', a
   assert.deepEqual(asked, ['_raft._tcp.db.svc.cluster.local'])
 })
 
+test('hosts that are named are asked without DNS', async () => {
+  const hosts: Discovery = { mode: 'hosts', addresses: ['db-0:4002', 'db-1:4002', 'db-0:4002'] }
+  assert.deepEqual(await discover(hosts, { resolver: resolver({}), clock }), ok(raft('db-0:4002', 'db-1:4002')))
+})
+
 test('a name that does not exist, or whose server says nothing, is a problem and no exception', async () => {
   const message = 'db cannot be resolved (ENOTFOUND)'
   assert.deepEqual(await discover(byName, { resolver: resolver({}), clock }), fail({ code: 'discovery_failed', message }))

@@ -8,10 +8,11 @@ import type { Clock } from '../replica/clock.ts'
 import { membersMax } from '../raft/membership-codec.ts'
 import type { JoinAddress } from './join-address.ts'
 
-/** `dns`: every address (A, AAAA) of `name`, with `port`. `dns-srv`: hosts and ports of the records at `_service._tcp.name`. */
+/** `dns`: every address (A, AAAA) of `name`, with `port`. `dns-srv`: hosts and ports of the records at `_service._tcp.name`. `hosts`: these. */
 export type Discovery =
   | { readonly mode: 'dns'; readonly name: string; readonly port: number }
   | { readonly mode: 'dns-srv'; readonly name: string; readonly service: string }
+  | { readonly mode: 'hosts'; readonly addresses: readonly string[] }
 
 /** Rejects as node:dns/promises does. */
 export interface DnsResolver {
@@ -34,6 +35,7 @@ export async function discover(
   discovery: Discovery,
   by: { readonly resolver: DnsResolver; readonly clock: Clock },
 ): Promise<Result<readonly JoinAddress[], DiscoveryProblem>> {
+  if (discovery.mode === 'hosts') return ok(Array.from(new Set(discovery.addresses), (address) => ({ kind: 'raft', address })))
   const name = discovery.mode === 'dns' ? discovery.name : `_${discovery.service}._tcp.${discovery.name}`
   const problem = (why: string) => fail({ code: 'discovery_failed', message: `${name} cannot be resolved (${why})` } as const)
   const resolved = discovery.mode === 'dns' ? addressesOf(discovery, by.resolver) : servicesOf(name, by.resolver)

@@ -5,10 +5,14 @@ import { majorityReached } from './quorum.ts'
 import type { RaftState } from './raft-state.ts'
 import type { LeaderRole } from './role.ts'
 
-/** Voters heard of within an election timeout, this leader included, are still a majority (thesis §6.2). */
+/** Voters heard of within the lease, this leader included, are still a majority (thesis §6.2). */
 export function hasQuorumContact(state: RaftState, leader: LeaderRole): boolean {
-  const isHeard = (id: NodeId): number => (id === state.id || isCounted(state, leader.followers.get(id)) ? 1 : 0)
+  const isHeard = (id: NodeId): number => (id === state.id || isInLease(state, leader.followers.get(id)) ? 1 : 0)
   return majorityReached(state.voters, isHeard) === 1
+}
+
+function isInLease(state: RaftState, progress: Progress | undefined): boolean {
+  return isCounted(state, progress) && state.now - progress.heardAtTick < state.leaseTicks
 }
 
 export function isActive(state: RaftState, progress: Progress | undefined): boolean {

@@ -147,6 +147,8 @@ export interface RaftOptions {
   /** Election timeout is drawn from [electionTicks, 2 * electionTicks). */
   readonly electionTicks: number
   readonly heartbeatTicks: number
+  /** A leader that has not heard of a majority for so long steps down; absent: `electionTicks`, and never more. */
+  readonly leaseTicks?: number
   /** Must differ between nodes, or votes split for ever, and between the lives of a node, or an answer meant for an earlier life could be taken for a new one. */
   readonly seed: number
   readonly limits: RaftLimits

@@ -15,6 +15,7 @@ export interface RaftState {
   readonly id: NodeId
   readonly electionTicks: number
   readonly heartbeatTicks: number
+  readonly leaseTicks: number
   readonly limits: RaftLimits
   readonly random: (limit: number) => number
   readonly log: RaftLog

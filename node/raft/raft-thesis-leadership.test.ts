@@ -122,6 +122,21 @@ test('§6.2: a leader that has heard of no majority for an election timeout step
   assert.deepEqual(rig.events.at(-2), { kind: 'stepped-down', term: 1, why: 'quorum-lost' })
 })
 
+test('§6.2: a lease shorter than the election timeout ends leadership sooner, and not before', () => {
+  const rig = new Rig({ leaseTicks: 5 }).leadFirmly()
+  for (let tick = 0; tick < 3 * rigElectionTicks; tick += 1) {
+    rig.give({ kind: 'tick' })
+    if (tick % 4 === 3) rig.accepted('n2', 1)
+  }
+  assert.equal(rig.status.role, 'leader', 'heard of a majority every four ticks')
+  rig.accepted('n2', 1)
+  for (let tick = 1; tick < 5; tick += 1) rig.give({ kind: 'tick' })
+  assert.equal(rig.status.role, 'leader')
+  rig.give({ kind: 'tick' })
+  assert.equal(rig.status.role, 'follower')
+  assert.throws(() => new Rig({ leaseTicks: rigElectionTicks + 1 }), /lease/)
+})
+
 test('§6.2: learners are no part of that majority', () => {
   const rig = new Rig({ voters: ['n1', 'n2', 'n3'], learners: ['n4', 'n5'] }).leadFirmly()
   for (let tick = 0; tick < rigElectionTicks; tick += 1) {

@@ -91,6 +91,11 @@ function initialState(options: RaftOptions): RaftState {
     options.heartbeatTicks >= 1 && options.electionTicks > options.heartbeatTicks,
     'Raft §5.6: heartbeats are more frequent than election timeouts',
   )
+  const { leaseTicks = options.electionTicks } = options
+  assert(
+    leaseTicks > options.heartbeatTicks && leaseTicks <= options.electionTicks,
+    'a leader hears of its followers within a lease, which no election outlives',
+  )
   const log = new RaftLog(options.log)
   const { appliedIndex } = options
   assert(
@@ -106,6 +111,7 @@ function initialState(options: RaftOptions): RaftState {
     id: options.id,
     electionTicks: options.electionTicks,
     heartbeatTicks: options.heartbeatTicks,
+    leaseTicks,
     limits: options.limits,
     random,
     log,

@@ -18,6 +18,7 @@ export interface RigOptions {
   /** In place of `voters` and `learners`. */
   readonly membership?: Membership
   readonly trust?: Trust
+  readonly leaseTicks?: number
 }
 
 export const rigElectionTicks = 10
@@ -49,6 +50,7 @@ export class Rig {
       limits: options.limits ?? virtualLimits,
       disk,
       ...(options.trust === undefined ? {} : { trust: options.trust }),
+      ...(options.leaseTicks === undefined ? {} : { leaseTicks: options.leaseTicks }),
     })
   }
 

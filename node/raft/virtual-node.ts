@@ -25,6 +25,7 @@ export interface VirtualNodeOptions {
   /** What an earlier life left; empty when absent. */
   readonly disk?: VirtualDisk
   readonly trust?: Trust
+  readonly leaseTicks?: number
 }
 
 /** A copy of a state machine, which is the list of what it has applied. */
@@ -153,7 +154,7 @@ export class VirtualNode {
   }
 
   #start(): Raft {
-    const { id, electionTicks, heartbeatTicks, seed, limits } = this.#options
+    const { id, electionTicks, heartbeatTicks, leaseTicks, seed, limits } = this.#options
     return new Raft({
       id,
       hardState: this.disk.hardState,
@@ -162,6 +163,7 @@ export class VirtualNode {
       appliedIndex: this.applied.length,
       electionTicks,
       heartbeatTicks,
+      ...(leaseTicks === undefined ? {} : { leaseTicks }),
       trust: this.trust,
       seed: seed * 1009 + this.lives,
       limits,

@@ -35,6 +35,8 @@ export interface ReplicaOptions {
   readonly tickMs: number
   readonly electionTicks: number
   readonly heartbeatTicks: number
+  /** Absent: `electionTicks`. */
+  readonly leaseTicks?: number
   /** Drawn anew at each start of each node. */
   readonly seed: number
   readonly limits: RaftLimits
