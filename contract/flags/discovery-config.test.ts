@@ -23,7 +23,8 @@ test('RQLITE_DISCO_DNS_HOSTS stands in the place of DNS, if it is a list of addr
   }
   assert.deepEqual(hosts('a:4002, [::1]:4012'), { mode: 'hosts', addresses: ['a:4002', '[::1]:4012'] })
   assert.deepEqual(hosts(''), { mode: 'dns', name: 'rqlite', port: 4002 })
-  for (const text of ['a', 'a:4002,', ':4002', 'http://a:4002']) assert.match(JSON.stringify(hosts(text)), /RQLITE_DISCO_DNS_HOSTS must be/, text)
+  for (const text of ['a', 'a:4002,', ':4002', 'http://a:4002'])
+    assert.match(JSON.stringify(hosts(text)), /RQLITE_DISCO_DNS_HOSTS must be/, text)
   assert.match(JSON.stringify(hosts('a:4002', '{"nmae":"x"}')), /unknown or missing keys/)
 })
 
