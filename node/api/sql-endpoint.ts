@@ -1,12 +1,16 @@
 // /db/sql shows each statement as it would be run, and runs nothing. rqlite shows there what it has rewritten; here it is the text with the double-quoted words that are
 // meant as strings, and what the gate or SQLite would say to it.
-import { jsonReply, refuse, refuseWith } from './exchange.ts'
+import { setImmediate } from 'node:timers/promises'
+import { jsonReply, msLeft, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import type { Statement } from '../command/command.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
 import { indentJson } from './json-indent.ts'
 import { readStatements } from './request-preparation.ts'
+
+/** A body may hold hundreds of thousands of statements, each of which is prepared: heartbeats go between them. */
+const turnMsMax = 20
 
 export function sqlEndpoint(parts: ApiParts): Endpoint {
   return {
@@ -23,7 +27,17 @@ async function show(parts: ApiParts, request: ApiRequest): Promise<ApiReply> {
   if (request.method === 'GET' && !request.parameters.has('q')) return refuse('invalid_parameter', 'query not specified')
   const given = await readStatements(request, 'query')
   if (!given.ok) return refuseWith(given.problem)
-  const json = JSON.stringify({ results: given.value.map((statement) => shown(parts, statement)) })
+  const results: Shown[] = []
+  let turnBeganAtMs = performance.now()
+  for (const statement of given.value) {
+    results.push(shown(parts, statement))
+    if (performance.now() - turnBeganAtMs < turnMsMax) continue
+    if (request.isAbandoned()) break
+    if (msLeft(request) === 0) return refuse('deadline', 'not answered within the timeout; nothing was changed')
+    await setImmediate()
+    turnBeganAtMs = performance.now()
+  }
+  const json = JSON.stringify({ results })
   return jsonReply(request.parameters.has('pretty') ? indentJson(json) : json)
 }
 

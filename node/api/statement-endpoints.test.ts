@@ -233,3 +233,23 @@ test('a node that belongs to no cluster yet refuses reads and writes', async (co
   assert.deepEqual((await api.post('/db/execute?timeout=0', ['DELETE FROM foo'])).body, 'leader not found\n')
   assert.equal((await api.post('/db/query?level=none', ['SELECT 1'])).headers[code], 'not_ready')
 })
+
+test('/db/sql of many statements lets others go between them, and keeps its deadline', async (context) => {
+  const api = await openFixture(context)
+  let turns = 0
+  const timer = setInterval(() => (turns += 1), 1)
+  const turnsAt: number[] = []
+  api.reader.asRun = (sql) => {
+    turnsAt.push(turns)
+    const endMs = performance.now() + 2
+    while (performance.now() < endMs);
+    return { sql, problem: undefined }
+  }
+  const many = Array.from({ length: 100 }, (_, at) => `SELECT ${at}`)
+  const answer = await api.post('/db/sql', many)
+  assert.equal((JSON.parse(answer.body) as { readonly results: readonly unknown[] }).results.length, many.length)
+  assert.ok((turnsAt.at(-1) ?? 0) > (turnsAt[0] ?? 0))
+  const late = await api.post('/db/sql?timeout=50ms', many)
+  clearInterval(timer)
+  assert.equal(late.headers[code], 'deadline')
+})
