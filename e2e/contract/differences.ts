@@ -89,5 +89,7 @@ export const differences: Readonly<Record<string, Seen>> = {
   '`-raft-snap`': see('what a node does about members that go, and about its own log'),
   '`-disco-config`': see('-disco-mode takes dns and dns-srv; other words are refused by name', '${mode} refuses ${text.slice(0, 40)}'),
   '`-node-verify-client`': see('verifying and not verifying'),
+  '`-raft-leader-lease-timeout`': see('a lease shorter than the election timeout ends leadership sooner, and not before'),
+  '`-raft-apply-timeout`': see('a write for which there is no room waits for it'),
   '[flags.md]': see('docs/flags.md says what the table says'),
 }

@@ -28,6 +28,9 @@ const routes: readonly (readonly [path: string, methods: readonly string[], perm
 ]
 const methods = ['GET', 'POST', 'DELETE', 'PUT', 'PATCH']
 
+/** Those of the table, and those that lead elsewhere or are for everybody: all that docs/api.md lists. */
+export const routedPaths: readonly string[] = [...routes.map(([path]) => path.replace('x.js', '*')), '/', '/console']
+
 /** What makes each method end at its first check of the body, so that nothing is removed, handed over or loaded. */
 const harmless = { headers: { 'Content-Type': 'application/json' }, body: 'no JSON' } as const
 
