@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assert as assertProperty, integer, property } from 'fast-check'
-import { formatGoDuration, parseGoDuration } from './go-duration.ts'
+import { formatGoDuration, parseGoDuration, printGoDuration } from './go-duration.ts'
 
 for (const [text, ms] of [
   ['0', 0],
@@ -42,3 +42,23 @@ test('a formatted duration parses back to the same milliseconds', () => {
     }),
   )
 })
+
+for (const [ms, text] of [
+  [0, '0s'],
+  [0.0001, '100ns'],
+  [0.345, '345µs'],
+  [0.0015, '1.5µs'],
+  [1, '1ms'],
+  [12.345678, '12.345678ms'],
+  [1000, '1s'],
+  [1500, '1.5s'],
+  [61_000, '1m1s'],
+  [60_000, '1m0s'],
+  [3_600_000, '1h0m0s'],
+  [90_061_001, '25h1m1.001s'],
+  [-1500, '-1.5s'],
+] as const) {
+  test(`${ms} ms are printed as ${text}, as by Go`, () => {
+    assert.equal(printGoDuration(ms), text)
+  })
+}

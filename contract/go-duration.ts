@@ -48,3 +48,20 @@ export function formatGoDuration(durationMs: number): string {
   }
   return `${durationMs}ms`
 }
+
+/** As Go prints it (time.Duration.String): `1h0m0s`, `1m30.5s`, `12.5ms`, `345µs`, `0s`. For what people and rqlite's clients read. */
+export function printGoDuration(durationMs: number): string {
+  if (durationMs === 0) return '0s'
+  if (durationMs < 0) return `-${printGoDuration(-durationMs)}`
+  if (durationMs < 1e-3) return `${Math.round(durationMs * 1e6)}ns`
+  if (durationMs < 1) return `${trimmed(durationMs * 1e3, 3)}µs`
+  if (durationMs < 1000) return `${trimmed(durationMs, 6)}ms`
+  const minutes = Math.floor(durationMs / 60_000)
+  const seconds = `${trimmed((durationMs - minutes * 60_000) / 1000, 9)}s`
+  if (minutes === 0) return seconds
+  return minutes < 60 ? `${minutes}m${seconds}` : `${Math.floor(minutes / 60)}h${minutes % 60}m${seconds}`
+}
+
+function trimmed(value: number, digits: number): string {
+  return String(Number(value.toFixed(digits)))
+}

@@ -168,6 +168,7 @@ function factsOf(ground: Ground): NodeFacts {
     settings: {
       heartbeatTimeoutMs: raft.heartbeatTimeoutMs,
       electionTimeoutMs: raft.electionTimeoutMs,
+      applyTimeoutMs: raft.applyTimeoutMs,
       compactionEveryEntries: raft.compaction.everyEntries,
       compactionIntervalMs: raft.compaction.intervalMs,
       trailingEntries: compactionLimits.trailingEntries,

@@ -1,4 +1,5 @@
 // How rqlite shows a node in /nodes and /leader: fixed order of keys, empty ones left out.
+import { printGoDuration } from '../../contract/go-duration.ts'
 import type { Member, NodeId } from '../raft/membership.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Reachability } from './node-view.ts'
@@ -34,7 +35,7 @@ export async function nodeObjectOf(
     voter: member.suffrage === 'voter',
     reachable: reached.reachable,
     leader: reached.reachable && member.id === options.leader,
-    ...(reached.seconds > 0 ? { time: reached.seconds, time_s: `${Number((reached.seconds * 1000).toFixed(6))}ms` } : {}),
+    ...(reached.seconds > 0 ? { time: reached.seconds, time_s: printGoDuration(reached.seconds * 1000) } : {}),
     ...(reached.error === undefined ? {} : { error: reached.error }),
   }
 }

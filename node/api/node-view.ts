@@ -6,6 +6,7 @@ import type { Replica } from '../replica/replica-port.ts'
 export interface NodeSettings {
   readonly heartbeatTimeoutMs: number
   readonly electionTimeoutMs: number
+  readonly applyTimeoutMs: number
   readonly compactionEveryEntries: number
   readonly compactionIntervalMs: number
   readonly trailingEntries: number

@@ -191,6 +191,7 @@ export class ScriptedView implements NodeView {
       settings: {
         heartbeatTimeoutMs: 1000,
         electionTimeoutMs: 1000,
+        applyTimeoutMs: 10_000,
         compactionEveryEntries: 8192,
         compactionIntervalMs: 10_000,
         trailingEntries: 10_240,

@@ -1,5 +1,5 @@
 // GET /status: rqlite's tree, as far as it is true of us (docs/compatibility.md names what is left out). Never paths of keys, command line or environment.
-import { formatGoDuration } from '../../contract/go-duration.ts'
+import { printGoDuration } from '../../contract/go-duration.ts'
 import type { raftStates } from '../../contract/admin-api.ts'
 import type { RaftStatus } from '../raft/raft-port.ts'
 import type { ApiParts } from './api-parts.ts'
@@ -58,7 +58,7 @@ function nodeStatusOf(parts: ApiParts) {
     node: {
       current_time: new Date().toISOString(),
       start_time: new Date(facts.startedAtMs).toISOString(),
-      uptime: formatGoDuration(Math.max(0, Math.round((Date.now() - facts.startedAtMs) / 1000)) * 1000),
+      uptime: printGoDuration(Math.max(0, Math.round((Date.now() - facts.startedAtMs) / 1000)) * 1000),
     },
     os: osStatus(),
     runtime: runtimeStatus(),
@@ -94,8 +94,9 @@ function nodeStatusOf(parts: ApiParts) {
 }
 
 function settingsOf(settings: NodeSettings) {
-  const duration = (ms: number | undefined): string => formatGoDuration(ms ?? 0)
+  const duration = (ms: number | undefined): string => printGoDuration(ms ?? 0)
   return {
+    apply_timeout: duration(settings.applyTimeoutMs),
     election_timeout: duration(settings.electionTimeoutMs),
     heartbeat_timeout: duration(settings.heartbeatTimeoutMs),
     reap_read_only_timeout: duration(settings.reapNonVoterMs),
@@ -108,7 +109,7 @@ function settingsOf(settings: NodeSettings) {
 
 function queueSection({ writeQueue }: ApiParts) {
   const { capacity, batchSize, timeoutMs } = writeQueue.settings
-  return { batch_size: batchSize, max_size: capacity, sequence_number: writeQueue.sequenceNumber, timeout: formatGoDuration(timeoutMs) }
+  return { batch_size: batchSize, max_size: capacity, sequence_number: writeQueue.sequenceNumber, timeout: printGoDuration(timeoutMs) }
 }
 
 function raftSection(parts: ApiParts, raft: RaftStatus | undefined) {
@@ -117,7 +118,7 @@ function raftSection(parts: ApiParts, raft: RaftStatus | undefined) {
     applied_index: raft?.appliedIndex ?? 0,
     commit_index: raft?.commitIndex ?? 0,
     fsm_pending: raft === undefined ? 0 : raft.commitIndex - raft.appliedIndex,
-    last_contact: contactMs === undefined ? 'never' : formatGoDuration(Math.round(contactMs)),
+    last_contact: raft?.role === 'leader' ? '0' : contactMs === undefined ? 'never' : printGoDuration(Math.round(contactMs)),
     last_log_index: raft?.lastIndex ?? 0,
     last_log_term: raft?.lastTerm ?? 0,
     // What the log has given up, because the database holds it: there is no other snapshot.
