@@ -1,4 +1,4 @@
-// `npm run bench [-- --seconds 5]`: writes per second at 1, 16, 64 and 256 clients and reads at every level, of a three-node TLS cluster on this machine, next to two probes
+// `npm run bench [-- --seconds 5]`: writes per second at 1, 16, 64 and 256 clients, rows per second of requests with many statements, queued writes, and reads at every level, of a three-node TLS cluster on this machine, next to two probes
 // taken in the same run. Prints a table and keeps the figures in bench/results/<date>-<commit>.json.
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -6,6 +6,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { resultsOf } from '../e2e/processes/api-client.ts'
+import type { ApiClient } from '../e2e/processes/api-client.ts'
 import { ClusterOfProcesses, admin } from '../e2e/processes/cluster-of-processes.ts'
 import type { NodeProcess } from '../e2e/processes/node-process.ts'
 import type { LoadOrder, LoadReport } from './load-order.ts'
@@ -16,9 +18,16 @@ const measureMs = Math.min(10, Math.max(1, Number(values.seconds))) * 1000
 const warmUpMs = 1000
 const clientCounts = [1, 16, 64, 256]
 const readClients = 16
+const bulkStatements = 100
+const bulkClientCounts = [1, 16, 64]
+const queueClients = 64
+// It only ends what hangs.
+const flushMsMax = 60_000
 
 interface Row extends LoadReport {
   readonly what: string
+  /** `perSecond` counts these; everything else is of requests. */
+  readonly counted: 'requests' | 'rows'
   readonly clients: number
   /** Next to the probe or measurement that limits it. */
   readonly ratio: { readonly to: string; readonly value: number } | undefined
@@ -26,6 +35,8 @@ interface Row extends LoadReport {
 
 const authorization = `Basic ${Buffer.from(`${admin.name}:${admin.password}`).toString('base64')}`
 const write = { path: '/db/execute', body: [['INSERT INTO bench(v) VALUES(?)', 'x'.repeat(64)]] }
+const bulk = { path: '/db/execute', body: Array.from({ length: bulkStatements }, () => write.body[0]) }
+const queued = { path: '/db/execute?queue', body: write.body }
 const read = (level: string): Pick<LoadOrder, 'path' | 'body'> => ({
   path: `/db/query?level=${level}`,
   body: [['SELECT v FROM bench WHERE id = ?', 1]],
@@ -81,6 +92,18 @@ async function measureCluster(): Promise<void> {
       add('write, on the leader', clients, measured, ratio)
     }
     add('write, through a follower', 64, await load({ ports: [follower.apiPort], ca, clients: 64, ...write }), undefined)
+    for (const clients of bulkClientCounts) {
+      const measured = await load({ ports: [leader.apiPort], ca, clients, ...bulk })
+      add(`rows, ${bulkStatements} a request, on the leader`, clients, inRows(measured, bulkStatements), undefined)
+    }
+    for (const [where, node] of [
+      ['on the leader', leader],
+      ['through a follower', follower],
+    ] as const) {
+      const measured = await measureQueue(cluster, node)
+      add(`queued write, ${where}`, queueClients, measured.load, undefined)
+      console.log(line('  of them in the table (ms: the last ones)', '', String(measured.written), String(measured.flushMs)))
+    }
     const local = await load({ ports: [leader.apiPort], ca, clients: readClients, ...read('none') })
     add('read none, on the leader', readClients, local, undefined)
     for (const level of ['weak', 'linearizable', 'strong']) {
@@ -94,6 +117,36 @@ async function measureCluster(): Promise<void> {
   }
 }
 
+/** What is accepted is not yet written: the rows are counted when the queue has been emptied. */
+async function measureQueue(
+  cluster: ClusterOfProcesses,
+  node: NodeProcess,
+): Promise<{ readonly load: LoadReport; readonly written: number; readonly flushMs: number }> {
+  const client = cluster.client(node)
+  const before = await countRows(client)
+  const beganMs = performance.now()
+  const measured = await load({ ports: [node.apiPort], ca: cluster.files.apiCa, clients: queueClients, ...queued })
+  const flushFromMs = performance.now()
+  const flushed = await client.send({ path: '/db/execute?queue&wait', body: [], timeoutMs: flushMsMax })
+  if (flushed.kind !== 'reply' || flushed.status !== 200) throw new Error(`not flushed: ${JSON.stringify(flushed)}`)
+  const endedMs = performance.now()
+  const rows = (await countRows(client)) - before
+  if (rows < measured.requests) throw new Error(`${measured.requests} queued writes were accepted, ${rows} are in the table`)
+  const seconds = (endedMs - beganMs) / 1000
+  return { load: measured, written: Math.round(rows / seconds), flushMs: Math.round(endedMs - flushFromMs) }
+}
+
+async function countRows(client: ApiClient): Promise<number> {
+  const answer = await client.send({ path: '/db/query?level=linearizable', body: ['SELECT count(*) FROM bench'] })
+  const count = answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.values?.[0]?.[0] : undefined
+  if (typeof count !== 'number') throw new Error(`no count: ${JSON.stringify(answer)}`)
+  return count
+}
+
+function inRows(measured: LoadReport, rowsPerRequest: number): LoadReport & { readonly counted: 'rows' } {
+  return { ...measured, perSecond: measured.perSecond * rowsPerRequest, counted: 'rows' }
+}
+
 async function roles(cluster: ClusterOfProcesses): Promise<{ readonly leader: NodeProcess; readonly follower: NodeProcess }> {
   const leader = await cluster.leader()
   const follower = cluster.nodes.find((node) => node !== leader)
@@ -105,8 +158,8 @@ function ratioTo(to: string, measured: LoadReport, base: number | undefined): Ro
   return base === undefined || base === 0 ? undefined : { to, value: Math.round((measured.perSecond / base) * 1000) / 1000 }
 }
 
-function add(what: string, clients: number, measured: LoadReport, ratio: Row['ratio']): void {
-  rows.push({ what, clients, ...measured, ratio })
+function add(what: string, clients: number, measured: LoadReport & Partial<Pick<Row, 'counted'>>, ratio: Row['ratio']): void {
+  rows.push({ counted: 'requests', what, clients, ...measured, ratio })
   console.log(
     line(
       what,
