@@ -41,8 +41,8 @@ export function runContract(kind: Place['kind']): void {
   after(() => place.close())
   for (const [name, cases] of groups) {
     describe(name, () => {
-      for (const { title, only, run } of cases) {
-        if (only === undefined || only === kind) test(title, () => run(place))
+      for (const one of cases) {
+        if (one.only === undefined || one.only === kind) test(one.title, () => one.run(place))
       }
     })
   }

@@ -94,14 +94,13 @@ function nodeStatusOf(parts: ApiParts) {
 }
 
 function settingsOf(settings: NodeSettings) {
-  const duration = (ms: number | undefined): string => printGoDuration(ms ?? 0)
   return {
-    apply_timeout: duration(settings.applyTimeoutMs),
-    election_timeout: duration(settings.electionTimeoutMs),
-    heartbeat_timeout: duration(settings.heartbeatTimeoutMs),
-    reap_read_only_timeout: duration(settings.reapNonVoterMs),
-    reap_timeout: duration(settings.reapVoterMs),
-    snapshot_interval: duration(settings.compactionIntervalMs),
+    apply_timeout: printGoDuration(settings.applyTimeoutMs),
+    election_timeout: printGoDuration(settings.electionTimeoutMs),
+    heartbeat_timeout: printGoDuration(settings.heartbeatTimeoutMs),
+    reap_read_only_timeout: printGoDuration(settings.reapNonVoterMs ?? 0),
+    reap_timeout: printGoDuration(settings.reapVoterMs ?? 0),
+    snapshot_interval: printGoDuration(settings.compactionIntervalMs),
     snapshot_threshold: settings.compactionEveryEntries,
     trailing_logs: settings.trailingEntries,
   }
