@@ -37,6 +37,7 @@ export const refusals = {
   result_too_large: 200,
   statement_timeout: 200,
   statement_out_of_memory: 200,
+  write_too_large: 200,
   internal: 500,
 } as const satisfies Record<string, number>
 

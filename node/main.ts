@@ -323,6 +323,7 @@ async function run(ground: Ground): Promise<void> {
     access: access.value.access,
     view,
     reader: store.reader,
+    rehearsal: store.rehearsal,
     forwarder: peers.forwarder,
     compactor: { compact: async (asked) => (await replica?.compact(asked)) ?? fail({ code: 'closing', leader: undefined }) },
     applyTimeoutMs: configuration.raft.applyTimeoutMs,

@@ -41,6 +41,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ...raftShapes,
     'node/command',
     types('node/api/reader.ts'),
+    types('node/api/rehearsal.ts'),
     types('node/api/node-view.ts'),
     types('node/peer/cluster-identity.ts'),
     'runtime',

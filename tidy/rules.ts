@@ -34,6 +34,7 @@ const isOurCode = (file: SourceFile): boolean =>
 /** Where a program is nothing but that one thing: each with its reason. */
 const processAllowed: Readonly<Record<string, string>> = {
   'node/store/reader-process.ts': 'a program that the node starts',
+  'node/store/rehearsal-process.ts': 'a program that the node starts',
   'node/store/self-watch.ts': 'ends its program when the node is gone',
 }
 

@@ -13,7 +13,7 @@ import type { ApiLimits } from './api-limits.ts'
 import type { ApiTls } from './api-tls.ts'
 import type { ForwardedRequest, ForwardedRequestHandler } from './forwarder.ts'
 import { openApi } from './open-api.ts'
-import { ScriptedCompactor, ScriptedForwarder, ScriptedReader, ScriptedReplica, ScriptedView } from './scripted-node.ts'
+import { ScriptedCompactor, ScriptedForwarder, ScriptedReader, ScriptedRehearsal, ScriptedReplica, ScriptedView } from './scripted-node.ts'
 
 export interface Answer {
   readonly status: number
@@ -33,6 +33,7 @@ export interface ApiFixture {
   readonly port: number
   readonly replica: ScriptedReplica
   readonly reader: ScriptedReader
+  readonly rehearsal: ScriptedRehearsal
   readonly forwarder: ScriptedForwarder
   readonly compactor: ScriptedCompactor
   readonly view: ScriptedView
@@ -76,6 +77,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
   const id = options.id ?? 'n1'
   const replica = options.replica ?? new ScriptedReplica(id, 'leader' in options ? options.leader : 'n1')
   const reader = new ScriptedReader()
+  const rehearsal = new ScriptedRehearsal()
   const forwarder = new ScriptedForwarder()
   const compactor = new ScriptedCompactor()
   const view = new ScriptedView(id, options.joined === false ? undefined : replica)
@@ -91,6 +93,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     access,
     view,
     reader,
+    rehearsal,
     forwarder,
     compactor,
     applyTimeoutMs: options.applyTimeoutMs ?? 0,
@@ -117,6 +120,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     port,
     replica,
     reader,
+    rehearsal,
     forwarder,
     compactor,
     drain: () => api.value.drain(),

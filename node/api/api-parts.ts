@@ -11,12 +11,14 @@ import type { Forwarder } from './forwarder.ts'
 import type { LeaderWatch } from './leader-watch.ts'
 import type { NodeView } from './node-view.ts'
 import type { Reader } from './reader.ts'
+import type { WriteTurnstile } from './write-turnstile.ts'
 import type { WriteQueue } from './write-queue.ts'
 
 export interface ApiParts {
   readonly access: Access
   readonly view: NodeView
   readonly reader: Reader
+  readonly turnstile: WriteTurnstile
   readonly forwarder: Forwarder
   readonly compactor: Compactor
   readonly leaderWatch: LeaderWatch

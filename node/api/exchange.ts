@@ -74,6 +74,11 @@ export function jsonReply(body: string, headers: Readonly<Record<string, string>
   return { status: 200, headers: { ...jsonHeaders, ...headers }, body }
 }
 
+/** Whose turn it is where requests wait for each other. */
+export function clientOf(identity: Identity): string {
+  return identity.kind === 'user' ? identity.username : ''
+}
+
 /** Milliseconds until the answer is due, at least 0. */
 export function msLeft(request: ApiRequest): number {
   return Math.max(0, request.deadlineAtMs - performance.now())

@@ -1,10 +1,9 @@
 // Reads at rqlite's levels of consistency, cheapest first. `strong` goes through the log in rqlite; here it is a linearizable read on the leader, which promises the
 // same to the client and costs one round of heartbeats instead of an entry.
-import type { Identity } from '../access/identity.ts'
 import type { Statement, StatementResult } from '../command/command.ts'
 import type { Replica } from '../replica/replica-port.ts'
 import type { ApiParts } from './api-parts.ts'
-import { msLeft, refuse, refuseWith } from './exchange.ts'
+import { clientOf, msLeft, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { atLeader } from './leader-route.ts'
 import type { Served } from './leader-route.ts'
@@ -88,11 +87,6 @@ async function answer(parts: ApiParts, request: ApiRequest, statements: readonly
   if (!read.ok) return refuseWith(read.problem)
   const results = read.value.results.map((result) => overdue(result, statementTimeoutMs))
   return statementReply(parts, request, { results, raftIndex: read.value.appliedIndex, changed: false, ended: read.value.ended })
-}
-
-/** Whose turn it is where reads wait. */
-function clientOf(identity: Identity): string {
-  return identity.kind === 'user' ? identity.username : ''
 }
 
 // Statements that are read in place are not interrupted; the client must not get results from beyond its limit now and then.

@@ -28,6 +28,8 @@ import { LeaderWatch } from './leader-watch.ts'
 import type { NodeView } from './node-view.ts'
 import { sendQueued } from './queue-sending.ts'
 import type { Reader } from './reader.ts'
+import type { Rehearsal } from './rehearsal.ts'
+import { WriteTurnstile } from './write-turnstile.ts'
 import { WriteQueue } from './write-queue.ts'
 
 export interface ApiOptions {
@@ -37,6 +39,7 @@ export interface ApiOptions {
   readonly access: Access
   readonly view: NodeView
   readonly reader: Reader
+  readonly rehearsal: Rehearsal
   readonly forwarder: Forwarder
   readonly compactor: Compactor
   readonly writeQueue: WriteQueueConfiguration
@@ -82,6 +85,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     access,
     view,
     reader,
+    turnstile: new WriteTurnstile(options.rehearsal),
     forwarder,
     compactor,
     leaderWatch,

@@ -54,6 +54,7 @@ const meanings = {
   result_too_large: 'written',
   statement_timeout: 'refused',
   statement_out_of_memory: 'refused',
+  write_too_large: 'refused',
   internal: 'unknown',
 } as const satisfies Record<RefusalCode, Sent['kind']>
 

@@ -5,19 +5,23 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { CommandOutcome, Statement } from '../command/command.ts'
 import { seedBytes } from '../command/entry-moment.ts'
 import { backOffMs } from '../../runtime/back-off.ts'
-import type { Result } from '../../runtime/result.ts'
-import type { Replica, ReplicaProblem } from '../replica/replica-port.ts'
+import type { Replica } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { ApiParts } from './api-parts.ts'
-import { msLeft, refuse } from './exchange.ts'
+import { clientOf, msLeft, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { atLeader } from './leader-route.ts'
 import type { Served } from './leader-route.ts'
 import { replicaRefusal } from './replica-refusal.ts'
 import { statementReply } from './statement-reply.ts'
+import type { TurnstileWrite, WriteEnd } from './write-turnstile.ts'
 
 // The disk empties what waits in tens of milliseconds, or it stands still.
 const roomPauses = { firstMs: 10, maxMs: 250 }
+/** Of a write that does not provably end soon: what it takes here it takes on every node, and all writes behind it wait. */
+const processorLimit = { kind: 'processor', ms: 1_000 } as const
+/** `db_timeout` may ask for as much. */
+const clockMsMax = 10_000
 
 export function writeAtLeader(
   parts: ApiParts,
@@ -36,6 +40,7 @@ async function propose(
 ): Promise<Served> {
   // With the deadline gone nothing is proposed: an answer that nobody waits for would only be `outcome_unknown`.
   if (msLeft(request) <= 0) return refuse('deadline', 'not answered within the timeout; nothing was changed')
+  const asked = request.parameters.durationMs('db_timeout')
   const payload = parts.encode({
     kind: write.kind,
     statements: write.statements,
@@ -43,22 +48,29 @@ async function propose(
     proposedAtMs: Date.now(),
     seed: randomBytes(seedBytes),
   })
-  const applied = await proposeWhenThereIsRoom(parts, request, replica, payload)
-  if (!applied.ok) return replicaRefusal(applied.problem)
+  const applied = await writeWhenThereIsRoom(parts, request, replica, {
+    statements: write.statements,
+    payload,
+    limit: asked === undefined || asked === 0 ? processorLimit : { kind: 'clock', ms: Math.min(asked, clockMsMax) },
+    client: clientOf(request.identity),
+    msLeft: () => msLeft(request),
+    isAbandoned: request.isAbandoned,
+  })
+  if (!applied.ok) return 'message' in applied.problem ? refuseWith(applied.problem) : replicaRefusal(applied.problem)
   const { results } = parseOutcome(applied.value)
   return statementReply(parts, request, { results, raftIndex: applied.value.index, changed: true })
 }
 
 /** Nothing is appended where there is no room, so it may be asked again; for a moment only, or clients would never learn that they are too many. */
-async function proposeWhenThereIsRoom(
+async function writeWhenThereIsRoom(
   parts: ApiParts,
   request: ApiRequest,
   replica: Replica,
-  payload: Uint8Array,
-): Promise<Result<Applied, ReplicaProblem>> {
+  write: TurnstileWrite,
+): Promise<WriteEnd> {
   const endMs = performance.now() + parts.applyTimeoutMs
   for (let failures = 1; ; failures += 1) {
-    const applied = await replica.propose(payload, { timeoutMs: msLeft(request) })
+    const applied = await parts.turnstile.write(replica, write)
     if (applied.ok || applied.problem.code !== 'overloaded') return applied
     const pauseMs = backOffMs(roomPauses, failures)
     if (performance.now() + pauseMs > endMs || pauseMs >= msLeft(request) || parts.isEnding() || request.isAbandoned()) return applied

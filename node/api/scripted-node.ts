@@ -10,6 +10,7 @@ import type { Applied } from '../replica/state-machine.ts'
 import type { Compacted, Compactor } from './compactor.ts'
 import type { ForwardedReply, ForwardedRequest, Forwarder, ForwardProblem } from './forwarder.ts'
 import type { NodeFacts, NodeView, Reachability, StoreFacts } from './node-view.ts'
+import type { Judgement, Rehearsal, RehearsalEnd, RehearsedWrite } from './rehearsal.ts'
 import type { Read, ReadOptions, ReadProblem, Reader } from './reader.ts'
 
 export function nodeId(name: string): NodeId {
@@ -148,6 +149,25 @@ export class ScriptedReader implements Reader {
 
   asRun(sql: string): ReturnType<Reader['asRun']> {
     return { sql, problem: undefined }
+  }
+}
+
+/** Everything ends soon unless it is told otherwise. */
+export class ScriptedRehearsal implements Rehearsal {
+  judgement: (sql: string) => Judgement = () => ({ cost: 1, changesSchema: false })
+  readonly rehearsed: (readonly RehearsedWrite[])[] = []
+  end: (writes: readonly RehearsedWrite[], onPassed: (at: number) => void) => Promise<RehearsalEnd> = (writes, onPassed) => {
+    for (const at of writes.keys()) onPassed(at)
+    return Promise.resolve({ kind: 'done' })
+  }
+
+  judge(statements: readonly Statement[]): Judgement {
+    return this.judgement(statements.map(({ sql }) => sql).join(';'))
+  }
+
+  rehearse(writes: readonly RehearsedWrite[], onPassed: (at: number) => void): Promise<RehearsalEnd> {
+    this.rehearsed.push(writes)
+    return this.end(writes, onPassed)
   }
 }
 

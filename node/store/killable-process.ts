@@ -3,9 +3,9 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
 import { env } from 'node:process'
 
-/** `memory`: it has ended itself, or V8 has, for want of memory. `killed`: SIGKILL, whoever has sent it. `reason`: for the log. */
+/** `memory`, `processor`: it has ended itself at that limit (or V8 has, for want of memory). `killed`: SIGKILL, whoever has sent it. `reason`: for the log. */
 export interface ProcessEnd {
-  readonly cause: 'memory' | 'killed' | 'fault'
+  readonly cause: 'memory' | 'processor' | 'killed' | 'fault'
   readonly reason: string
 }
 
@@ -81,8 +81,19 @@ export class KillableProcess<Request extends object, Reply> {
   }
 }
 
-/** self-watch.ts ends its process by SIGUSR2, V8 by an abort or a trap. */
+/** self-watch.ts ends its process by SIGUSR2 and SIGVTALRM, V8 by an abort or a trap. */
 function causeOf(signal: NodeJS.Signals | null): ProcessEnd['cause'] {
-  if (signal === null) return 'fault'
-  return signal === 'SIGKILL' ? 'killed' : 'memory'
+  switch (signal) {
+    case 'SIGKILL':
+      return 'killed'
+    case 'SIGVTALRM':
+      return 'processor'
+    case 'SIGUSR2':
+    case 'SIGABRT':
+    case 'SIGTRAP':
+    case 'SIGILL':
+      return 'memory'
+    default:
+      return 'fault'
+  }
 }

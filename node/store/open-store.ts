@@ -2,6 +2,7 @@
 import { ok, fail, type Result } from '../../runtime/result.ts'
 import type { StoreFacts } from '../api/node-view.ts'
 import type { Reader } from '../api/reader.ts'
+import type { Rehearsal } from '../api/rehearsal.ts'
 import type { IdentityStore } from '../peer/cluster-identity.ts'
 import type { Membership, NodeId } from '../raft/membership.ts'
 import type { LogStore } from '../replica/log-store.ts'
@@ -23,6 +24,7 @@ import type { SegmentLog } from './segment-log.ts'
 import { openSnapshotDirectory, snapshotPaths, type SnapshotPaths } from './snapshot-directory.ts'
 import { endInstall, installFiles, redoInstall, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
 import type { ReaderOptions } from './sqlite-reader.ts'
+import { Rehearsals } from './rehearsals.ts'
 import { SqliteSnapshotStore } from './sqlite-snapshot-store.ts'
 import { readStoreFacts } from './store-facts.ts'
 import type { StoreLogger } from './store-logger.ts'
@@ -55,6 +57,8 @@ export interface Store {
   readonly log: LogStore
   readonly stateMachine: StateMachine
   readonly reader: Reader & { /** Starts a process ahead of the first long read. */ warm(): void }
+  /** Without processes everything is taken to end soon. */
+  readonly rehearsal: Rehearsal
   readonly snapshots: SnapshotStore
   readonly trust: TrustStore
   facts(): StoreFacts
@@ -70,6 +74,13 @@ interface Parts {
   readonly paths: SnapshotPaths
   readonly onFatal: OnFatal
   readonly logger: StoreLogger
+  readonly readers: PoolLimits | undefined
+}
+
+/** Each write passes untried. */
+const noRehearsal: Rehearsal = {
+  judge: () => ({ cost: 0, changesSchema: false }),
+  rehearse: () => Promise.resolve({ kind: 'unavailable' }),
 }
 
 export async function openStore(options: StoreOptions): Promise<Result<Store, StoreProblem>> {
@@ -112,7 +123,7 @@ async function openParts(directory: DataDirectory, options: StoreOptions): Promi
   // The same file may be meant again one day, without a start in between.
   identity.recovered()
   countStart(identity, { disk: new DirectoryDisk(directory.logPath), logger })
-  return ok({ directory, identity, log, database, paths, onFatal, logger })
+  return ok({ directory, identity, log, database, paths, onFatal, logger, readers: options.readers })
 }
 
 interface Begun {
@@ -238,11 +249,15 @@ function compose(parts: Parts): Store {
   const { directory, identity, log, paths } = parts
   const { stateMachine, reader, sqliteVersion } = parts.database
   const { databasePath } = directory
+  const rehearsals =
+    parts.readers === undefined
+      ? undefined
+      : new Rehearsals({ ...parts.readers, databasePath, judge: (statements) => reader.judge(statements), logger: parts.logger })
   const snapshots = new SqliteSnapshotStore({
     paths,
     databasePath,
     state: stateMachine,
-    users: [stateMachine, reader],
+    users: rehearsals === undefined ? [stateMachine, reader] : [stateMachine, reader, rehearsals],
     readFreeBytes: freeBytesBeside(databasePath),
     onFatal: parts.onFatal,
     logger: parts.logger,
@@ -253,10 +268,12 @@ function compose(parts: Parts): Store {
     log,
     stateMachine,
     reader,
+    rehearsal: rehearsals ?? noRehearsal,
     snapshots,
     trust: identity,
     facts: () => readStoreFacts({ databasePath, sqliteVersion, log, snapshotBytes: snapshots.bytes() }),
     close: async () => {
+      rehearsals?.close()
       await snapshots.close()
       await log.close()
       await closeDatabase(parts.database)

@@ -2,6 +2,7 @@
 // few of them. Runs in place, for what provably ends soon, and in reader processes (reader-process.ts) with the same code.
 import assert from 'node:assert/strict'
 import Database from 'better-sqlite3'
+import type { Judgement } from '../api/rehearsal.ts'
 import { bindParameters } from '../command/binding.ts'
 import type { Column, SqlValue, Statement, StatementResult } from '../command/command.ts'
 import { bookkeepingTable } from './bookkeeping.ts'
@@ -31,8 +32,10 @@ export class TooLarge extends Error {}
 
 /** Rows are handed over when they hold so much: enough that a hand-over costs little of what making them costs. */
 const partBytesMax = 128 * 1024
-/** A request of more statements is not looked at one by one before it runs. */
-const statementsMax = 256
+/** A request that cannot be looked at in this time is taken for a long one. */
+const judgingMsMax = 10
+/** Running them leaves the schema as it is. */
+const schemaKeeping: ReadonlySet<string> = new Set('insert replace update delete with select values explain'.split(' '))
 
 export class ReadSession {
   readonly #database: Database.Database
@@ -83,6 +86,14 @@ export class ReadSession {
     }
   }
 
+  /** What statements that write would cost, under the schema as applied now. */
+  judge(statements: readonly Statement[]): Judgement {
+    this.#followSchema()
+    let changesSchema = false
+    for (const { sql } of statements) changesSchema ||= (this.#cache.get(sql) ?? []).some(({ keyword }) => !schemaKeeping.has(keyword))
+    return { cost: this.#costOf(statements), changesSchema }
+  }
+
   /** See Reader.asRun. A text that may take long to prepare is left as it is. */
   asRun(sql: string): { readonly sql: string; readonly problem: string | undefined } {
     this.#followSchema()
@@ -105,10 +116,11 @@ export class ReadSession {
 
   /** Roughly the instructions that the statements carry out (bounded-program.ts); Infinity: they may run, or be prepared, for any time. */
   #costOf(statements: readonly Statement[]): number {
-    if (statements.length > statementsMax) return Infinity
+    const untilMs = performance.now() + judgingMsMax
     let cost = 0
     for (const { sql } of statements) {
       if (sql === '') continue
+      if (performance.now() > untilMs) return Infinity
       if (this.#heavyNames.mayBeIn(sql)) return Infinity
       for (const piece of this.#cache.get(sql) ?? []) cost += piece.cost()
       if (cost === Infinity) break

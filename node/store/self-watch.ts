@@ -1,5 +1,5 @@
 // For processes that run what clients send: a thread of the process watches it while its main thread is inside of SQLite and can watch nothing. It ends the process when it
-// takes too much memory (SQLite's own limit, hard_heap_limit, does nothing in this build: SQLITE_DEFAULT_MEMSTATUS=0), or when the node that started it is gone.
+// takes too much memory or time (SQLite's own limit, hard_heap_limit, does nothing in this build: SQLITE_DEFAULT_MEMSTATUS=0), or when the node that started it is gone.
 import process from 'node:process'
 import { Worker } from 'node:worker_threads'
 
@@ -11,19 +11,20 @@ export interface SelfWatchOptions {
 export interface SelfWatchSetting {
   readonly bytesMax: number
   readonly parentPid: number
-  /** 1 while the main thread works. */
-  readonly isBusy: Int32Array<SharedArrayBuffer>
+  /** Another number than 0 while the main thread works, a new one each time; and how many milliseconds of the processor it may take for that, 0: any. */
+  readonly work: Int32Array<SharedArrayBuffer>
 }
 
 export class SelfWatch {
-  readonly #isBusy = new Int32Array(new SharedArrayBuffer(4))
+  readonly #work = new Int32Array(new SharedArrayBuffer(8))
   readonly #swollenBytes: number
+  #begun = 0
 
   constructor({ growthBytesMax }: SelfWatchOptions) {
     const bytes = process.memoryUsage.rss()
     this.#swollenBytes = bytes + growthBytesMax / 2
     const worker = new Worker(new URL('self-watch-thread.ts', import.meta.url), {
-      workerData: { bytesMax: bytes + growthBytesMax, parentPid: process.ppid, isBusy: this.#isBusy } satisfies SelfWatchSetting,
+      workerData: { bytesMax: bytes + growthBytesMax, parentPid: process.ppid, work: this.#work } satisfies SelfWatchSetting,
       resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
       execArgv: [],
     })
@@ -32,13 +33,16 @@ export class SelfWatch {
     process.on('disconnect', endAtOnce)
   }
 
-  begin(): void {
-    Atomics.store(this.#isBusy, 0, 1)
-    Atomics.notify(this.#isBusy, 0)
+  begin(processorMsMax = 0): void {
+    this.#begun = (this.#begun % 1_000_000) + 1
+    Atomics.store(this.#work, 1, processorMsMax)
+    Atomics.store(this.#work, 0, this.#begun)
+    Atomics.notify(this.#work, 0)
   }
 
   end(): void {
-    Atomics.store(this.#isBusy, 0, 0)
+    Atomics.store(this.#work, 0, 0)
+    Atomics.notify(this.#work, 0)
   }
 
   get isSwollen(): boolean {

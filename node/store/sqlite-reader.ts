@@ -2,6 +2,7 @@
 // connection of this thread; everything else in a process that is ended at its limit (reader-pool.ts), because nothing else ends a statement.
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { Read, ReadOptions, ReadProblem, Reader } from '../api/reader.ts'
+import type { Judgement } from '../api/rehearsal.ts'
 import type { Statement } from '../command/command.ts'
 import type { GateProblem } from '../command/gate-port.ts'
 import { judgeText } from '../command/gate.ts'
@@ -58,6 +59,11 @@ export class SqliteReader implements Reader {
 
   readsOnly(statements: readonly Statement[]): boolean {
     return statements.every(({ sql }) => this.#judge(sql) === undefined)
+  }
+
+  /** What the statements would cost where they are applied; nothing is run. */
+  judge(statements: readonly Statement[]): Judgement {
+    return this.#session.judge(statements)
   }
 
   asRun(sql: string): ReturnType<Reader['asRun']> {

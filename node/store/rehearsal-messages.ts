@@ -1,0 +1,18 @@
+// What a node and its rehearsal process say to each other.
+
+export interface RehearsalRequest {
+  readonly kind: 'rehearse'
+  readonly writes: readonly {
+    readonly payload: Uint8Array
+    /** 0: no limit of its own. */
+    readonly processorMsMax: number
+  }[]
+}
+
+/** `done`: all of them. `failed`: the environment has refused (sqlite-failure.ts), as it would where they are applied. */
+export type RehearsalReply =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'began'; readonly at: number }
+  | { readonly kind: 'passed'; readonly at: number }
+  | { readonly kind: 'done'; readonly isSwollen: boolean }
+  | { readonly kind: 'failed'; readonly message: string }

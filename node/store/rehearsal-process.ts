@@ -1,0 +1,51 @@
+// The rehearsal process: `node rehearsal-process.ts DATABASE DIRECTORY GROWTH_BYTES_MAX`, forked by killable-process.ts. It applies commands to a copy that nobody sees, by the
+// code that will apply them, and says which have passed. One that does not end is ended with it.
+import process from 'node:process'
+import { makeEntry } from '../raft/entry.ts'
+import { freeBytesBeside } from './disk-space.ts'
+import { EntryApplier, noLimits } from './entry-applier.ts'
+import { openCopy, removeCopy } from './rehearsal-copy.ts'
+import type { RehearsalReply, RehearsalRequest } from './rehearsal-messages.ts'
+import { SelfWatch } from './self-watch.ts'
+import { EnvironmentFailure } from './sqlite-failure.ts'
+
+const [, , databasePath = '', directory = '', growthBytesMax = ''] = process.argv
+const place = { databasePath, directory }
+const watch = new SelfWatch({ growthBytesMax: Number(growthBytesMax) })
+process.on('message', (request: RehearsalRequest) => void rehearse(request))
+await send({ kind: 'ready' })
+
+async function rehearse({ writes }: RehearsalRequest): Promise<void> {
+  try {
+    await applyTo(writes)
+    await send({ kind: 'done', isSwollen: watch.isSwollen })
+  } catch (error) {
+    if (!(error instanceof EnvironmentFailure)) throw error
+    await send({ kind: 'failed', message: error.message })
+  }
+}
+
+async function applyTo(writes: RehearsalRequest['writes']): Promise<void> {
+  const connection = openCopy(place)
+  try {
+    const applier = new EntryApplier(connection, freeBytesBeside(databasePath))
+    for (const [at, { payload, processorMsMax }] of writes.entries()) {
+      await send({ kind: 'began', at })
+      const { appliedIndex, appliedTerm } = applier.progress
+      watch.begin(processorMsMax)
+      applier.apply([makeEntry({ index: appliedIndex + 1, term: appliedTerm, kind: 'command', payload })], noLimits)
+      watch.end()
+      await send({ kind: 'passed', at })
+    }
+  } finally {
+    connection.close()
+    removeCopy(place)
+  }
+}
+
+/** Resolves when it is written. */
+function send(reply: RehearsalReply): Promise<void> {
+  return new Promise((resolve) => {
+    process.send?.(reply, undefined, undefined, () => resolve())
+  })
+}
