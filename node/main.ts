@@ -335,7 +335,7 @@ async function run(ground: Ground): Promise<void> {
   if (!api.ok) return refuseWith(ground, api.problem)
   handler = api.value.handler
   logger.info({ api: formatHostPort(api.value.address), raft: formatHostPort(peers.address) }, 'listening')
-  store.reader.warm()
+  store.warm()
   const { leaving } = configuration.raft
   const stop = stopper(ground, {
     access: access.value,

@@ -246,7 +246,7 @@ function isUnknown(end: WriteEnd): boolean {
 async function inTime(promise: Promise<void>, timeoutMs: number): Promise<'done' | 'late'> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), Math.min(timeoutMs, 2 ** 31 - 1))
+    timer = setTimeout(() => resolve('late'), Math.min(timeoutMs, 2 ** 31 - 1)).unref()
   })
   try {
     return await Promise.race([promise.then(() => 'done' as const), timeout])

@@ -56,12 +56,14 @@ export interface Store {
   readonly identity: IdentityStore & { readonly life: number }
   readonly log: LogStore
   readonly stateMachine: StateMachine
-  readonly reader: Reader & { /** Starts a process ahead of the first long read. */ warm(): void }
+  readonly reader: Reader
   /** Without processes everything is taken to end soon. */
   readonly rehearsal: Rehearsal
   readonly snapshots: SnapshotStore
   readonly trust: TrustStore
   facts(): StoreFacts
+  /** Starts the processes for what may take long ahead of its first use. */
+  warm(): void
   /** Writes what is under way, closes everything, gives the directory free. */
   close(): Promise<void>
 }
@@ -272,6 +274,10 @@ function compose(parts: Parts): Store {
     snapshots,
     trust: identity,
     facts: () => readStoreFacts({ databasePath, sqliteVersion, log, snapshotBytes: snapshots.bytes() }),
+    warm: () => {
+      reader.warm()
+      rehearsals?.warm()
+    },
     close: async () => {
       rehearsals?.close()
       await snapshots.close()

@@ -61,6 +61,11 @@ export class Rehearsals implements Rehearsal {
     mkdirSync(this.#directory, { mode: 0o700 })
   }
 
+  /** Starts the process, so that the first rehearsal does not wait for it. */
+  warm(): void {
+    if (!this.#isClosed) this.#process ??= this.#start()
+  }
+
   judge(statements: readonly Statement[]): Judgement {
     return this.#options.judge(statements)
   }

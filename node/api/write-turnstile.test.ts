@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ok, type Result } from '../../runtime/result.ts'
+import type { ReplicaProblem } from '../replica/replica-port.ts'
+import type { Applied } from '../replica/state-machine.ts'
+import type { RehearsalEnd } from './rehearsal.ts'
+import { ScriptedRehearsal, ScriptedReplica } from './scripted-node.ts'
+import { WriteTurnstile, type TurnstileWrite, type WriteEnd } from './write-turnstile.ts'
+
+/** A replica that applies when it is told to. */
+class SlowReplica extends ScriptedReplica {
+  readonly payloads: string[] = []
+  readonly #ends: ((end: Result<Applied, ReplicaProblem>) => void)[] = []
+  lastApplied = 7
+
+  override propose(payload: Uint8Array): Promise<Result<Applied, ReplicaProblem>> {
+    this.payloads.push(Buffer.from(payload).toString())
+    return new Promise((resolve) => this.#ends.push(resolve))
+  }
+
+  /** The oldest one. */
+  async apply(end: Result<Applied, ReplicaProblem> = ok({ index: 8, term: 3, outcome: undefined })): Promise<void> {
+    this.#ends.shift()?.(end)
+    await turns()
+  }
+}
+
+interface World {
+  readonly replica: SlowReplica
+  readonly rehearsal: ScriptedRehearsal
+  readonly write: (sql: string, options?: Partial<TurnstileWrite>) => Promise<WriteEnd>
+}
+
+/** Texts: `short N` costs N instructions, `long` any number, `schema` changes the schema. */
+async function world(): Promise<World> {
+  const replica = new SlowReplica('n1', 'n1')
+  const rehearsal = new ScriptedRehearsal()
+  rehearsal.judgement = (sql) => ({
+    cost: sql.startsWith('short') ? Number(sql.split(' ')[1] ?? 1) : Infinity,
+    changesSchema: sql.startsWith('schema'),
+  })
+  const turnstile = new WriteTurnstile(rehearsal)
+  const write: World['write'] = (sql, options) =>
+    turnstile.write(replica, {
+      statements: [{ sql, parameters: { kind: 'positional', values: [] } }],
+      payload: Buffer.from(sql),
+      limit: { kind: 'processor', ms: 1_000 },
+      client: '',
+      msLeft: () => 60_000,
+      isAbandoned: () => false,
+      ...options,
+    })
+  // The first write of a leader waits until everything of others is applied.
+  const first = write('short 1')
+  await turns()
+  await replica.apply()
+  await first
+  replica.payloads.length = 0
+  return { replica, rehearsal, write }
+}
+
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+async function laterApplied(isApplied: () => boolean): ReturnType<ScriptedReplica['whenApplied']> {
+  await new Promise((resolve) => setImmediate(resolve))
+  return isApplied() ? ok(7) : { ok: false, problem: { code: 'deadline', leader: undefined } }
+}
+
+function codeOf(end: WriteEnd): string {
+  return end.ok ? 'ok' : end.problem.code
+}
+
+/** Rehearsals that end when they are told to. */
+function held(rehearsal: ScriptedRehearsal): { release: (end?: RehearsalEnd) => Promise<void> } {
+  let release: (end: RehearsalEnd) => void = () => {}
+  rehearsal.end = (writes, onPassed) =>
+    new Promise((resolve) => {
+      release = (end) => {
+        const passed = end.kind === 'ended' ? end.at : end.kind === 'done' ? writes.length : 0
+        for (let at = 0; at < passed; at += 1) onPassed(at)
+        resolve(end)
+      }
+    })
+  return {
+    release: (end = { kind: 'done' }) => {
+      release(end)
+      return turns()
+    },
+  }
+}
+
+test('what provably ends soon goes straight through; what does not is rehearsed first, and proposed as it was rehearsed', async () => {
+  const { replica, rehearsal, write } = await world()
+  const short = write('short 10')
+  const long = write('long')
+  await turns()
+  assert.deepEqual(replica.payloads, ['short 10'], 'the copy is made when everything before is applied')
+  await replica.apply()
+  assert.deepEqual(replica.payloads, ['short 10', 'long'])
+  assert.deepEqual(
+    rehearsal.rehearsed.map((writes) => writes.map(({ payload }) => Buffer.from(payload).toString())),
+    [['long']],
+  )
+  await replica.apply()
+  assert.deepEqual([codeOf(await short), codeOf(await long)], ['ok', 'ok'])
+})
+
+test('what is ended in its rehearsal is refused with the code, and nothing of it is proposed; those before and behind it are', async () => {
+  const { replica, rehearsal, write } = await world()
+  const rehearsals = held(rehearsal)
+  const first = write('long 1')
+  await turns()
+  const others = ['long 2', 'long 3', 'long 4'].map((sql) => write(sql))
+  await rehearsals.release()
+  await replica.apply()
+  await rehearsals.release({ kind: 'ended', at: 1, problem: { code: 'statement_timeout', message: 'execute timeout' } })
+  await replica.apply()
+  await rehearsals.release()
+  await replica.apply()
+  assert.deepEqual(replica.payloads, ['long 1', 'long 2', 'long 4'])
+  assert.deepEqual((await Promise.all([first, ...others])).map(codeOf), ['ok', 'ok', 'statement_timeout', 'ok'])
+})
+
+test('while a write is rehearsed others go through, and while one is under way no other is rehearsed', async () => {
+  const { replica, rehearsal, write } = await world()
+  const rehearsals = held(rehearsal)
+  void write('long 1')
+  await turns()
+  void write('short 1')
+  await turns()
+  assert.deepEqual(replica.payloads, ['short 1'])
+  await rehearsals.release()
+  void write('long 2')
+  await turns()
+  assert.equal(rehearsal.rehearsed.length, 1, 'the one before is not applied yet')
+  await replica.apply()
+  await replica.apply()
+  assert.equal(rehearsal.rehearsed.length, 2)
+})
+
+test('nothing is judged while a change of the schema is under way: it may make of a short write an endless one', async () => {
+  const { replica, rehearsal, write } = await world()
+  void write('schema')
+  await turns()
+  assert.deepEqual(replica.payloads, ['schema'])
+  const behind = write('short 1')
+  await turns()
+  assert.deepEqual(replica.payloads, ['schema'])
+  rehearsal.judgement = () => ({ cost: Infinity, changesSchema: false })
+  const rehearsals = held(rehearsal)
+  await replica.apply()
+  assert.equal(rehearsal.rehearsed.length, 2, 'judged by what it has become')
+  await rehearsals.release({ kind: 'ended', at: 0, problem: { code: 'statement_timeout', message: 'execute timeout' } })
+  assert.equal(codeOf(await behind), 'statement_timeout')
+})
+
+test('a change of the schema whose outcome is unknown is waited for', async () => {
+  const { replica, write } = await world()
+  let isApplied = false
+  replica.whenApplied = () => laterApplied(() => isApplied)
+  const schema = write('schema')
+  await turns()
+  await replica.apply({ ok: false, problem: { code: 'outcome_unknown', leader: undefined } })
+  assert.equal(codeOf(await schema), 'outcome_unknown')
+  const behind = write('short 1')
+  await turns()
+  assert.deepEqual(replica.payloads, ['schema'])
+  isApplied = true
+  await turns()
+  assert.deepEqual(replica.payloads, ['schema', 'short 1'])
+  await replica.apply()
+  assert.equal(codeOf(await behind), 'ok')
+})
+
+test('a rehearsal counts no more when much was written meanwhile: it is repeated while the others wait', async () => {
+  const { replica, rehearsal, write } = await world()
+  const rehearsals = held(rehearsal)
+  const long = write('long')
+  await turns()
+  void write('short 400000')
+  await turns()
+  await rehearsals.release()
+  assert.deepEqual(replica.payloads, ['short 400000'])
+  void write('short 2')
+  await replica.apply()
+  assert.equal(rehearsal.rehearsed.length, 2)
+  assert.deepEqual(replica.payloads, ['short 400000'], 'the door is closed')
+  await rehearsals.release()
+  assert.deepEqual(replica.payloads, ['short 400000', 'long', 'short 2'])
+  await replica.apply()
+  assert.equal(codeOf(await long), 'ok')
+})
+
+test('a new leader judges nothing before it has applied what others have written', async () => {
+  const { replica, write } = await world()
+  let isApplied = false
+  replica.whenApplied = () => laterApplied(() => isApplied)
+  replica.follow('n2')
+  replica.follow('n1')
+  void write('short 1')
+  await turns()
+  assert.deepEqual(replica.payloads, [])
+  isApplied = true
+  await turns()
+  assert.deepEqual(replica.payloads, ['short 1'])
+})
+
+test('writes that wait too long, or that nobody waits for, are not rehearsed; whoever has used much waits behind the others', async () => {
+  const { replica, rehearsal, write } = await world()
+  const rehearsals = held(rehearsal)
+  let isLate = false
+  void write('long 1')
+  await turns()
+  const late = write('long late', { msLeft: () => (isLate ? 0 : 60_000) })
+  const abandoned = write('long abandoned', { isAbandoned: () => isLate })
+  isLate = true
+  await rehearsals.release()
+  await replica.apply()
+  assert.deepEqual([codeOf(await late), codeOf(await abandoned)], ['deadline', 'deadline'])
+  assert.equal(rehearsal.rehearsed.length, 1)
+  const many = Array.from({ length: 300 }, (_, n) => write(`long many ${n}`))
+  await turns()
+  await rehearsals.release({ kind: 'interrupted', passed: 0 })
+  assert.equal(rehearsal.rehearsed.length, 3)
+  await rehearsals.release({ kind: 'unavailable' })
+  await turns()
+  assert.ok(replica.payloads.length > 1, 'where nothing can be tried, writes go on')
+  void Promise.all(many)
+  assert.ok((await Promise.race([Promise.all(many.slice(-10)), turns().then(() => [])])).every((end) => codeOf(end) === 'overloaded'))
+})

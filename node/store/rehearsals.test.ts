@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { RehearsalEnd, RehearsalLimit } from '../api/rehearsal.ts'
+import { encodeCommand } from '../command/command-codec.ts'
+import { fingerprintDatabase } from './database-fingerprint.ts'
+import { Rehearsals } from './rehearsals.ts'
+import { SqliteReader } from './sqlite-reader.ts'
+import { TestMachine, command, type ShortStatement } from './test-machine.ts'
+
+const logger = { info: () => {}, warn: () => {}, error: (_: unknown, text?: string) => assert.fail(text) }
+const processor: RehearsalLimit = { kind: 'processor', ms: 1_000 }
+const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t SELECT i FROM n WHERE i < 0'
+const growing = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t SELECT i FROM n'
+
+interface World {
+  readonly machine: TestMachine
+  readonly rehearsals: Rehearsals
+  readonly reader: SqliteReader
+  readonly passed: number[]
+  readonly rehearse: (writes: readonly (readonly ShortStatement[])[], limit?: RehearsalLimit) => Promise<RehearsalEnd>
+}
+
+async function withRehearsals(body: (world: World) => Promise<void>): Promise<void> {
+  const machine = new TestMachine()
+  const reader = new SqliteReader(machine.path, { onFatal: (problem) => assert.fail(problem.message) })
+  const judge: Rehearsals['judge'] = (statements) => reader.judge(statements)
+  const rehearsals = new Rehearsals({ databasePath: machine.path, judge, growthBytesMax: 96 * 1024 * 1024, logger })
+  const passed: number[] = []
+  const rehearse: World['rehearse'] = (writes, limit = processor) => {
+    passed.length = 0
+    const encoded = writes.map((statements) => ({ payload: encodeCommand(command(statements)), limit }))
+    return rehearsals.rehearse(encoded, (at) => passed.push(at))
+  }
+  try {
+    await machine.run(['CREATE TABLE t (a)', 'INSERT INTO t VALUES (1)'])
+    await body({ machine, rehearsals, reader, passed, rehearse })
+  } finally {
+    rehearsals.close()
+    reader.close()
+    await machine.dispose()
+  }
+}
+
+function problemOf(end: RehearsalEnd): unknown {
+  return end.kind === 'ended' ? [end.at, end.problem.code, end.problem.message] : end.kind
+}
+
+test('writes pass, each on what those before it have done, and nothing of them is in the database', () =>
+  withRehearsals(async ({ machine, passed, rehearse }) => {
+    const before = fingerprintDatabase(machine.path)
+    const doubling = Array.from({ length: 6 }, () => ['INSERT INTO t SELECT a FROM t'])
+    // Only on the rows of all six is the last one slow enough to be told from nothing: a join of 64 rows with themselves four times over.
+    assert.deepEqual(
+      problemOf(await rehearse([...doubling, ['INSERT INTO t SELECT count(*) FROM t a, t b, t c, t d, t e']], { kind: 'clock', ms: 400 })),
+      [6, 'statement_timeout', 'execute timeout'],
+    )
+    assert.deepEqual(passed, [0, 1, 2, 3, 4, 5])
+    assert.deepEqual(
+      problemOf(await rehearse([['INSERT INTO t SELECT count(*) FROM t a, t b, t c, t d, t e'], ['INSERT INTO nope VALUES (1)']])),
+      'done',
+    )
+    assert.deepEqual(fingerprintDatabase(machine.path), before)
+  }))
+
+test('what never ends, takes too much memory or too much of the disk is ended; entries are applied meanwhile', () =>
+  withRehearsals(async ({ machine, rehearse }) => {
+    const running = rehearse([[endless]])
+    assert.deepEqual(await machine.run(['INSERT INTO t VALUES (2)']), [{ kind: 'written', lastInsertId: 2n, rowsAffected: 1 }])
+    assert.deepEqual(problemOf(await running), [0, 'statement_timeout', 'execute timeout'])
+    assert.deepEqual(problemOf(await rehearse([[growing]])), [0, 'statement_timeout', 'execute timeout'])
+    assert.deepEqual(
+      problemOf(
+        await rehearse([['INSERT INTO t VALUES (1)', "INSERT INTO t SELECT length(printf('%.*c', 500000000, 'x'))"]], {
+          kind: 'clock',
+          ms: 60_000,
+        }),
+      ),
+      [0, 'statement_out_of_memory', 'out of memory'],
+    )
+    assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
+    assert.deepEqual(machine.rows('SELECT a FROM t'), [[1], [2]])
+  }))
+
+test('statements that roll everything back, fail, or change the schema are rehearsed as they are applied', () =>
+  withRehearsals(async ({ machine, passed, rehearse }) => {
+    const end = await rehearse([
+      ['CREATE TABLE u (id INTEGER PRIMARY KEY, c UNIQUE)', 'INSERT INTO u (c) VALUES (1)'],
+      ['INSERT OR ROLLBACK INTO u (c) VALUES (1)'],
+      ['CREATE INDEX i ON u (c)', 'ALTER TABLE u RENAME TO v'],
+      ["INSERT INTO v (c) VALUES (random()), (datetime('now'))"],
+    ])
+    assert.deepEqual([problemOf(end), passed], ['done', [0, 1, 2, 3]])
+    assert.deepEqual(machine.rows("SELECT count(*) FROM sqlite_schema WHERE name = 'u'"), [[0]])
+  }))
+
+test('the database can be replaced while a rehearsal runs: that one is interrupted, the next ones are not', () =>
+  withRehearsals(async ({ machine, rehearsals, reader, rehearse }) => {
+    const running = rehearse([[endless]])
+    for (const user of [rehearsals, reader, machine.machine]) user.suspend()
+    for (const user of [machine.machine, reader, rehearsals]) user.resume()
+    assert.deepEqual(await running, { kind: 'interrupted', passed: 0 })
+    assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
+  }))
+
+test('judging: what is bounded costs little, what is not costs anything, and a change of the schema is told', () =>
+  withRehearsals(async ({ machine, rehearsals }) => {
+    const judge = (sql: string) => rehearsals.judge(command([sql]).statements)
+    assert.ok(judge('INSERT INTO t VALUES (1)').cost < 100)
+    assert.equal(judge('UPDATE t SET a = 1').cost, Infinity)
+    assert.deepEqual(judge('INSERT INTO nope VALUES (1)'), { cost: 0, changesSchema: false })
+    for (const sql of [
+      'CREATE TABLE u (a)',
+      'DROP TABLE t',
+      'INSERT INTO t VALUES (1); CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END',
+    ])
+      assert.equal(judge(sql).changesSchema, true, sql)
+    await machine.run([`CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO t SELECT a + 1 FROM t; END`])
+    assert.equal(judge('INSERT INTO t VALUES (1)').cost, Infinity)
+  }))
