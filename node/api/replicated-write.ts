@@ -62,12 +62,7 @@ async function propose(
 }
 
 /** Nothing is appended where there is no room, so it may be asked again; for a moment only, or clients would never learn that they are too many. */
-async function writeWhenThereIsRoom(
-  parts: ApiParts,
-  request: ApiRequest,
-  replica: Replica,
-  write: TurnstileWrite,
-): Promise<WriteEnd> {
+async function writeWhenThereIsRoom(parts: ApiParts, request: ApiRequest, replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
   const endMs = performance.now() + parts.applyTimeoutMs
   for (let failures = 1; ; failures += 1) {
     const applied = await parts.turnstile.write(replica, write)

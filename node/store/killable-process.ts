@@ -81,19 +81,11 @@ export class KillableProcess<Request extends object, Reply> {
   }
 }
 
+const memorySignals: ReadonlySet<NodeJS.Signals> = new Set(['SIGUSR2', 'SIGABRT', 'SIGTRAP', 'SIGILL'])
+
 /** self-watch.ts ends its process by SIGUSR2 and SIGVTALRM, V8 by an abort or a trap. */
 function causeOf(signal: NodeJS.Signals | null): ProcessEnd['cause'] {
-  switch (signal) {
-    case 'SIGKILL':
-      return 'killed'
-    case 'SIGVTALRM':
-      return 'processor'
-    case 'SIGUSR2':
-    case 'SIGABRT':
-    case 'SIGTRAP':
-    case 'SIGILL':
-      return 'memory'
-    default:
-      return 'fault'
-  }
+  if (signal === 'SIGKILL') return 'killed'
+  if (signal === 'SIGVTALRM') return 'processor'
+  return signal !== null && memorySignals.has(signal) ? 'memory' : 'fault'
 }

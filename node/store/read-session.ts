@@ -45,7 +45,9 @@ export class ReadSession {
   readonly #appliedIndex: Database.Statement
   readonly #schemaVersion: Database.Statement
   readonly #heavyNames: HeavyNames
+  readonly #foreignKeys: Database.Statement
   #knownSchema = -1n
+  #hasForeignKeys = false
 
   /** The database must exist and hold the bookkeeping. */
   constructor(path: string) {
@@ -60,6 +62,8 @@ export class ReadSession {
     this.#appliedIndex = database.prepare(`SELECT applied_index FROM ${bookkeepingTable}`).pluck(true)
     this.#schemaVersion = database.prepare('PRAGMA schema_version').pluck(true).safeIntegers(true)
     this.#heavyNames = new HeavyNames(database)
+    this.#foreignKeys = database.prepare(`SELECT foreign_keys FROM ${bookkeepingTable}`).pluck(true)
+    database.pragma('foreign_keys = OFF')
   }
 
   /**
@@ -89,6 +93,7 @@ export class ReadSession {
   /** What statements that write would cost, under the schema as applied now. */
   judge(statements: readonly Statement[]): Judgement {
     this.#followSchema()
+    this.#followForeignKeys()
     let changesSchema = false
     for (const { sql } of statements) changesSchema ||= (this.#cache.get(sql) ?? []).some(({ keyword }) => !schemaKeeping.has(keyword))
     return { cost: this.#costOf(statements), changesSchema }
@@ -135,6 +140,15 @@ export class ReadSession {
     this.#cache.clear()
     this.#heavyNames.follow()
     this.#knownSchema = version
+  }
+
+  /** With foreign keys on, a statement looks into other tables, and may change them. */
+  #followForeignKeys(): void {
+    const isOn = this.#foreignKeys.get() === 1
+    if (isOn === this.#hasForeignKeys) return
+    this.#database.pragma(`foreign_keys = ${isOn ? 'ON' : 'OFF'}`)
+    this.#hasForeignKeys = isOn
+    this.#cache.clear()
   }
 
   /** The last piece answers. True: it failed. */

@@ -9,10 +9,11 @@ export interface RehearsalRequest {
   }[]
 }
 
-/** `done`: all of them. `failed`: the environment has refused (sqlite-failure.ts), as it would where they are applied. */
+/** `done`: all of them. `unavailable`: no copy can be made here; `reason` is for the log. `failed`: the environment has refused (sqlite-failure.ts), as it would where they are applied. */
 export type RehearsalReply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'began'; readonly at: number }
   | { readonly kind: 'passed'; readonly at: number }
   | { readonly kind: 'done'; readonly isSwollen: boolean }
+  | { readonly kind: 'unavailable'; readonly reason: string }
   | { readonly kind: 'failed'; readonly message: string }

@@ -1,6 +1,7 @@
 // The rehearsal process: `node rehearsal-process.ts DATABASE DIRECTORY GROWTH_BYTES_MAX`, forked by killable-process.ts. It applies commands to a copy that nobody sees, by the
 // code that will apply them, and says which have passed. One that does not end is ended with it.
 import process from 'node:process'
+import type Database from 'better-sqlite3'
 import { makeEntry } from '../raft/entry.ts'
 import { freeBytesBeside } from './disk-space.ts'
 import { noLimits } from './apply-limits.ts'
@@ -17,8 +18,15 @@ process.on('message', (request: RehearsalRequest) => void rehearse(request))
 await send({ kind: 'ready' })
 
 async function rehearse({ writes }: RehearsalRequest): Promise<void> {
+  let copy: Database.Database
   try {
-    await applyTo(writes)
+    copy = openCopy(place)
+  } catch (error) {
+    // Hard links are not for every file system, and a full disk takes no copy of the WAL.
+    return send({ kind: 'unavailable', reason: error instanceof Error ? error.message : String(error) })
+  }
+  try {
+    await applyTo(copy, writes)
     await send({ kind: 'done', isSwollen: watch.isSwollen })
   } catch (error) {
     if (!(error instanceof EnvironmentFailure)) throw error
@@ -26,8 +34,7 @@ async function rehearse({ writes }: RehearsalRequest): Promise<void> {
   }
 }
 
-async function applyTo(writes: RehearsalRequest['writes']): Promise<void> {
-  const connection = openCopy(place)
+async function applyTo(connection: Database.Database, writes: RehearsalRequest['writes']): Promise<void> {
   try {
     const applier = new EntryApplier(connection, freeBytesBeside(databasePath))
     for (const [at, { payload, processorMsMax }] of writes.entries()) {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import type { RehearsalEnd, RehearsalLimit } from '../api/rehearsal.ts'
 import { encodeCommand } from '../command/command-codec.ts'
@@ -20,11 +22,11 @@ interface World {
   readonly rehearse: (writes: readonly (readonly ShortStatement[])[], limit?: RehearsalLimit) => Promise<RehearsalEnd>
 }
 
-async function withRehearsals(body: (world: World) => Promise<void>): Promise<void> {
+async function withRehearsals(body: (world: World) => Promise<void>, options: { readonly walBytesMax?: number } = {}): Promise<void> {
   const machine = new TestMachine()
   const reader = new SqliteReader(machine.path, { onFatal: (problem) => assert.fail(problem.message) })
   const judge: Rehearsals['judge'] = (statements) => reader.judge(statements)
-  const rehearsals = new Rehearsals({ databasePath: machine.path, judge, growthBytesMax: 96 * 1024 * 1024, logger })
+  const rehearsals = new Rehearsals({ databasePath: machine.path, judge, growthBytesMax: 96 * 1024 * 1024, logger, ...options })
   const passed: number[] = []
   const rehearse: World['rehearse'] = (writes, limit = processor) => {
     passed.length = 0
@@ -79,6 +81,23 @@ test('what never ends, takes too much memory or too much of the disk is ended; e
     )
     assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
     assert.deepEqual(machine.rows('SELECT a FROM t'), [[1], [2]])
+  }))
+
+test('what would be too large for the disk is ended', () =>
+  withRehearsals(
+    async ({ rehearse }) => {
+      const made = `CREATE TABLE u AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT zeroblob(1000) FROM n`
+      const end = problemOf(await rehearse([[made]], { kind: 'clock', ms: 60_000 }))
+      assert.deepEqual(end, [0, 'write_too_large', 'the write is too large for the disk, or for one write; nothing was changed'])
+    },
+    { walBytesMax: 32 * 1024 * 1024 },
+  ))
+
+test('where no copy can be made nothing is tried, and the log says so', () =>
+  withRehearsals(async ({ machine, rehearse }) => {
+    assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
+    rmSync(join(dirname(machine.path), 'rehearsal'), { recursive: true })
+    assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'unavailable')
   }))
 
 test('statements that roll everything back, fail, or change the schema are rehearsed as they are applied', () =>

@@ -19,6 +19,8 @@ export interface RehearsalsOptions {
   /** Bytes that the process may take beyond what it takes when it is idle. */
   readonly growthBytesMax: number
   readonly logger: StoreLogger
+  /** Of what one rehearsal may put into the WAL. */
+  readonly walBytesMax?: number
 }
 
 /** A limit of processor time ends after so many times as much by the clock: what waits for the disk takes none. */
@@ -156,6 +158,9 @@ export class Rehearsals implements Rehearsal {
         if (reply.isSwollen) this.#discard()
         this.#lost = 0
         return this.#conclude({ kind: 'done' })
+      case 'unavailable':
+        this.#options.logger.warn({ reason: reply.reason }, 'no write can be rehearsed here: writes are proposed untried')
+        return this.#conclude({ kind: 'unavailable' })
       case 'failed':
         this.#options.logger.warn({ reason: reply.message }, 'a write could not be rehearsed')
         return this.#end({ code: 'internal', message: 'the write could not be tried; nothing was changed' })
@@ -178,7 +183,7 @@ export class Rehearsals implements Rehearsal {
   #lookAtWal(): void {
     const running = this.#running
     const bytes = statSync(`${copyPath({ directory: this.#directory, databasePath: '' })}-wal`, { throwIfNoEntry: false })?.size ?? 0
-    if (running === undefined || bytes <= Math.min(walBytesMax, running.freeBytes / 2)) return
+    if (running === undefined || bytes <= Math.min(this.#options.walBytesMax ?? walBytesMax, running.freeBytes / 2)) return
     running.cause = 'large'
     this.#process?.kill()
   }

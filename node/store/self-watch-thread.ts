@@ -12,7 +12,7 @@ for (;;) {
   Atomics.wait(work, 0, 0)
   const begun = Atomics.load(work, 0)
   const begunAtMs = processorMs()
-  while (begun !== 0 && Atomics.load(work, 0) === begun) {
+  while (isStill(begun)) {
     const processorMsMax = Atomics.load(work, 1)
     // Nothing handles these signals, so they end the process as surely as the third one; the node tells them apart.
     if (process.memoryUsage.rss() > bytesMax) process.kill(process.pid, 'SIGUSR2')
@@ -20,6 +20,10 @@ for (;;) {
     if (process.ppid !== parentPid) process.kill(process.pid, 'SIGKILL')
     Atomics.wait(work, 0, begun, intervalMs)
   }
+}
+
+function isStill(begun: number): boolean {
+  return begun !== 0 && Atomics.load(work, 0) === begun
 }
 
 /** Of all threads of the process. */
