@@ -60,6 +60,51 @@ describe('queued writes in real processes', () => {
     })
   }
 
+  test('while the leader is killed nothing is written twice, and nothing that a flush has confirmed is missing', async () => {
+    const leads = await leader()
+    const node = otherThan(leads)
+    const client = cluster.client(node, writer)
+    const confirmed: number[] = []
+    let unsure = 0
+    let killed: Promise<unknown> | undefined
+    for (let batch = 0; batch < 30; batch += 1) {
+      const numbers = Array.from({ length: 10 }, (_, at) => batch * 10 + at)
+      for (const n of numbers) {
+        // `noleader`: it waits in the queue until there is one.
+        const queued = await client.send({ path: '/db/execute?queue&noleader', body: [['INSERT INTO q VALUES (?, ?)', 'killed', n]] })
+        assert.ok(queued.kind === 'reply' && queued.status === 200 && queued.code === undefined, JSON.stringify(queued))
+      }
+      if (batch === 10) killed = leads.end('SIGKILL')
+      const flushed = await client.send({ path: '/db/execute?queue&noleader&wait', body: [], timeoutMs: 60_000 })
+      assert.ok(flushed.kind === 'reply', JSON.stringify(flushed))
+      if (flushed.code === undefined) confirmed.push(...numbers)
+      else {
+        assert.equal(flushed.code, 'outcome_unknown', flushed.body)
+        unsure += 1
+      }
+    }
+    await killed
+    assert.ok(unsure <= 1, `${unsure} batches of which nobody knows, with one leader killed`)
+    const answer = await cluster.client(node).send({
+      path: '/db/query?level=linearizable',
+      body: ["SELECT n, count(*) FROM q WHERE node = 'killed' GROUP BY n"],
+    })
+    assert.ok(answer.kind === 'reply')
+    const times = new Map((resultsOf(answer)?.results[0]?.values ?? []).map(([n, count]) => [n, count]))
+    assert.deepEqual(
+      [...times].filter(([, count]) => count !== 1),
+      [],
+      'written more than once',
+    )
+    assert.deepEqual(
+      confirmed.filter((n) => !times.has(n)),
+      [],
+      'confirmed and missing',
+    )
+    leads.start()
+    await cluster.whenReady()
+  })
+
   test('a flush is over when everything before it is written; a node that is killed before has lost it', async () => {
     const node = otherThan(await leader())
     const before = Number(await rowsOf(node, node))

@@ -263,7 +263,7 @@ const queueFlags = {
     kind: 'duration',
     group: 'Queued writes',
     default: '50ms',
-    help: 'Longest wait for a batch to fill.',
+    help: 'Longest wait for a batch to fill. 0: none.',
   },
   'write-queue-tx': {
     kind: 'bool',
