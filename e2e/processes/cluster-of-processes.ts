@@ -1,5 +1,6 @@
 // A secure cluster of real node processes on this machine: real TLS, real files, free ports. Used by this suite, by the benchmark, and by tests that need the whole thing.
 import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { nodeStatus } from '../../contract/admin-api.ts'
 import { renderFlag } from '../../contract/flags/render-flag.ts'
 import { freePorts } from '../apiserver/free-ports.ts'
@@ -9,7 +10,7 @@ import { joiner, makeClusterFiles } from './cluster-files.ts'
 import type { ClusterFiles, NodeFiles, User } from './cluster-files.ts'
 import type { DiskShim } from './disk-shim.ts'
 import type { NamespaceNetwork } from './namespaces.ts'
-import { NodeProcess } from './node-process.ts'
+import { NodeProcess, compileAhead } from './node-process.ts'
 
 /** May do everything; the suites' own. */
 export const admin: User = { name: 'admin', password: 'correct horse battery staple', permissions: ['all'] }
@@ -85,6 +86,7 @@ export class ClusterOfProcesses {
     }))
     const addresses = endpoints.map(({ host, raftPort }) => `${host}:${raftPort}`)
     const shim = options.shim?.(files.folder)
+    const compiled = await compileAhead(join(files.folder, 'compile-cache'))
     const nodes = files.nodes.map((node, position) => {
       const endpoint = endpoints[position] ?? { host: '127.0.0.1', apiPort: 0, raftPort: 0 }
       const isFounder = position < options.nodes
@@ -102,7 +104,7 @@ export class ClusterOfProcesses {
         arguments: argv,
         logFile: node.logFile,
         ...(network === undefined ? {} : { launcher: network.launcherOf(position) }),
-        ...(shim === undefined ? {} : { environment: shim.environmentOf(node.id) }),
+        environment: { ...compiled, ...shim?.environmentOf(node.id) },
       })
     })
     return new ClusterOfProcesses(files, nodes, { members: options.nodes, shim })
