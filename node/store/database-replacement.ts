@@ -1,6 +1,6 @@
 // Another database file in the place of the present one, while the node goes on: everybody who has it open closes it, the file is swapped (snapshot-install.ts), and
 // everybody opens what then lies there. Blocks for some milliseconds; nothing else happens in between.
-import { rm } from 'node:fs/promises'
+import { removeInSteps } from './removal-in-steps.ts'
 import { beginInstall, endInstall, swapDatabase, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
 
 /** Whoever has the database open: closes it, and opens what then has its name. Both synchronous. */
@@ -30,6 +30,6 @@ export class DatabaseReplacement {
   /** The log fits the new database durably. */
   ended(): void {
     endInstall(this.#place)
-    void rm(this.#place.paths.replaced, { force: true })
+    void removeInSteps(this.#place.paths.replaced)
   }
 }

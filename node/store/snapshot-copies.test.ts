@@ -10,6 +10,7 @@ import { makeEntry } from '../raft/entry.ts'
 import { virtualMembership } from '../raft/virtual-node.ts'
 import { eventually } from '../replica/eventually.ts'
 import { ManualClock } from '../replica/manual-clock.ts'
+import { removeInSteps } from './removal-in-steps.ts'
 import { SnapshotCopies } from './snapshot-copies.ts'
 import { openSnapshotDirectory, snapshotPaths, type SnapshotPaths } from './snapshot-directory.ts'
 import { TestMachine, command, logOf } from './test-machine.ts'
@@ -193,15 +194,24 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
-test('what an earlier process left is removed at start, what was being received stays', () => {
+test('what an earlier process left is put aside at start and removed after it, what was being received stays', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'snapshot-directory-'))
   try {
     const paths = snapshotPaths(directory)
     openSnapshotDirectory(paths)
     for (const name of ['copy-1', 'incoming']) mkdirSync(join(paths.directory, name))
-    for (const name of ['copy-1/snapshot.sqlite', 'incoming/snapshot.sqlite', 'replaced.sqlite'])
+    for (const name of [
+      'copy-1/snapshot.sqlite',
+      'incoming/snapshot.sqlite',
+      'replaced.sqlite',
+      'loading.sqlite',
+      'loading.sqlite-journal',
+    ])
       writeFileSync(join(paths.directory, name), 'x')
     openSnapshotDirectory(paths)
+    assert.deepEqual(readdirSync(paths.directory).toSorted(), ['gone', 'incoming'])
+    assert.equal(readdirSync(paths.gone).length, 3)
+    await removeInSteps(paths.gone)
     assert.deepEqual(readdirSync(paths.directory), ['incoming'])
   } finally {
     rmSync(directory, { recursive: true })

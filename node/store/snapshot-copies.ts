@@ -2,13 +2,14 @@
 // the room of a whole database, so it goes when nobody has asked for a while.
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, rmSync, statSync } from 'node:fs'
-import { open, rm, type FileHandle } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { Clock } from '../replica/clock.ts'
 import type { SnapshotManifest } from '../replica/snapshot-store.ts'
 import { syncDirectory } from './directory-disk.ts'
 import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
+import { removeInSteps } from './removal-in-steps.ts'
 import { SnapshotCopy } from './snapshot-copy.ts'
 import { copyDirectory, type SnapshotPaths } from './snapshot-directory.ts'
 import type { StoreLogger } from './store-logger.ts'
@@ -61,7 +62,7 @@ export class SnapshotCopies {
   /** Oldest first. */
   #copies: readonly Copy[] = []
   #making: Making | undefined
-  #isClosed = false
+  readonly #closing = new AbortController()
 
   constructor(options: {
     readonly paths: SnapshotPaths
@@ -83,7 +84,8 @@ export class SnapshotCopies {
   async take(indexMin: number): Promise<Result<SnapshotManifest, 'snapshot_unavailable'>> {
     // A copy that is under way may have begun before indexMin was applied: then one more is made behind it.
     for (;;) {
-      if (this.#isClosed || this.#state.isInDoubt || this.#state.appliedIndex < Math.max(1, indexMin)) return fail('snapshot_unavailable')
+      if (this.#closing.signal.aborted || this.#state.isInDoubt || this.#state.appliedIndex < Math.max(1, indexMin))
+        return fail('snapshot_unavailable')
       const kept = this.#copies.findLast(({ manifest }) => manifest.index >= indexMin)
       if (kept !== undefined) {
         kept.askedAtMs = this.#clock.monotonicMs()
@@ -121,7 +123,8 @@ export class SnapshotCopies {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
+    // What is large stays, and goes after the next start.
+    this.#closing.abort()
     this.#stopSweeping()
     this.#making?.copy.stop()
     await this.#making?.done
@@ -156,7 +159,7 @@ export class SnapshotCopies {
     const startedAtMs = this.#clock.monotonicMs()
     const made = await parts.copy.finished
     this.#making = undefined
-    if (!made.ok || this.#isClosed || this.#state.isInDoubt) {
+    if (!made.ok || this.#closing.signal.aborted || this.#state.isInDoubt) {
       rmSync(directory, { recursive: true, force: true })
       if (made.ok) return fail('no longer wanted')
       this.#logger.warn({ code: 'snapshot_copy_failed', reason: made.problem }, 'the database could not be copied')
@@ -180,7 +183,7 @@ export class SnapshotCopies {
     this.#copies = this.#copies.filter((copy) => !copies.includes(copy))
     for (const { file, directory } of copies) {
       await file.close()
-      await rm(directory, { recursive: true, force: true })
+      await removeInSteps(directory, this.#closing)
     }
   }
 }

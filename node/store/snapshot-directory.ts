@@ -1,5 +1,6 @@
 // Where snapshots lie: DATA_DIR/snapshots/. Copies made for others are of this process alone; what was received stays, because a transfer goes on after a restart.
-import { mkdirSync, readdirSync, rmSync, statSync, type Dirent } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, type Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { syncDirectory } from './directory-disk.ts'
 
@@ -17,6 +18,8 @@ export interface SnapshotPaths {
   readonly intent: string
   /** Databases that were replaced, until they are removed. */
   readonly replaced: string
+  /** What an earlier process left behind, until it is removed: freeing gigabytes takes longer than a start may. */
+  readonly gone: string
 }
 
 const copyPrefix = 'copy-'
@@ -33,18 +36,24 @@ export function snapshotPaths(dataDir: string): SnapshotPaths {
     installing: join(directory, 'installing.sqlite'),
     intent: join(directory, 'install.json'),
     replaced: join(directory, 'replaced.sqlite'),
+    gone: join(directory, 'gone'),
   }
 }
 
-/** Makes the directory; removes the copies of an earlier process, which nobody can name any more. */
+/** Makes the directory; puts aside what is of no use any more, such as the copies of an earlier process, which nobody can name. */
 export function openSnapshotDirectory(paths: SnapshotPaths): void {
-  mkdirSync(paths.directory, { recursive: true, mode: 0o700 })
+  mkdirSync(paths.gone, { recursive: true, mode: 0o700 })
   for (const name of readdirSync(paths.directory)) {
-    if (name.startsWith(copyPrefix)) rmSync(join(paths.directory, name), { recursive: true, force: true })
+    if (name.startsWith(copyPrefix)) putAside(join(paths.directory, name), paths)
   }
-  rmSync(paths.replaced, { force: true })
-  for (const suffix of ['', '-journal']) rmSync(`${paths.loading}${suffix}`, { force: true })
+  putAside(paths.replaced, paths)
+  putAside(paths.loading, paths)
+  rmSync(`${paths.loading}-journal`, { force: true })
   syncDirectory(paths.directory)
+}
+
+function putAside(path: string, { gone }: SnapshotPaths): void {
+  if (existsSync(path)) renameSync(path, join(gone, randomUUID()))
 }
 
 export function copyDirectory(paths: SnapshotPaths, id: string): string {

@@ -7,6 +7,7 @@ import type { SnapshotManifest, SnapshotStore, StagedSnapshot } from '../replica
 import { DatabaseReplacement, type DatabaseUser } from './database-replacement.ts'
 import type { ReadFreeBytes } from './disk-space.ts'
 import type { OnFatal } from './fatal.ts'
+import { removeInSteps } from './removal-in-steps.ts'
 import { SnapshotCopies, type CopiedState, type CopiesClock } from './snapshot-copies.ts'
 import { snapshotBytes, type SnapshotPaths } from './snapshot-directory.ts'
 import { installFiles, type InstallFiles } from './snapshot-install.ts'
@@ -31,10 +32,13 @@ export class SqliteSnapshotStore implements SnapshotStore {
   readonly #copies: SnapshotCopies
   readonly #staging: SnapshotStaging
   readonly #replacement: DatabaseReplacement
+  readonly #closing = new AbortController()
+  readonly #removed: Promise<void>
 
   constructor(options: SnapshotStoreOptions) {
     this.#options = options
     this.#copies = new SnapshotCopies(options)
+    this.#removed = removeInSteps(options.paths.gone, this.#closing)
     this.#staging = new SnapshotStaging(options)
     const { files = installFiles, paths, databasePath, users } = options
     this.#replacement = new DatabaseReplacement({ files, paths, databasePath }, [
@@ -85,7 +89,9 @@ export class SqliteSnapshotStore implements SnapshotStore {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort()
     await this.#copies.close()
     await this.#staging.close()
+    await this.#removed
   }
 }
