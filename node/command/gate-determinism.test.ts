@@ -64,6 +64,10 @@ const differing: readonly string[] = [
   '(SELECT file FROM pragma_database_list)',
   "(SELECT file FROM 'pragma_database_list')",
   '(SELECT 1 FROM pragma_compile_options)',
+  '(SELECT name FROM sqlite_temp_schema)',
+  "(SELECT name FROM 'sqlite_temp_master')",
+  '(SELECT max(name) FROM temp.sqlite_schema)',
+  '(SELECT 1 FROM u, "temp" /**/ . [sqlite_master])',
 ]
 
 const places: readonly ((expression: string) => string)[] = [
@@ -129,3 +133,10 @@ for (const expression of differing) {
     }
   })
 }
+
+test('statistics are made of the schema main alone: others are those of one connection, and would hide them', () => {
+  for (const text of ['ANALYZE temp', "ANALYZE 'Temp'", 'ANALYZE "temp".x', 'ANALYZE [temp].sqlite_schema'])
+    assert.equal(problemOf(text, 'execute').code, 'statement_not_deterministic', text)
+  for (const text of ['ANALYZE', 'ANALYZE main', 'ANALYZE t', 'SELECT temp.sqlite FROM readings AS temp', 'UPDATE temp SET temp = temp.temp'])
+    assert.notEqual(verdict(text, 'request'), 'statement_not_deterministic', text)
+})

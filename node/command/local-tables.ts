@@ -3,7 +3,15 @@
 import { wordOf, type Piece } from './split.ts'
 import { tokenName, type Token } from './tokenizer.ts'
 
-const tables: ReadonlySet<string> = new Set(['dbstat', 'sqlite_dbpage', 'sqlite_stmt', 'sqlite_memstat'])
+const tables: ReadonlySet<string> = new Set([
+  'dbstat',
+  'sqlite_dbpage',
+  'sqlite_stmt',
+  'sqlite_memstat',
+  // The triggers that guard a connection, under names that tell how often it has made them.
+  'sqlite_temp_schema',
+  'sqlite_temp_master',
+])
 /** Also good names for a table of a user, so only as calls. */
 const tableFunctions: ReadonlySet<string> = new Set(['bytecode', 'tables_used'])
 /** Behind one of these a string can stand for a table that is read; in a virtual table's arguments too. */
@@ -12,13 +20,18 @@ const readingWords: ReadonlySet<string> = new Set(['from', 'join', 'in', 'virtua
 /** What to call the first one in a message, undefined when there is none. */
 export function findLocalTable(piece: Piece): string | undefined {
   const namesTables = tableNamesIn(piece)
+  const [verb, what] = piece.tokens
+  // Its statistics would be one connection's, and hide those of main.
+  if (wordOf(piece.sql, verb) === 'analyze' && what !== undefined && tokenName(piece.sql, what) === 'temp') return 'the schema temp'
   for (const [position, token] of piece.tokens.entries()) {
     if (!namesTables(token)) continue
     const name = tokenName(piece.sql, token)
     if (name.startsWith('pragma_')) return 'this pragma function'
     if (tables.has(name)) return name
-    const next = piece.tokens[position + 1]
-    if (tableFunctions.has(name) && next !== undefined && tokenName(piece.sql, next) === '(') return name
+    const [next = '', behind = ''] = piece.tokens.slice(position + 1, position + 3).map((following) => tokenName(piece.sql, following))
+    if (tableFunctions.has(name) && next === '(') return name
+    // A table of the user may be called so, but none of his tables is called sqlite_….
+    if (name === 'temp' && next === '.' && behind.startsWith('sqlite_')) return 'the schema temp'
   }
   return undefined
 }
