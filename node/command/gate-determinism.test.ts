@@ -137,6 +137,12 @@ for (const expression of differing) {
 test('statistics are made of the schema main alone: others are those of one connection, and would hide them', () => {
   for (const text of ['ANALYZE temp', "ANALYZE 'Temp'", 'ANALYZE "temp".x', 'ANALYZE [temp].sqlite_schema'])
     assert.equal(problemOf(text, 'execute').code, 'statement_not_deterministic', text)
-  for (const text of ['ANALYZE', 'ANALYZE main', 'ANALYZE t', 'SELECT temp.sqlite FROM readings AS temp', 'UPDATE temp SET temp = temp.temp'])
+  for (const text of [
+    'ANALYZE',
+    'ANALYZE main',
+    'ANALYZE t',
+    'SELECT temp.sqlite FROM readings AS temp',
+    'UPDATE temp SET temp = temp.temp',
+  ])
     assert.notEqual(verdict(text, 'request'), 'statement_not_deterministic', text)
 })
