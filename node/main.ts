@@ -16,6 +16,7 @@ import { openAccess, type OpenedAccess } from './access/open-access.ts'
 import type { ForwardedRequestHandler } from './api/forwarder.ts'
 import type { NodeFacts, NodeView } from './api/node-view.ts'
 import { openApi } from './api/open-api.ts'
+import { openFiles, type OpenedFiles } from './files/open-files.ts'
 import { stopInOrder, type StoppingParts } from './lifecycle/orderly-stop.ts'
 import { Reaper } from './lifecycle/reaper.ts'
 import { keepLinksWarm } from './lifecycle/warm-links.ts'
@@ -244,6 +245,10 @@ async function openStoreOf(ground: Ground): Promise<Store> {
   return opened.ok ? opened.value : refuseWith(ground, opened.problem)
 }
 
+function openFilesOf({ configuration, logger }: Ground, store: Store): OpenedFiles {
+  return openFiles({ dataDir: configuration.dataDir, copier: store.copier, databaseBytes: () => store.facts().databaseBytes, logger })
+}
+
 /** The disk or the database has refused: nothing may be written or answered any more, an orchestrator starts the node anew. */
 function dieOf(logger: Logger, problem: FatalProblem): never {
   logger.fatal({ part: 'store', code: problem.code, reason: problem.message, err: problem.cause }, 'node ends')
@@ -328,6 +333,7 @@ async function run(ground: Ground): Promise<void> {
     compactor: { compact: async (asked) => (await replica?.compact(asked)) ?? fail({ code: 'closing', leader: undefined }) },
     applyTimeoutMs: configuration.raft.applyTimeoutMs,
     writeQueue: { capacity, batchSize, timeoutMs, transaction },
+    ...openFilesOf(ground, store),
     logger,
     metrics,
     allowOrigin: http.allowOrigin,

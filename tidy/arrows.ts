@@ -56,6 +56,17 @@ export const rooms: Readonly<Record<string, Room>> = {
     'contract',
     'runtime',
   ),
+  // Files from elsewhere and for elsewhere: judged by the gate, copied by the store, in processes that are watched and ended as the store's are.
+  'node/files': room(
+    types('node/api/file-intake.ts'),
+    types('node/api/backups.ts'),
+    'node/command',
+    'node/store/database-copier.ts',
+    'node/store/killable-process.ts',
+    'node/store/quiet-thread.ts',
+    'node/store/self-watch.ts',
+    'runtime',
+  ),
   'node/access': room('contract', 'runtime'),
   'node/api': room('node/replica', types('node/raft'), 'node/command', 'node/access', 'contract', 'runtime'),
   // The rule for removing silent members counts majorities as the core does.

@@ -6,6 +6,7 @@ import { clusterPages } from './cluster-pages.ts'
 import { Place } from './contract-place.ts'
 import type { ContractCase } from './contract-place.ts'
 import { everyRequest } from './every-request.ts'
+import { files } from './files.ts'
 import { firstVectors } from './first-vectors.ts'
 import { leadership } from './leadership.ts'
 import { parameterCases } from './parameters.ts'
@@ -27,6 +28,7 @@ const groups: readonly (readonly [name: string, cases: readonly ContractCase[]])
   ['reads', reads],
   ['statements', sql],
   ['queued writes', queued],
+  ['files', files],
   ['leadership', leadership],
   ['pages', clusterPages],
   ['after a restart', afterARestart],

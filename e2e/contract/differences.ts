@@ -73,6 +73,16 @@ export const differences: Readonly<Record<string, Seen>> = {
   'infinity ends the request': see('what JSON cannot write is null'),
   'named and positional parameters': see('named and positional parameters in one statement are refused, unlike in rqlite'),
   'a bcrypt hash of rqlite': see('a password of 72 bytes and more never matches a hash'),
+  '`/db/backup` on a follower': see('a follower makes its own backup behind a barrier'),
+  'a backup is the node': see(
+    "a binary backup is a sound database with the users' data and nothing of ours",
+    'a backup as text holds the tables that were asked for',
+  ),
+  '`/db/load` believes a file': see('a file that is damaged, or holds what nobody could make here, is refused, and the node goes on'),
+  '`/db/load` puts a file': see('a file is examined, then goes through the log step by step'),
+  'a loaded file is used': see('every page size and encoding, WAL mode and auto_vacuum come out as one kind of file'),
+  '`/db/load` takes any text': see('text is one transaction, answered with its last result'),
+  '`/boot` goes past': see('boot is for the leader of a cluster of one node, and for files only'),
   'HTTP/2 and HTTP/1.1': { unseen: 'a client that offers both is answered by HTTP/1.1, as every test here is' },
   // Flags
   '`-fk`': see('every flag whose function comes later is refused by name'),

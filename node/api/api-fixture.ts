@@ -13,12 +13,23 @@ import type { ApiLimits } from './api-limits.ts'
 import type { ApiTls } from './api-tls.ts'
 import type { ForwardedRequest, ForwardedRequestHandler } from './forwarder.ts'
 import { openApi } from './open-api.ts'
-import { ScriptedCompactor, ScriptedForwarder, ScriptedReader, ScriptedRehearsal, ScriptedReplica, ScriptedView } from './scripted-node.ts'
+import {
+  ScriptedBackups,
+  ScriptedCompactor,
+  ScriptedForwarder,
+  ScriptedIntake,
+  ScriptedReader,
+  ScriptedRehearsal,
+  ScriptedReplica,
+  ScriptedView,
+} from './scripted-node.ts'
 
 export interface Answer {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
   readonly body: string
+  /** The same as it came. */
+  readonly bytes: Uint8Array
 }
 
 export interface Ask {
@@ -36,6 +47,8 @@ export interface ApiFixture {
   readonly rehearsal: ScriptedRehearsal
   readonly forwarder: ScriptedForwarder
   readonly compactor: ScriptedCompactor
+  readonly intake: ScriptedIntake
+  readonly backups: ScriptedBackups
   readonly view: ScriptedView
   readonly access: Access
   readonly metrics: Metrics
@@ -80,6 +93,8 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
   const rehearsal = new ScriptedRehearsal()
   const forwarder = new ScriptedForwarder()
   const compactor = new ScriptedCompactor()
+  const intake = new ScriptedIntake()
+  const backups = new ScriptedBackups()
   const view = new ScriptedView(id, options.joined === false ? undefined : replica)
   const metrics = new Metrics()
   const lines: string[] = []
@@ -97,6 +112,8 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     forwarder,
     compactor,
     applyTimeoutMs: options.applyTimeoutMs ?? 0,
+    intake,
+    backups,
     writeQueue: { capacity: 1024, batchSize: 128, timeoutMs: 50, transaction: false, ...options.writeQueue },
     logger,
     metrics,
@@ -123,6 +140,8 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     rehearsal,
     forwarder,
     compactor,
+    intake,
+    backups,
     drain: () => api.value.drain(),
     close: () => api.value.close(),
     view,
@@ -155,9 +174,10 @@ export function request(
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.once('error', reject)
-      response.once('end', () =>
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() }),
-      )
+      response.once('end', () => {
+        const bytes = Buffer.concat(chunks)
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes.toString(), bytes })
+      })
     })
     message.end(ask.body)
   })

@@ -6,7 +6,9 @@ import type { Command } from '../command/command.ts'
 import type { JudgeText } from '../command/gate-port.ts'
 import type { ApiCounts } from './api-counts.ts'
 import type { ApiLimits } from './api-limits.ts'
+import type { Backups } from './backups.ts'
 import type { Compactor } from './compactor.ts'
+import type { FileIntake } from './file-intake.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { LeaderWatch } from './leader-watch.ts'
 import type { NodeView } from './node-view.ts'
@@ -21,6 +23,8 @@ export interface ApiParts {
   readonly turnstile: WriteTurnstile
   readonly forwarder: Forwarder
   readonly compactor: Compactor
+  readonly intake: FileIntake
+  readonly backups: Backups
   readonly leaderWatch: LeaderWatch
   readonly writeQueue: WriteQueue
   /** How long a write waits for room in the log. */

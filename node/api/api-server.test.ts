@@ -135,7 +135,7 @@ test('a client that sends its headers, its body or nothing at all too slowly is 
     untilCut(api.port, 'GET /readyz HTTP/1.1\r\nHost: a\r\nX-Slow: '),
     untilCut(api.port, `${head(['POST /db/execute HTTP/1.1', 'Host: a', 'Content-Length: 100'])}["DEL`),
   ])
-  for (const seen of [slowHead, slowBody]) assert.match(seen, /^HTTP\/1\.1 408 .*\r\nX-SecureSQL-Code: request_timeout/)
+  for (const seen of [slowHead, slowBody]) assert.match(seen, /^HTTP\/1\.1 408 [^]*\r\nX-SecureSQL-Code: request_timeout/)
   assert.match(silent, /^$|^HTTP\/1\.1 408 /)
   assert.equal(api.replica.proposed.length, 0)
   await survives(api)

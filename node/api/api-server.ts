@@ -180,7 +180,8 @@ function serverOptions(limits: ApiLimits): http.ServerOptions {
   return {
     maxHeaderSize: limits.headerBytesMax,
     headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
+    // Each body has its own clock (read-body.ts): this one could not be told of a file that may take longer.
+    requestTimeout: 0,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: Math.min(sweepMs, limits.headersTimeoutMs),
     insecureHTTPParser: false,

@@ -2,10 +2,13 @@
 import type { ApiParts } from './api-parts.ts'
 import { consoleEndpoints } from './console-endpoints.ts'
 import { debugVarsEndpoint } from './debug-vars-endpoint.ts'
+import { backupEndpoint } from './backup-endpoint.ts'
 import type { Endpoint } from './endpoint.ts'
 import { licensesEndpoint } from './licenses-endpoint.ts'
 import { laterEndpoints } from './later-endpoints.ts'
 import { leaderEndpoint } from './leader-endpoint.ts'
+import { loadEndpoints } from './load-endpoint.ts'
+import { loadStepEndpoint } from './load-steps.ts'
 import { metricsEndpoint } from './metrics-endpoint.ts'
 import { nodesEndpoint } from './nodes-endpoint.ts'
 import { readyEndpoint } from './ready-endpoint.ts'
@@ -24,6 +27,8 @@ export function endpointsOf(parts: ApiParts): readonly Endpoint[] {
     leaderEndpoint(parts),
     removeEndpoint(parts),
     ...snapshotEndpoints(parts),
+    backupEndpoint(parts),
+    ...loadEndpoints(parts),
     readyEndpoint(parts),
     metricsEndpoint(parts),
     debugVarsEndpoint(parts),
@@ -31,4 +36,9 @@ export function endpointsOf(parts: ApiParts): readonly Endpoint[] {
     ...consoleEndpoints,
     ...laterEndpoints,
   ]
+}
+
+/** Paths that only other members may use; for clients they do not exist. */
+export function memberEndpointsOf(parts: ApiParts): readonly Endpoint[] {
+  return [loadStepEndpoint(parts)]
 }

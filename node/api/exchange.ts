@@ -1,6 +1,8 @@
 // A request and its reply, free of sockets: the same code answers a client's HTTP request and one that another member has forwarded.
+import type { Readable } from 'node:stream'
 import { refusalHeader, refusals } from '../../contract/refusal.ts'
 import type { Refusal, RefusalCode } from '../../contract/refusal.ts'
+import { ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Identity } from '../access/identity.ts'
 import type { RequestParameters } from './request-parameters.ts'
@@ -18,6 +20,8 @@ export interface ApiRequest {
   readonly contentType: string
   /** Reads the body on first call; until then nothing of it is buffered. */
   readonly body: () => Promise<Result<Uint8Array, Refusal>>
+  /** The body as it comes, however long it is; instead of `body`. */
+  readonly stream: () => BodyStream
   /** Nobody waits for the answer any more. What has not been begun is not begun: a client that gave up may have asked again, many times while there was no leader. */
   readonly isAbandoned: () => boolean
   /** performance.now() at arrival, and when the answer is due. */
@@ -25,10 +29,17 @@ export interface ApiRequest {
   readonly deadlineAtMs: number
 }
 
+export interface BodyStream {
+  /** Undefined at its end. Nothing more comes until it is asked again. */
+  next(): Promise<Result<Uint8Array | undefined, Refusal>>
+}
+
 export interface ApiReply {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Uint8Array
+  /** In place of `body`. Whoever gets the reply ends or destroys it. */
+  readonly stream?: Readable
   readonly refusal?: Refusal
 }
 
@@ -44,7 +55,13 @@ const besideResults: ReadonlySet<string> = new Set(['disallowed pragma', 'stale 
 /** rqlite's shapes: no body with 401, 404 and 405; JSON where the status is 200; else one line of text. */
 export function refuse(code: RefusalCode, message: string, headers: Readonly<Record<string, string>> = {}): ApiReply {
   const status: number = refusals[code]
-  const common = { [refusalHeader]: code, ...(code === 'overloaded' ? { 'Retry-After': '1' } : {}), ...headers }
+  const common = {
+    [refusalHeader]: code,
+    ...(code === 'overloaded' ? { 'Retry-After': '1' } : {}),
+    // What has not come by now is not waited for.
+    ...(code === 'request_timeout' ? { Connection: 'close' } : {}),
+    ...headers,
+  }
   const refusal = { code, message }
   if (status === 200) return inResults({ status, headers: common, body: '', refusal })
   if (status === 401 || status === 404 || status === 405) return { status, headers: common, body: '', refusal }
@@ -64,6 +81,18 @@ export function inResults(reply: ApiReply): ApiReply {
 
 export function refuseWith({ code, message }: Refusal): ApiReply {
   return refuse(code, message)
+}
+
+/** Of a body that is in memory already. */
+export function streamOf(body: Uint8Array): BodyStream {
+  let rest: Uint8Array | undefined = body
+  return {
+    next: () => {
+      const bytes = rest
+      rest = undefined
+      return Promise.resolve(ok(bytes))
+    },
+  }
 }
 
 export function textReply(status: number, body: string): ApiReply {

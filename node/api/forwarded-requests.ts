@@ -3,7 +3,7 @@ import type { ForwardedReply, ForwardedRequest, ForwardedRequestHandler } from '
 import type { ApiParts } from './api-parts.ts'
 import type { ApiService } from './api-service.ts'
 import type { Endpoint } from './endpoint.ts'
-import { refuse, refuseWith } from './exchange.ts'
+import { refuse, refuseWith, streamOf } from './exchange.ts'
 import type { ApiReply } from './exchange.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import { parseRequestParameters } from './request-parameters.ts'
@@ -28,6 +28,7 @@ function answer(parts: ApiParts, service: ApiService, endpoints: readonly Endpoi
     parameters: parameters.value,
     contentType,
     body: () => Promise.resolve(tooLarge ? fail({ code: 'body_too_large', message: 'the body is too large' }) : ok(body)),
+    stream: () => streamOf(body),
     // The member that forwarded it waits until its deadline.
     isAbandoned: () => false,
     startedAtMs: performance.now(),

@@ -96,9 +96,6 @@ test('each endpoint asks for its permission; the unified endpoint for two', asyn
 test("rqlite's later endpoints are refused by name, after the permission and the method", async (context) => {
   const api = await openFixture(context, { entries })
   const table: readonly [method: string, path: string, name: string][] = [
-    ['GET', '/db/backup', '/db/backup'],
-    ['POST', '/db/load', '/db/load'],
-    ['POST', '/boot', '/boot'],
     ['GET', '/debug/pprof/heap', '/debug/pprof'],
     ['GET', '/console/', 'console'],
     ['GET', '/console/x.js', 'console'],

@@ -7,7 +7,7 @@ import { commonHeaders } from './common-headers.ts'
 import type { Endpoint } from './endpoint.ts'
 import { refuse, refuseWith } from './exchange.ts'
 import type { ApiReply } from './exchange.ts'
-import { readBody } from './read-body.ts'
+import { readBody, readStream } from './read-body.ts'
 import { parseRequestParameters } from './request-parameters.ts'
 import { RouteTable } from './route-table.ts'
 import { sendReply } from './send-reply.ts'
@@ -70,6 +70,10 @@ export class HttpFront {
         if (body === undefined && options.expectsContinue) response.writeContinue()
         body ??= readBody(message, response, { limits: this.#parts.limits, budget: this.#budget })
         return body
+      },
+      stream: () => {
+        if (options.expectsContinue) response.writeContinue()
+        return readStream(message, this.#parts.limits)
       },
       isAbandoned: () => response.destroyed,
       startedAtMs: performance.now(),

@@ -6,9 +6,6 @@ import { refuse } from './exchange.ts'
 const any = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 const rows: readonly (readonly [path: string, methods: readonly string[], permissions: readonly Permission[]])[] = [
-  ['/db/backup', ['GET'], ['backup']],
-  ['/db/load', ['POST'], ['load']],
-  ['/boot', ['POST'], ['load']],
   ['/debug/pprof', any, ['status']],
   ['/debug/pprof/*', any, ['status']],
 ]

@@ -66,6 +66,12 @@ async function serveOnce(parts: ApiParts, request: ApiRequest, route: LeaderRout
   return forward(parts, request, route, place.leader)
 }
 
+/** For a client that asked to be sent to the leader; undefined: this node is it, or knows none. */
+export function redirectToLeader(parts: ApiParts, request: ApiRequest): ApiReply | undefined {
+  const place = findLeader(parts)
+  return place.kind === 'there' ? redirect(place.leader, request) : undefined
+}
+
 function findLeader(parts: ApiParts): Place {
   const replica = parts.view.replica()
   if (replica === undefined) return { kind: 'nowhere' }

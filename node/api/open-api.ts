@@ -18,10 +18,12 @@ import { ApiServer } from './api-server.ts'
 import type { ListenProblem } from './api-server.ts'
 import { ApiService } from './api-service.ts'
 import type { ApiTls } from './api-tls.ts'
-import { endpointsOf } from './endpoints.ts'
+import { endpointsOf, memberEndpointsOf } from './endpoints.ts'
 import { refuse } from './exchange.ts'
 import { forwardedRequests } from './forwarded-requests.ts'
+import type { Backups } from './backups.ts'
 import type { Compactor } from './compactor.ts'
+import type { FileIntake } from './file-intake.ts'
 import type { ForwardedRequestHandler, Forwarder } from './forwarder.ts'
 import { HttpFront } from './http-front.ts'
 import { LeaderWatch } from './leader-watch.ts'
@@ -42,6 +44,8 @@ export interface ApiOptions {
   readonly rehearsal: Rehearsal
   readonly forwarder: Forwarder
   readonly compactor: Compactor
+  readonly intake: FileIntake
+  readonly backups: Backups
   readonly writeQueue: WriteQueueConfiguration
   /** `-raft-apply-timeout`. */
   readonly applyTimeoutMs: number
@@ -69,7 +73,7 @@ const waitGraceMs = 1500
 
 /** Serves at once, also before the node belongs to a cluster: /readyz and /status tell so. */
 export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, ListenProblem>> {
-  const { access, view, reader, forwarder, compactor, logger, metrics, allowOrigin } = options
+  const { access, view, reader, forwarder, compactor, intake, backups, logger, metrics, allowOrigin } = options
   const limits = { ...apiLimits, ...options.limits }
   const leaderWatch = new LeaderWatch({ replica: () => view.replica(), waitersMax: limits.waitingMax })
   let isEnding = false
@@ -88,6 +92,8 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     turnstile: new WriteTurnstile(options.rehearsal),
     forwarder,
     compactor,
+    intake,
+    backups,
     leaderWatch,
     writeQueue,
     applyTimeoutMs: options.applyTimeoutMs,
@@ -101,7 +107,8 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     allowOrigin,
   }
   const endpoints = endpointsOf(parts)
-  const service = new ApiService(parts, endpoints)
+  const forwardable = [...endpoints, ...memberEndpointsOf(parts)]
+  const service = new ApiService(parts, forwardable)
   const front = new HttpFront(parts, service, endpoints)
   const server = new ApiServer({
     tls: options.tls,
@@ -116,7 +123,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
   if (!address.ok) return address
   return ok({
     address: address.value,
-    handler: forwardedRequests(parts, service, endpoints),
+    handler: forwardedRequests(parts, service, forwardable),
     drain: () => {
       isEnding = true
       writeQueue.hurry()

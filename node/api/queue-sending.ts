@@ -3,7 +3,7 @@
 import type { RefusalCode } from '../../contract/refusal.ts'
 import { ok } from '../../runtime/result.ts'
 import type { ApiParts } from './api-parts.ts'
-import { inResults, refuse } from './exchange.ts'
+import { inResults, refuse, streamOf } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { outcomeUnknown } from './leader-route.ts'
 import { parseRequestParameters } from './request-parameters.ts'
@@ -34,6 +34,12 @@ const meanings = {
   request_timeout: 'refused',
   queue_wait_timeout: 'refused',
   not_supported_yet: 'refused',
+  file_refused: 'refused',
+  backup_refused: 'refused',
+  load_replaced: 'refused',
+  no_space: 'refused',
+  backup_failed: 'refused',
+  not_single_node: 'refused',
   leader_unknown: 'again',
   not_ready: 'again',
   // It will never be a member again.
@@ -89,6 +95,7 @@ function requestOf({ identity, statementsJson, transaction }: QueuedGroup): ApiR
     parameters: parameters.value,
     contentType: 'application/json',
     body: () => Promise.resolve(ok(body)),
+    stream: () => streamOf(body),
     isAbandoned: () => false,
     startedAtMs,
     deadlineAtMs: startedAtMs + attemptMs,

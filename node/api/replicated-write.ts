@@ -20,44 +20,45 @@ import type { TurnstileWrite, WriteEnd } from './write-turnstile.ts'
 const roomPauses = { firstMs: 10, maxMs: 250 }
 /** Of a write that does not provably end soon: what it takes here it takes on every node, and all writes behind it wait. */
 const processorLimit = { kind: 'processor', ms: 1_000 } as const
+/** Of a whole dump, for which a right of its own is needed: 8 MiB of it are done in some seconds. */
+const dumpLimit = { kind: 'processor', ms: 20_000 } as const
 /** `db_timeout` may ask for as much. */
 const clockMsMax = 10_000
 
-export function writeAtLeader(
-  parts: ApiParts,
-  request: ApiRequest,
-  write: { readonly kind: 'execute' | 'request'; readonly statements: readonly Statement[] },
-): Promise<ApiReply> {
-  const name = write.kind === 'execute' ? 'Execute' : 'Request'
+export interface Write {
+  readonly kind: 'execute' | 'request'
+  readonly statements: readonly Statement[]
+  /** One transaction whatever the parameters say, answered with its last result alone: rqlite sees one statement. */
+  readonly isDump?: true
+}
+
+export function writeAtLeader(parts: ApiParts, request: ApiRequest, write: Write): Promise<ApiReply> {
+  const name = write.isDump === true ? 'load' : write.kind === 'execute' ? 'Execute' : 'Request'
   return atLeader(parts, request, { name, changes: true, serve: (replica) => propose(parts, request, replica, write) })
 }
 
-async function propose(
-  parts: ApiParts,
-  request: ApiRequest,
-  replica: Replica,
-  write: { readonly kind: 'execute' | 'request'; readonly statements: readonly Statement[] },
-): Promise<Served> {
+async function propose(parts: ApiParts, request: ApiRequest, replica: Replica, write: Write): Promise<Served> {
   // With the deadline gone nothing is proposed: an answer that nobody waits for would only be `outcome_unknown`.
   if (msLeft(request) <= 0) return refuse('deadline', 'not answered within the timeout; nothing was changed')
   const asked = request.parameters.durationMs('db_timeout')
   const payload = parts.encode({
     kind: write.kind,
     statements: write.statements,
-    transaction: request.parameters.has('transaction'),
+    transaction: write.isDump === true || request.parameters.has('transaction'),
     proposedAtMs: Date.now(),
     seed: randomBytes(seedBytes),
   })
   const applied = await writeWhenThereIsRoom(parts, request, replica, {
     statements: write.statements,
     payload,
-    limit: asked === undefined || asked === 0 ? processorLimit : { kind: 'clock', ms: Math.min(asked, clockMsMax) },
+    limit: asked === undefined || asked === 0 ? (write.isDump === true ? dumpLimit : processorLimit) : { kind: 'clock', ms: Math.min(asked, clockMsMax) },
     client: clientOf(request.identity),
     msLeft: () => msLeft(request),
     isAbandoned: request.isAbandoned,
   })
   if (!applied.ok) return 'message' in applied.problem ? refuseWith(applied.problem) : replicaRefusal(applied.problem)
-  const { results } = parseOutcome(applied.value)
+  const outcome = parseOutcome(applied.value)
+  const results = write.isDump === true ? outcome.results.slice(-1) : outcome.results
   return statementReply(parts, request, { results, raftIndex: applied.value.index, changed: true })
 }
 

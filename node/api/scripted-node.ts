@@ -1,13 +1,17 @@
 // A node for tests of the API: the replica, the reader and the view do what the test says, and remember what they were asked.
+import { Readable } from 'node:stream'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Command, Statement, StatementResult } from '../command/command.ts'
 import { decodeCommand } from '../command/command-codec.ts'
+import { decodeLoadStep, isLoadStep, type LoadStep } from '../command/load-step.ts'
 import type { Member, MembershipChange, NodeId } from '../raft/membership.ts'
 import type { RaftEvent, RaftStatus } from '../raft/raft-port.ts'
 import type { Replica, ReplicaProblem, Standing } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
+import type { BackupOptions, BackupProblem, Backups } from './backups.ts'
 import type { Compacted, Compactor } from './compactor.ts'
+import type { FileIntake, FileProblem, IncomingFile } from './file-intake.ts'
 import type { ForwardedReply, ForwardedRequest, Forwarder, ForwardProblem } from './forwarder.ts'
 import type { NodeFacts, NodeView, Reachability, StoreFacts } from './node-view.ts'
 import type { Judgement, Rehearsal, RehearsalEnd, RehearsedWrite } from './rehearsal.ts'
@@ -33,6 +37,7 @@ export class ScriptedReplica implements Replica {
   /** What a successful proposal answers. */
   results: readonly StatementResult[] = [{ kind: 'written', lastInsertId: 1n, rowsAffected: 1, seconds: 0 }]
   readonly proposed: Command[] = []
+  readonly steps: LoadStep[] = []
   readonly timeoutsMs: number[] = []
   readonly membershipAnswers: Result<Applied, ReplicaProblem>[] = []
   readonly membershipChanges: MembershipChange[] = []
@@ -60,13 +65,21 @@ export class ScriptedReplica implements Replica {
   }
 
   async propose(payload: Uint8Array, { timeoutMs }: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>> {
-    const command = decodeCommand(payload)
-    if (!command.ok) throw new Error(command.problem)
     this.timeoutsMs.push(timeoutMs)
     await this.beforeAnswer()
+    if (isLoadStep(payload)) return this.#takeStep(payload)
+    const command = decodeCommand(payload)
+    if (!command.ok) throw new Error(command.problem)
     const answer = this.proposals.shift() ?? ok({ index: 8, term: 3, outcome: { results: this.results } })
     if (answer.ok) this.proposed.push(command.value)
     return answer
+  }
+
+  #takeStep(payload: Uint8Array): Result<Applied, ReplicaProblem> {
+    const step = decodeLoadStep(payload)
+    if (!step.ok) throw new Error(step.problem)
+    this.steps.push(step.value)
+    return this.proposals.shift() ?? ok({ index: 8, term: 3, outcome: { results: this.results } })
   }
 
   changeMembership(change: MembershipChange): Promise<Result<Applied, ReplicaProblem>> {
@@ -189,6 +202,45 @@ export class ScriptedCompactor implements Compactor {
   compact({ trailingEntries }: { readonly trailingEntries: number | undefined }): Promise<Result<Compacted, ReplicaProblem>> {
     this.asked.push(trailingEntries)
     return Promise.resolve(this.answer)
+  }
+}
+
+/** Takes any file; what it finds is what the test says. */
+export class ScriptedIntake implements FileIntake {
+  problem: FileProblem | undefined
+  isBusy = false
+  readonly received: Uint8Array[] = []
+  discarded = 0
+
+  begin(): Result<IncomingFile, FileProblem> {
+    if (this.isBusy) return fail({ code: 'overloaded', message: 'another file is being received' })
+    const chunks: Uint8Array[] = []
+    return ok({
+      write: (bytes) => {
+        chunks.push(Uint8Array.from(bytes))
+        return Promise.resolve(ok(undefined))
+      },
+      examine: () => {
+        const whole = Buffer.concat(chunks)
+        this.received.push(whole)
+        const read = (offset: number, length: number): Promise<Uint8Array> => Promise.resolve(whole.subarray(offset, offset + length))
+        return Promise.resolve(this.problem === undefined ? ok({ bytes: whole.length, hash: 'ab'.repeat(32), read }) : fail(this.problem))
+      },
+      discard: () => {
+        this.discarded += 1
+        return Promise.resolve()
+      },
+    })
+  }
+}
+
+export class ScriptedBackups implements Backups {
+  readonly asked: BackupOptions[] = []
+  answer: () => Result<Readable, BackupProblem> = () => ok(Readable.from([Buffer.from('the '), Buffer.from('backup')]))
+
+  make(options: BackupOptions): Promise<Result<Readable, BackupProblem>> {
+    this.asked.push(options)
+    return Promise.resolve(this.answer())
   }
 }
 

@@ -1,5 +1,6 @@
 // Puts a reply on the wire and sees that it ends: a client that sends for ever or never reads does not keep its connection.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, type Readable } from 'node:stream'
 import type { ApiReply } from './exchange.ts'
 import type { SlowReplies } from './slow-replies.ts'
 
@@ -14,6 +15,7 @@ export function sendReply(
   options: { readonly reply: ApiReply; readonly headers: Readonly<Record<string, string>>; readonly slow: SlowReplies },
 ): void {
   const { reply, headers, slow } = options
+  if (reply.stream !== undefined) return sendStream(message, response, { ...options, stream: reply.stream })
   if (response.destroyed) return
   // Left as text where it is text: Node then sends head and body in one write, which costs half of two.
   const { body } = reply
@@ -40,6 +42,30 @@ export function sendReply(
   message.once('end', stop)
   message.once('close', stop)
   message.resume()
+}
+
+/** Its length is not known: a client can tell a whole reply from one that broke off by the end of the chunks. */
+function sendStream(
+  message: IncomingMessage,
+  response: ServerResponse,
+  options: {
+    readonly reply: ApiReply
+    readonly headers: Readonly<Record<string, string>>
+    readonly slow: SlowReplies
+    readonly stream: Readable
+  },
+): void {
+  const { reply, headers, slow, stream } = options
+  if (response.destroyed) {
+    stream.destroy()
+    return
+  }
+  const isUnread = !message.complete
+  response.writeHead(reply.status, { ...headers, ...reply.headers, ...(isUnread ? { Connection: 'close' } : {}) })
+  const stalled = setTimeout(() => response.destroy(), slow.limitMs)
+  // No more is read than the client takes, so that nothing is read means that nothing is taken.
+  stream.on('data', () => stalled.refresh())
+  pipeline(stream, response, () => clearTimeout(stalled)) // whatever ends one ends the other
 }
 
 function mayBeLong(message: IncomingMessage): boolean {

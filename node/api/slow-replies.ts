@@ -5,11 +5,11 @@ const sweepsPerLimit = 4
 
 export class SlowReplies {
   readonly #open = new Map<ServerResponse, number>()
-  readonly #limitMs: number
+  readonly limitMs: number
   readonly #sweep: NodeJS.Timeout
 
   constructor(limitMs: number) {
-    this.#limitMs = limitMs
+    this.limitMs = limitMs
     this.#sweep = setInterval(() => this.#cut(), Math.max(1, limitMs / sweepsPerLimit))
     this.#sweep.unref()
   }
@@ -25,7 +25,7 @@ export class SlowReplies {
   }
 
   #cut(): void {
-    const sinceMs = performance.now() - this.#limitMs
+    const sinceMs = performance.now() - this.limitMs
     for (const [response, startedAtMs] of this.#open) {
       // In order of their beginning.
       if (startedAtMs > sinceMs) return

@@ -10,6 +10,7 @@ import type { SnapshotStore } from '../replica/snapshot-store.ts'
 import type { StateMachine } from '../replica/state-machine.ts'
 import type { TrustStore } from '../replica/trust-store.ts'
 import { openDataDirectory, type DataDirectory, type DataDirectoryProblem } from './data-directory.ts'
+import { DatabaseCopier } from './database-copier.ts'
 import { DirectoryDisk } from './directory-disk.ts'
 import { giveReserveFree } from './disk-reserve.ts'
 import { freeBytesBeside } from './disk-space.ts'
@@ -60,6 +61,7 @@ export interface Store {
   /** Without processes everything is taken to end soon. */
   readonly rehearsal: Rehearsal
   readonly snapshots: SnapshotStore
+  readonly copier: DatabaseCopier
   readonly trust: TrustStore
   facts(): StoreFacts
   /** Starts the processes for what may take long ahead of its first use. */
@@ -255,11 +257,12 @@ function compose(parts: Parts): Store {
     parts.readers === undefined
       ? undefined
       : new Rehearsals({ ...parts.readers, databasePath, judge: (statements) => reader.judge(statements), logger: parts.logger })
+  const copier = new DatabaseCopier(databasePath)
   const snapshots = new SqliteSnapshotStore({
     paths,
     databasePath,
     state: stateMachine,
-    users: rehearsals === undefined ? [stateMachine, reader] : [stateMachine, reader, rehearsals],
+    users: rehearsals === undefined ? [stateMachine, reader, copier] : [stateMachine, reader, rehearsals, copier],
     readFreeBytes: freeBytesBeside(databasePath),
     onFatal: parts.onFatal,
     logger: parts.logger,
@@ -272,6 +275,7 @@ function compose(parts: Parts): Store {
     reader,
     rehearsal: rehearsals ?? noRehearsal,
     snapshots,
+    copier,
     trust: identity,
     facts: () => readStoreFacts({ databasePath, sqliteVersion, log, snapshotBytes: snapshots.bytes() }),
     warm: () => {
@@ -281,6 +285,7 @@ function compose(parts: Parts): Store {
     close: async () => {
       rehearsals?.close()
       await snapshots.close()
+      await copier.close()
       await log.close()
       await closeDatabase(parts.database)
       directory.release()

@@ -1,0 +1,63 @@
+// The node's end of file-examiner.ts: starts it, ends it in time, and reads what it has found.
+import { statSync } from 'node:fs'
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import type { FileProblem } from '../api/file-intake.ts'
+import { KillableProcess } from '../store/killable-process.ts'
+
+export type ExaminerReply =
+  | { readonly kind: 'sound'; readonly bytes: number; readonly hash: string }
+  /** For the client whose file it is. */
+  | { readonly kind: 'refused' | 'full'; readonly reason: string }
+
+/** Reading and writing a gigabyte takes about 10 s on a busy machine. */
+const msMin = 60_000
+const msPerGigabyte = 120_000
+/** Beyond what the process takes by itself: caches and one row are a few tens of megabytes. */
+const growthBytesMax = 512 * 1024 * 1024
+const lookEveryMs = 200
+
+export interface ExaminationTask {
+  readonly path: string
+  /** Where a sound file is written anew; what is left there of a refused one is the caller's to remove. */
+  readonly output: string
+  readonly isAbandoned: () => boolean
+}
+
+export async function examineFile({
+  path,
+  output,
+  isAbandoned,
+}: ExaminationTask): Promise<Result<{ readonly bytes: number; readonly hash: string }, FileProblem>> {
+  const given = statSync(path).size
+  const untilMs = performance.now() + msMin + (given / 2 ** 30) * msPerGigabyte
+  // No sound file grows by being written anew; one that does is a bomb.
+  const outputBytesMax = 2 * given + 64 * 1024 * 1024
+  let ended: string | undefined
+  const reply = await new Promise<ExaminerReply | undefined>((resolve) => {
+    const examiner = new KillableProcess<object, ExaminerReply>({
+      file: new URL('file-examiner.ts', import.meta.url),
+      arguments: [path, output, String(growthBytesMax)],
+      onReply: (said) => {
+        resolve(said)
+        clearInterval(watch)
+        examiner.kill()
+      },
+      onEnded: ({ cause }) => {
+        clearInterval(watch)
+        ended ??= cause === 'memory' ? 'it takes too much memory to be read' : 'the process that examined it has crashed'
+        resolve(undefined)
+      },
+    })
+    const watch = setInterval(() => {
+      const written = statSync(output, { throwIfNoEntry: false })?.size ?? 0
+      if (performance.now() > untilMs) ended = 'it takes too long to be read'
+      else if (written > outputBytesMax) ended = 'it grows when it is read'
+      else if (isAbandoned()) ended = 'nobody waits for it any more'
+      else return
+      examiner.kill()
+    }, lookEveryMs)
+  })
+  if (reply?.kind === 'sound') return ok({ bytes: reply.bytes, hash: reply.hash })
+  if (reply?.kind === 'full') return fail({ code: 'no_space', message: 'no room to examine the file' })
+  return fail({ code: 'file_refused', message: `invalid SQLite data: ${reply?.reason ?? ended ?? 'no answer'}` })
+}

@@ -1,0 +1,92 @@
+// What a database file from elsewhere must be like, so that every node can go on from it: whole in all its pages and indexes, with a schema that a client could have made here,
+// statement by statement, and with no row at which SQLite would begin to choose at random.
+import type Database from 'better-sqlite3'
+import { judgeText } from '../command/gate.ts'
+
+interface SchemaRow {
+  readonly type: unknown
+  readonly name: unknown
+  readonly tbl_name: unknown
+  readonly sql: unknown
+}
+
+const reservedPrefix = '_securesql_'
+const rowidMax = 2n ** 63n - 1n
+/** Made by SQLite itself. */
+const ownTables = /^sqlite_(?:sequence|stat[134])$/
+const ownIndexes = /^sqlite_autoindex_/
+const kinds: ReadonlySet<unknown> = new Set(['table', 'index', 'trigger', 'view'])
+const rowidNames = ['rowid', '_rowid_', 'oid'] as const
+
+/** Undefined: nothing is wrong with it. Text that SQLite throws is the caller's to catch. */
+export function schemaProblem(database: Database.Database): string | undefined {
+  const rows = database.prepare('SELECT type, name, tbl_name, sql FROM main.sqlite_schema').all() as SchemaRow[]
+  for (const row of rows) {
+    const problem = rowProblem(row)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+function rowProblem({ type, name, tbl_name: table, sql }: SchemaRow): string | undefined {
+  if (!kinds.has(type) || typeof name !== 'string' || typeof table !== 'string') return 'its schema holds what is no part of a schema'
+  const lower = name.toLowerCase()
+  if (lower.startsWith(reservedPrefix) || table.toLowerCase().startsWith(reservedPrefix))
+    return `names that begin with ${reservedPrefix} are reserved; make it with /db/backup instead of copying a node's file`
+  if (sql === null) return type === 'index' && ownIndexes.test(lower) ? undefined : `${shown(name)} has no definition`
+  if (lower.startsWith('sqlite_')) return type === 'table' && ownTables.test(lower) ? undefined : `${shown(name)} is a name of SQLite's own`
+  if (typeof sql !== 'string') return `the definition of ${shown(name)} is no text`
+  const judged = judgeText(sql, { for: 'execute' })
+  if (!judged.ok) return `${String(type)} ${shown(name)}: ${judged.problem.message}`
+  if (judged.value.length !== 1 || !/^\s*create\b/i.test(sql)) return `the definition of ${shown(name)} is no CREATE statement`
+  return undefined
+}
+
+/** Every page and every index entry. */
+export function integrityProblem(database: Database.Database): string | undefined {
+  // Constraints are the owner's business, and their functions may be the node's own.
+  database.pragma('ignore_check_constraints = ON')
+  const found: unknown = database.pragma('integrity_check(1)', { simple: true })
+  return found === 'ok' ? undefined : String(found)
+}
+
+/** See store/rowid-guard.ts; a sequence at its end makes every insert fail like a full disk. */
+export function rowidProblem(database: Database.Database): string | undefined {
+  const tables = database
+    .prepare(
+      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') AND wr = 0 AND name NOT LIKE 'sqlite\\_schema' ESCAPE '\\'",
+    )
+    .pluck()
+    .all() as string[]
+  for (const table of tables) {
+    const columns = new Set(database.prepare('SELECT lower(name) FROM pragma_table_xinfo(?)').pluck().all(table) as string[])
+    const rowid = rowidNames.find((name) => !columns.has(name)) ?? keyOf(database, table)
+    if (rowid === undefined) continue
+    const newest: unknown = database
+      .prepare(`SELECT max(${rowid}) FROM main.${quoted(table)}`)
+      .pluck()
+      .safeIntegers()
+      .get()
+    if (newest === rowidMax) return `${shown(table)} holds rowid ${rowidMax}, beside which SQLite chooses rowids at random`
+  }
+  if (!tables.includes('sqlite_sequence')) return undefined
+  const last: unknown = database.prepare('SELECT max(seq) FROM main.sqlite_sequence').pluck().safeIntegers().get()
+  return typeof last === 'bigint' && last >= rowidMax ? 'an AUTOINCREMENT column is used up' : undefined
+}
+
+/** Where columns have taken all three names, only an INTEGER PRIMARY KEY is the rowid. */
+function keyOf(database: Database.Database, table: string): string | undefined {
+  const keys = database
+    .prepare("SELECT name FROM pragma_table_xinfo(?) WHERE pk > 0 AND lower(type) = 'integer'")
+    .pluck()
+    .all(table) as string[]
+  return keys.length === 1 && keys[0] !== undefined ? quoted(keys[0]) : undefined
+}
+
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+function shown(name: string): string {
+  return JSON.stringify(name.slice(0, 64))
+}
