@@ -51,7 +51,12 @@ async function propose(parts: ApiParts, request: ApiRequest, replica: Replica, w
   const applied = await writeWhenThereIsRoom(parts, request, replica, {
     statements: write.statements,
     payload,
-    limit: asked === undefined || asked === 0 ? (write.isDump === true ? dumpLimit : processorLimit) : { kind: 'clock', ms: Math.min(asked, clockMsMax) },
+    limit:
+      asked === undefined || asked === 0
+        ? write.isDump === true
+          ? dumpLimit
+          : processorLimit
+        : { kind: 'clock', ms: Math.min(asked, clockMsMax) },
     client: clientOf(request.identity),
     msLeft: () => msLeft(request),
     isAbandoned: request.isAbandoned,
