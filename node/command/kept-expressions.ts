@@ -14,7 +14,7 @@ export interface Call {
 export function keptExpressions(piece: Piece): readonly Token[] {
   const words = piece.tokens.slice(0, 3).map((token) => wordOf(piece.sql, token))
   const [verb, thing, next] = words
-  if (verb === 'create' && (thing === 'index' || (thing === 'unique' && next === 'index'))) return piece.tokens.slice(2)
+  if (verb === 'create' && (thing === 'index' || (thing === 'unique' && next === 'index'))) return behindNames(piece)
   if ((verb !== 'create' || thing !== 'table') && verb !== 'alter') return []
   if (verb === 'create' && isCopy(piece)) return []
   const kept: Token[] = []
@@ -26,6 +26,12 @@ export function keptExpressions(piece: Piece): readonly Token[] {
     at = end
   }
   return kept
+}
+
+/** Of an index: a table may be called as a function is, and stands before the parenthesis of its columns. */
+function behindNames({ sql, tokens }: Piece): readonly Token[] {
+  const from = tokens.findIndex((token) => textAt(sql, token) === '(')
+  return from === -1 ? [] : tokens.slice(from)
 }
 
 /** CREATE TABLE … AS SELECT: it has no such expressions, and its common table expressions look like them. */

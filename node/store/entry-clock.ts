@@ -58,6 +58,11 @@ export function readsClock(name: DateFunction, args: readonly Argument[]): boole
   })
 }
 
+/** Whether one of them means the clock or the time zone to any such function, wherever it stands. */
+export function holdsClockWord(args: readonly Argument[]): boolean {
+  return args.map(wordOf).some((word) => isNow(word) || isSubsecond(word) || isZone(word))
+}
+
 function isNow(word: string): boolean {
   return word === 'now'
 }

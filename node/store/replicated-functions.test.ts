@@ -157,6 +157,62 @@ test('what an index, a CHECK or a generated column would keep never comes from t
     assert.deepEqual(world.rows('PRAGMA integrity_check'), [['ok']])
   }))
 
+for (const [what, schema, allowed, refused] of [
+  [
+    'a table that is called as a function',
+    ['CREATE TABLE time (a)', 'CREATE INDEX i ON time (a DESC)'],
+    "INSERT INTO time VALUES ('now')",
+    undefined,
+  ],
+  [
+    'a name beyond ASCII',
+    ['CREATE TABLE t (Übergabe CHECK (date(Übergabe) IS NOT 1))'],
+    'INSERT INTO t VALUES (1)',
+    "INSERT INTO t VALUES ('now')",
+  ],
+  [
+    'a column that is called as a word of the expression',
+    ['CREATE TABLE t ("end", b, CHECK (date(CASE WHEN b THEN "end" END) IS NOT 1))'],
+    'INSERT INTO t VALUES (1, 1)',
+    "INSERT INTO t VALUES ('now', 1)",
+  ],
+  [
+    'a column behind very many others',
+    [
+      `CREATE TABLE t (${Array.from({ length: 1_500 }, (_, at) => `a${at}`).join()}, "end", CHECK (date(CASE WHEN a0 THEN "end" END) IS NOT 1))`,
+    ],
+    'INSERT INTO t (a0) VALUES (1)',
+    'INSERT INTO t (a0, "end") VALUES (1, \'Now\')',
+  ],
+  ['the rowid', ['CREATE TABLE t (a, CHECK (date(rowid) IS NOT 1))'], 'INSERT INTO t VALUES (1)', undefined],
+  [
+    'a shadow table',
+    ['CREATE VIRTUAL TABLE t USING fts5 (a)', 'CREATE INDEX i ON t_content (date(c0))'],
+    'INSERT INTO t VALUES (1)',
+    undefined,
+  ],
+  [
+    'a trigger that cannot run',
+    ['CREATE TABLE t (a, CHECK (date(a) IS NOT 1))', 'CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO missing VALUES (1); END'],
+    'UPDATE t SET a = 1',
+    undefined,
+  ],
+] as const) {
+  test(`a date function over ${what} keeps nobody from writing`, () =>
+    onMachine(async (world) => {
+      await world.run(['CREATE TABLE other (a)', ...schema])
+      for (const sql of [allowed, 'INSERT INTO other VALUES (1)']) {
+        const [result] = await world.run([sql])
+        assert.equal(
+          (result as { readonly kind: string }).kind,
+          'written',
+          `${sql}: ${JSON.stringify(result, (_, one: unknown) => String(one))}`,
+        )
+      }
+      if (refused !== undefined) assert.deepEqual(await world.run([refused]), [failed(clockRefused)])
+    }))
+}
+
 test('changes() and total_changes() begin at 0 in each entry, last_insert_rowid() where the log has left it', async () => {
   const log = logOf([
     command(['CREATE TABLE t (id INTEGER PRIMARY KEY, c, n, l)', 'INSERT INTO t (id) VALUES (7)']),

@@ -5,7 +5,7 @@ import type Database from 'better-sqlite3'
 import type { EntryMoment } from '../command/entry-moment.ts'
 import { valueBytesMax } from '../command/result-limits.ts'
 import { EntryChance } from './entry-chance.ts'
-import { EntryClock, dateFunctions, readsClock, type Argument, type DateFunction } from './entry-clock.ts'
+import { EntryClock, dateFunctions, holdsClockWord, readsClock, type Argument, type DateFunction } from './entry-clock.ts'
 import { FunctionRefusal } from './sqlite-failure.ts'
 
 /** What tells of the program instead of the data: the gate refuses them in what goes to the log, but a file that was loaded may call them in its schema. */
@@ -88,6 +88,9 @@ export function installReplicatedFunctions(database: Database.Database): Replica
   }
   database.function('_securesql_reads_clock', { ...constant, varargs: true }, (name: unknown, ...args: unknown[]) =>
     readsClock(name as DateFunction, args as Argument[]) ? 1n : 0n,
+  )
+  database.function('_securesql_holds_clock_word', { ...constant, varargs: true }, (...args: unknown[]) =>
+    holdsClockWord(args as Argument[]) ? 1n : 0n,
   )
   for (const name of localFunctions) {
     database.function(name, { varargs: true }, () => {
