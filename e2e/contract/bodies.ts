@@ -196,6 +196,7 @@ export const bodies: readonly ContractCase[] = [
     run: async (place) => {
       await place.execute(['CREATE TABLE dqs (name TEXT)', 'INSERT INTO dqs(name) VALUES("fiona")'])
       assert.equal(await place.values('SELECT name FROM dqs WHERE name = "fiona"'), '["fiona"]')
+      assert.match(await place.query('SELECT "fiona" AS a, "fiona" FROM dqs'), /"columns":\["a","'fiona'"\]/)
       assert.equal(await place.values('SELECT count(*) FROM sqlite_schema WHERE type="table" AND name="dqs"'), '[1]')
     },
   },

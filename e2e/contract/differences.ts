@@ -44,7 +44,9 @@ export const differences: Readonly<Record<string, Seen>> = {
   '`INSERT INTO ft(ft, rank)': see('refused in a statement and in a trigger'),
   '`pragma_…()` table functions': see('tells of one node alone, so only a read outside of the log may use it'),
   'a text value that is called like one of them': see('tells of one node alone, so only a read outside of the log may use it'),
-  'a text value that begins with `_securesql_`': see('the tables of the node itself cannot be read or written'),
+  'a text value that begins with `_securesql_`': see(
+    'the tables of the node itself are listed, and cannot be read or written, unlike in rqlite',
+  ),
   // Answers
   'a refusal is a text': see('other refusals are one line of plain text and carry their code'),
   'paths match by their beginning': see('paths are exact and case-sensitive, unlike in rqlite'),
@@ -63,6 +65,10 @@ export const differences: Readonly<Record<string, Seen>> = {
     '/reap has nothing to merge, unlike in rqlite',
   ),
   '`/db/sql` shows random numbers': see('/db/sql shows statements as they would be run, and runs nothing'),
+  "the schema holds the user's tables only": see(
+    'the tables of the node itself are listed, and cannot be read or written, unlike in rqlite',
+  ),
+  'the name of a column without AS': see('words in double quotes that name no column are strings'),
   '`/status`: Go': see('/status has the keys of rqlite that are true here', '/status tells no path of a key, no argument'),
   '`/status`: `build.commit`': see('/status has the keys of rqlite that are true here'),
   '`/debug/vars`': see('/debug/vars has every map of rqlite', '/debug/vars counts requests, statements and who was let in'),

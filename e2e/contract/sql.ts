@@ -78,8 +78,9 @@ export const sql: readonly ContractCase[] = [
     },
   },
   {
-    title: 'the tables of the node itself cannot be read or written',
+    title: 'the tables of the node itself are listed, and cannot be read or written, unlike in rqlite',
     run: async (place) => {
+      assert.equal(await place.values("SELECT name FROM sqlite_schema WHERE name LIKE '\\_%' ESCAPE '\\'"), '["_securesql_state"]')
       for (const statement of ['SELECT * FROM _securesql_state', 'DELETE FROM "_securesql_state"']) {
         for (const path of ['/db/execute', '/db/query', '/db/request']) {
           assert.equal((await place.post(path, [statement])).headers[code], 'statement_refused', `${path} ${statement}`)

@@ -132,4 +132,37 @@ export const vectors: readonly ContractCase[] = [
       assert.match(await place.query(long, '?db_timeout=1ms'), /"error":"query timeout"/)
     },
   },
+  {
+    title: 'PRAGMA table_info, EXPLAIN QUERY PLAN and a common table expression have the types that clients know',
+    run: async (place) => {
+      await place.execute([
+        'CREATE TABLE known (id INTEGER NOT NULL PRIMARY KEY, name TEXT)',
+        'CREATE TABLE odd (x foo)',
+        'INSERT INTO odd VALUES(1)',
+      ])
+      const info =
+        '{"results":[{"columns":["cid","name","type","notnull","dflt_value","pk"],"types":["integer","text","text","integer","","integer"],"values":[[0,"id","INTEGER",1,null,1],[1,"name","TEXT",0,null,0]]}]}'
+      for (const text of ['PRAGMA table_info("known")', "PRAGMA table_info('known')", "SELECT * FROM pragma_table_info('known')"])
+        assert.equal(await place.query(text), info)
+      assert.match(
+        await place.query('EXPLAIN QUERY PLAN SELECT * FROM known'),
+        /^\{"results":\[\{"columns":\["id","parent","notused","detail"\],"types":\["integer","integer","integer","text"\],"values":\[\[\d+,0,\d+,"SCAN known"\]\]\}\]\}$/,
+      )
+      assert.equal(
+        await place.query('WITH bar AS (SELECT * FROM odd) SELECT * FROM odd WHERE x = 1'),
+        '{"results":[{"columns":["x"],"types":["foo"],"values":[[1]]}]}',
+      )
+    },
+  },
+  {
+    title: 'foreign keys are off, as rqlite starts',
+    run: async (place) => {
+      assert.equal(
+        await place.query('PRAGMA foreign_keys'),
+        '{"results":[{"columns":["foreign_keys"],"types":["integer"],"values":[[0]]}]}',
+      )
+      await place.execute(['CREATE TABLE parent (id INTEGER PRIMARY KEY)', 'CREATE TABLE child (of INTEGER REFERENCES parent)'])
+      assert.match(await place.execute(['INSERT INTO child VALUES(5)']), /"rows_affected":1/)
+    },
+  },
 ]

@@ -42,7 +42,7 @@ export class ReadSession {
   readonly #cache: StatementCache
   readonly #begin: Database.Statement
   readonly #commit: Database.Statement
-  readonly #appliedIndex: Database.Statement
+  readonly #progress: Database.Statement
   readonly #schemaVersion: Database.Statement
   readonly #heavyNames: HeavyNames
   readonly #foreignKeys: Database.Statement
@@ -59,7 +59,7 @@ export class ReadSession {
     this.#cache = new StatementCache(database)
     this.#begin = database.prepare('BEGIN')
     this.#commit = database.prepare('COMMIT')
-    this.#appliedIndex = database.prepare(`SELECT applied_index FROM ${bookkeepingTable}`).pluck(true)
+    this.#progress = database.prepare(`SELECT applied_index, foreign_keys FROM ${bookkeepingTable}`).raw(true)
     this.#schemaVersion = database.prepare('PRAGMA schema_version').pluck(true).safeIntegers(true)
     this.#heavyNames = new HeavyNames(database)
     this.#foreignKeys = database.prepare(`SELECT foreign_keys FROM ${bookkeepingTable}`).pluck(true)
@@ -73,7 +73,7 @@ export class ReadSession {
   *read(statements: readonly Statement[], options: SessionOptions): Generator<ReadPart, 'done' | 'long', undefined> {
     this.#begin.run()
     try {
-      const appliedIndex = this.#appliedIndex.get() as number // an INTEGER of our own STRICT table, far below 2^53
+      const appliedIndex = this.#appliedIndex()
       assert(appliedIndex >= options.appliedIndexMin, 'a read waits until the index it needs is applied')
       this.#followSchema()
       if (options.costMax !== Infinity && this.#costOf(statements) > options.costMax) return 'long'
@@ -143,6 +143,17 @@ export class ReadSession {
   }
 
   /** With foreign keys on, a statement looks into other tables, and may change them. */
+  /** Within a transaction the setting cannot be changed: where the cluster has another one, the read begins again. */
+  #appliedIndex(): number {
+    for (;;) {
+      const [appliedIndex, foreignKeys] = this.#progress.get() as [number, number] // INTEGERs of our own STRICT table, far below 2^53
+      if ((foreignKeys === 1) === this.#hasForeignKeys) return appliedIndex
+      this.#commit.run()
+      this.#followForeignKeys()
+      this.#begin.run()
+    }
+  }
+
   #followForeignKeys(): void {
     const isOn = this.#foreignKeys.get() === 1
     if (isOn === this.#hasForeignKeys) return

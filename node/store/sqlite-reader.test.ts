@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SqlValue, Statement } from '../command/command.ts'
+import { foreignKeysStatement } from '../command/upkeep.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { TestMachine, failed, withoutTime, type ShortStatement } from './test-machine.ts'
 
@@ -162,4 +163,16 @@ withReader('read pragmas and their table functions work', async (_world, reader)
     ),
   )
   for (const result of results) assert.equal((result as { kind: string }).kind, 'rows')
+})
+
+withReader('whether foreign keys are enforced is shown as the cluster has set it', async (world, reader) => {
+  const shown = async (): Promise<readonly unknown[]> => await read(reader, statements('PRAGMA foreign_keys'))
+  const rows = (value: bigint): readonly unknown[] => [
+    { kind: 'rows', columns: [{ name: 'foreign_keys', declaredType: '' }], rows: [[value]] },
+  ]
+  assert.deepEqual(await shown(), rows(0n))
+  for (const isOn of [true, false]) {
+    await world.run([foreignKeysStatement(isOn)])
+    assert.deepEqual(await shown(), rows(isOn ? 1n : 0n))
+  }
 })
