@@ -255,19 +255,25 @@ function dieOf(logger: Logger, problem: FatalProblem): never {
   process.exit(exitCodes.fatal)
 }
 
+/** An exit joins all threads, and one that is inside of SQLite cannot be ended: what is on the disk is safe from a signal as well. */
+function end(code: number, store: Store): never {
+  if (store.isHeldUp()) process.kill(process.pid, 'SIGKILL')
+  return process.exit(code)
+}
+
 /** Stops once, for whichever reason comes first; the process ends with it. */
-function stopper(ground: Ground, parts: StoppingParts): (reason: string) => void {
+function stopper(ground: Ground, parts: StoppingParts & { readonly store: Store }): (reason: string) => void {
   const { logger } = ground
   let isStopping = false
   const stop = async (reason: string): Promise<void> => {
     logger.info({ reason }, 'node stopping')
     setTimeout(() => {
       logger.error('stopping took too long')
-      process.exit(exitCodes.fatal)
+      end(exitCodes.fatal, parts.store)
     }, stopWithinMs).unref()
     await stopInOrder(parts)
     logger.info('node stopped')
-    process.exit(0)
+    end(0, parts.store)
   }
   return (reason) => {
     if (!isStopping) void stop(reason)

@@ -31,13 +31,13 @@ interface World {
   readonly write: (sql: string, options?: Partial<TurnstileWrite>) => Promise<WriteEnd>
 }
 
-/** Texts: `short N` costs N instructions, `long` any number, `schema` changes the schema. */
+/** Texts: `short N` and `plain N` (which changes the schema) cost N instructions, `long` any number, `schema` changes the schema. */
 async function world(): Promise<World> {
   const replica = new SlowReplica('n1', 'n1')
   const rehearsal = new ScriptedRehearsal()
   rehearsal.judgement = (sql) => ({
-    cost: sql.startsWith('short') ? Number(sql.split(' ')[1] ?? 1) : Infinity,
-    changesSchema: sql.startsWith('schema'),
+    cost: /^(short|plain)/.test(sql) ? Number(sql.split(' ')[1] ?? 1) : Infinity,
+    changesSchema: /^(schema|plain)/.test(sql),
   })
   const turnstile = new WriteTurnstile(rehearsal)
   const write: World['write'] = (sql, options) =>
@@ -154,6 +154,22 @@ test('nothing is judged while a change of the schema is under way: it may make o
   assert.equal(rehearsal.rehearsed.length, 2, 'judged by what it has become')
   await rehearsals.release({ kind: 'ended', at: 0, problem: { code: 'statement_timeout', message: 'execute timeout' } })
   assert.equal(codeOf(await behind), 'statement_timeout')
+})
+
+test('a change of the schema that is known to end is not rehearsed; what is being rehearsed meanwhile is rehearsed again', async () => {
+  const { replica, rehearsal, write } = await world()
+  const rehearsals = held(rehearsal)
+  void write('long')
+  await turns()
+  void write('plain 10')
+  await turns()
+  await rehearsals.release()
+  assert.deepEqual(replica.payloads, ['plain 10'])
+  await replica.apply()
+  await rehearsals.release()
+  assert.deepEqual(replica.payloads, ['plain 10', 'long'])
+  assert.equal(rehearsal.rehearsed.length, 2)
+  await replica.apply()
 })
 
 test('a change of the schema whose outcome is unknown is waited for', async () => {

@@ -63,7 +63,7 @@ export class WriteTurnstile {
       if ((await inTime(this.#closed, write.msLeft())) === 'late') return late
     }
     const { cost, changesSchema } = this.#rehearsal.judge(write.statements)
-    if (cost <= shortCostMax && !changesSchema) return this.#propose(replica, write, cost)
+    if (cost <= shortCostMax) return changesSchema ? this.#proposeChange(replica, write) : this.#propose(replica, write, cost)
     if (this.#waiting.length >= waitingMax) return overloaded
     return new Promise((settle) => {
       this.#waiting.push({ write, changesSchema, settle })
@@ -197,12 +197,27 @@ export class WriteTurnstile {
   }
 
   #proposeRehearsed(replica: Replica, { write, changesSchema, settle }: Waiting): void {
+    void (changesSchema ? this.#proposeChange(replica, write) : this.#proposeLong(replica, write)).then(settle)
+  }
+
+  /** No rehearsal that is under way counts any more. */
+  #proposeChange(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
+    const proposed = this.#propose(replica, write, deltaCostMax + 1)
+    this.#close(this.#applied(replica, proposed))
+    return proposed
+  }
+
+  #proposeLong(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
     const proposed = this.#propose(replica, write, 0)
-    const known = proposed.then((end) => (isUnknown(end) ? appliedAll(replica) : undefined))
-    if (changesSchema) this.#close(known)
-    this.#inFlight.add(known)
-    void known.finally(() => this.#inFlight.delete(known))
-    void proposed.then(settle)
+    void this.#applied(replica, proposed)
+    return proposed
+  }
+
+  /** Resolves when it is known to be in the data, or never to be. The next copy waits for it. */
+  #applied(replica: Replica, proposed: Promise<WriteEnd>): Promise<void> {
+    const applied = proposed.then((end) => (isUnknown(end) ? appliedAll(replica) : undefined))
+    this.#inFlight.add(applied)
+    return applied.finally(() => this.#inFlight.delete(applied))
   }
 
   /** The next ones: first those of clients that have used little, so many together; of the others one. */

@@ -8,8 +8,10 @@ import type { EntryMoment } from '../command/entry-moment.ts'
 import { installReplicatedFunctions, type ReplicatedFunctions } from './replicated-functions.ts'
 import { mustBeAlone } from '../command/upkeep.ts'
 import { ClockGuard, clockRefused } from './clock-guard.ts'
+import { HeavyNames } from './heavy-names.ts'
 import { ResultBudget, fetchAll, rowsTooLarge } from './result-budget.ts'
 import { RowidGuard, rowidRefused } from './rowid-guard.ts'
+import { costOfSchemaChange, schemaKeeping } from './schema-changes.ts'
 import { toBindings } from './sql-values.ts'
 import { answerOf, isFull } from './sqlite-failure.ts'
 import { hashRow, joinEffects, type Effect, type Trace } from './state-hash.ts'
@@ -61,15 +63,10 @@ interface TextPlace {
 
 /** Each costs some microseconds beside its instructions. */
 const statementsMax = 256
-/** Its program is judged as unbounded, because it changes the schema, but without rows to copy it is not. */
-const plainTable = /^\s*create\s+table\b(?![^]*\b(select|values|with)\b)/i
-const tableCost = 1_000
 
 /** The gate has refused these before they were proposed. Here they would break the group's transaction, so a log that holds one all the same gets an answer instead. */
 const neverRun: ReadonlySet<string> = new Set('begin commit end rollback savepoint release attach detach vacuum'.split(' '))
 const dataChanging: ReadonlySet<string> = new Set('insert replace update delete with'.split(' '))
-/** Running them leaves the schema as it is. Everything else drops the cached handles. */
-const schemaKeeping: ReadonlySet<string> = new Set('insert replace update delete with select values explain pragma'.split(' '))
 
 export class CommandRunner {
   readonly counters: Counters = { lastInsertId: 0n, rowsAffected: 0 }
@@ -87,6 +84,8 @@ export class CommandRunner {
   readonly #rollbackTo: Database.Statement
   readonly #lastRowid: Database.Statement
   readonly #virtualTables: Database.Statement
+  readonly #heavyNames: HeavyNames
+  #knowsNames = false
   /** Undefined: the schema may have changed since it was asked. */
   #hasVirtualTables: boolean | undefined
   #schemaCountsChanges: boolean | undefined
@@ -95,6 +94,7 @@ export class CommandRunner {
     this.#database = database
     this.#setLastInsertRowid = setLastInsertRowid
     this.#cache = new StatementCache(database)
+    this.#heavyNames = new HeavyNames(database)
     this.#functions = installReplicatedFunctions(database)
     this.#guard = new RowidGuard(database)
     this.#clockGuard = new ClockGuard(database)
@@ -109,7 +109,7 @@ export class CommandRunner {
 
   /** Roughly the instructions that it carries out; Infinity: it may run for any time (bounded-program.ts). Under the schema as it is now. */
   costOf(command: Command): number {
-    if (command.statements.length > statementsMax) return Infinity
+    if (command.statements.length > statementsMax || this.#mayBeHeavy(command)) return Infinity
     const pieces = command.statements.flatMap(({ sql }) => (sql === '' ? [] : (this.#cache.get(sql) ?? [])))
     let cost = 0
     for (const [position, piece] of pieces.entries()) {
@@ -118,10 +118,17 @@ export class CommandRunner {
       if (piece.keyword === 'pragma') return Infinity
       const isLast = position === pieces.length - 1
       // What follows a change of the schema cannot be judged before it.
-      cost += isLast && plainTable.test(piece.sql) ? tableCost : piece.cost()
+      cost += (isLast ? costOfSchemaChange(piece.sql) : undefined) ?? piece.cost()
       if (cost === Infinity) break
     }
     return cost
+  }
+
+  /** Preparing it may take long by itself. */
+  #mayBeHeavy(command: Command): boolean {
+    if (!this.#knowsNames) this.#heavyNames.follow()
+    this.#knowsNames = true
+    return command.statements.some(({ sql }) => this.#heavyNames.mayBeIn(sql))
   }
 
   /** Before another connection writes, and after it has. */
@@ -132,6 +139,7 @@ export class CommandRunner {
   takeBack(): void {
     this.#cache.clear()
     this.#hasVirtualTables = undefined
+    this.#knowsNames = false
     this.#schemaCountsChanges = undefined
     this.#guard.takeBack()
     this.#clockGuard.schemaChanged()
@@ -143,6 +151,7 @@ export class CommandRunner {
     this.#guard.schemaChanged()
     this.#clockGuard.schemaChanged()
     this.#hasVirtualTables = undefined
+    this.#knowsNames = false
     this.#schemaCountsChanges = undefined
   }
 

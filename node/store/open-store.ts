@@ -64,6 +64,8 @@ export interface Store {
   readonly copier: DatabaseCopier
   readonly trust: TrustStore
   facts(): StoreFacts
+  /** An entry is being applied by a thread: an orderly exit of the process would wait for it, for ever perhaps. */
+  isHeldUp(): boolean
   /** Starts the processes for what may take long ahead of its first use. */
   warm(): void
   /** Writes what is under way, closes everything, gives the directory free. */
@@ -278,6 +280,7 @@ function compose(parts: Parts): Store {
     copier,
     trust: identity,
     facts: () => readStoreFacts({ databasePath, sqliteVersion, log, snapshotBytes: snapshots.bytes() }),
+    isHeldUp: () => stateMachine.isApplyingElsewhere,
     warm: () => {
       reader.warm()
       rehearsals?.warm()
@@ -288,7 +291,8 @@ function compose(parts: Parts): Store {
       await copier.close()
       await log.close()
       await closeDatabase(parts.database)
-      directory.release()
+      // What still writes must not meet another process; the end of this one gives the directory free.
+      if (!stateMachine.isApplyingElsewhere) directory.release()
     },
   }
 }

@@ -8,6 +8,7 @@ import type { Column, SqlValue, Statement, StatementResult } from '../command/co
 import { bookkeepingTable } from './bookkeeping.ts'
 import { HeavyNames } from './heavy-names.ts'
 import { ResultBudget, bytesOfRow } from './result-budget.ts'
+import { costOfProposedChange, schemaKeeping } from './schema-changes.ts'
 import { answerOfRead } from './sqlite-failure.ts'
 import { toBindings, toRow } from './sql-values.ts'
 import { StatementCache, type PreparedPiece } from './statement-cache.ts'
@@ -34,8 +35,6 @@ export class TooLarge extends Error {}
 const partBytesMax = 128 * 1024
 /** A request that cannot be looked at in this time is taken for a long one. */
 const judgingMsMax = 10
-/** Running them leaves the schema as it is. */
-const schemaKeeping: ReadonlySet<string> = new Set('insert replace update delete with select values explain'.split(' '))
 
 export class ReadSession {
   readonly #database: Database.Database
@@ -94,9 +93,25 @@ export class ReadSession {
   judge(statements: readonly Statement[]): Judgement {
     this.#followSchema()
     this.#followForeignKeys()
+    const untilMs = performance.now() + judgingMsMax
+    let cost = 0
     let changesSchema = false
-    for (const { sql } of statements) changesSchema ||= (this.#cache.get(sql) ?? []).some(({ keyword }) => !schemaKeeping.has(keyword))
-    return { cost: this.#costOf(statements), changesSchema }
+    for (const { sql } of statements) {
+      const isLong = performance.now() > untilMs || this.#heavyNames.mayBeIn(sql)
+      for (const piece of this.#cache.get(sql) ?? []) {
+        // Nothing is known of what follows a change of the schema.
+        if (isLong || changesSchema) cost = Infinity
+        const changes = piece.isUpkeep || piece.keyword === 'pragma' || !schemaKeeping.has(piece.keyword)
+        if (cost < Infinity) cost += changes ? this.#costOfChange(piece) : piece.cost()
+        changesSchema ||= changes
+      }
+    }
+    return { cost, changesSchema }
+  }
+
+  #costOfChange(piece: PreparedPiece): number {
+    // Statistics take what they take, and end.
+    return piece.isUpkeep ? 0 : (costOfProposedChange(piece.sql) ?? piece.cost())
   }
 
   /** See Reader.asRun. A text that may take long to prepare is left as it is. */

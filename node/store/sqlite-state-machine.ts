@@ -26,6 +26,8 @@ import { openWriteConnection, waitUntilAlone } from './write-connection.ts'
 
 /** In place: so long until the loop has its turn (a group may end a little later), and so many instructions (some milliseconds) for one command. */
 const inPlace: Limits = { budgetMs: 10, costMax: 30_000 }
+/** How long an entry that is being applied may hold up the end. */
+const closeMsMax = 2_000
 /** Without threads the WAL is emptied in place when it is longer than this. */
 const walBytesMax = 8 * 1024 * 1024
 
@@ -82,6 +84,11 @@ export class SqliteStateMachine implements StateMachine {
 
   get membership(): Membership | undefined {
     return this.#applier.progress.membership
+  }
+
+  /** A thread of this process is applying, and may be inside of SQLite, where nothing ends it but the end of the process by a signal: an orderly exit waits for it. */
+  get isApplyingElsewhere(): boolean {
+    return this.#writer === 'apply-thread'
   }
 
   /** It has been found to differ from the others. */
@@ -157,10 +164,14 @@ export class SqliteStateMachine implements StateMachine {
     if (this.#state === 'diverged') this.#tellDivergence()
   }
 
-  /** What waits is not applied any more (the log has it); what is being applied elsewhere is waited for. */
+  /**
+   * What waits is not applied any more (the log has it). What is being applied elsewhere is waited for, but not for ever: then it goes on (`isApplyingElsewhere`), and
+   * whatever becomes of it, the next start finds a whole state.
+   */
   async close(): Promise<void> {
     this.#state = 'closed'
-    await this.#threads?.apply.close()
+    if (this.#threads !== undefined && (await endsWithin(this.#threads.apply.close(), closeMsMax)) === 'late') return
+    this.#writer = 'none'
     this.#threads?.wal.release()
     this.#database.close()
     await this.#threads?.wal.close()
@@ -321,5 +332,17 @@ export class SqliteStateMachine implements StateMachine {
     this.#state = 'halted'
     this.#waiting = []
     this.#onFatal({ code, message: `after entry ${this.appliedIndex}: ${message}`, cause })
+  }
+}
+
+async function endsWithin(work: Promise<void>, ms: number): Promise<'done' | 'late'> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), ms)
+  })
+  try {
+    return await Promise.race([work.then(() => 'done' as const), late])
+  } finally {
+    clearTimeout(timer)
   }
 }

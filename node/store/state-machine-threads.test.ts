@@ -1,5 +1,7 @@
 // The state machine with its threads: what may take long is applied elsewhere, the WAL is kept short and made durable elsewhere, and nobody notices but by the clock.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
@@ -189,4 +191,19 @@ test('what ends a thread halts the machine, once, and nothing of it is applied',
   } finally {
     await world.dispose()
   }
+})
+
+test('an entry that never ends, which an older log may hold, keeps neither close nor the end of the process waiting', async () => {
+  const program = `
+    import { TestMachine, command, logOf } from '${new URL('test-machine.ts', import.meta.url).href}'
+    const world = new TestMachine({ elsewhere: 'threads' })
+    await world.run(['CREATE TABLE t (n)'])
+    const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t SELECT i FROM n WHERE i < 0'
+    world.machine.apply(logOf([command([endless])], 2))
+    await world.machine.close()
+    console.log(world.machine.isApplyingElsewhere)
+    process.kill(process.pid, 'SIGKILL')`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [said] = (await Promise.all([once(child.stdout, 'data'), once(child, 'exit')])) as unknown as [[Buffer], unknown]
+  assert.equal(String(said[0]).trim(), 'true')
 })

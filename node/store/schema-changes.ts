@@ -1,0 +1,20 @@
+// Statements that change the schema, and what they cost where EXPLAIN cannot tell: their programs hold opcodes that are judged as unbounded.
+
+/** Running them leaves the schema as it is; after everything else what was prepared is prepared anew. */
+export const schemaKeeping: ReadonlySet<string> = new Set('insert replace update delete with select values explain pragma'.split(' '))
+
+/** Without rows to copy. */
+const plainTable = /^\s*create\s+table\b(?![^]*\b(select|values|with)\b)/i
+/** They write a text into the schema; what it holds runs later. */
+const plainText = /^\s*create\s+(?:view|trigger)\b/i
+const plainCost = 1_000
+
+/** In instructions; undefined: EXPLAIN says. */
+export function costOfSchemaChange(sql: string): number | undefined {
+  return plainTable.test(sql) ? plainCost : undefined
+}
+
+/** The same for whoever judges a write before it is in the log, where an estimate of its kind is enough. */
+export function costOfProposedChange(sql: string): number | undefined {
+  return plainText.test(sql) ? plainCost : costOfSchemaChange(sql)
+}
