@@ -117,6 +117,10 @@ export interface NodeConfiguration {
   readonly database: {
     /** Reader processes at most; the store knows its own bounds. */
     readonly readersMax: number
+    /** What this node proposes when it leads; a node that does not lead follows the cluster. */
+    readonly foreignKeys: boolean
+    /** 0: never. */
+    readonly optimizeIntervalMs: number
   }
   readonly join: JoinConfiguration
   readonly writeQueue: WriteQueueConfiguration

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The node: composes the rooms and runs them until SIGTERM. `node node/main.ts -help` lists the flags.
 // Order of start: configuration, access file, certificates, data directory, API (it answers "not ready" from here on), Raft port, cluster, replica.
-import { randomInt } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { formatHostPort } from '../contract/host-port.ts'
@@ -18,6 +18,9 @@ import type { NodeFacts, NodeView } from './api/node-view.ts'
 import { openApi } from './api/open-api.ts'
 import { openFiles, type OpenedFiles } from './files/open-files.ts'
 import { stopInOrder, type StoppingParts } from './lifecycle/orderly-stop.ts'
+import { seedBytes } from './command/entry-moment.ts'
+import { encodeUpkeep } from './command/upkeep.ts'
+import { Housekeeping } from './lifecycle/housekeeping.ts'
 import { Reaper } from './lifecycle/reaper.ts'
 import { keepLinksWarm } from './lifecycle/warm-links.ts'
 import { readStartFiles, type StartFiles } from './lifecycle/start-files.ts'
@@ -282,7 +285,11 @@ function stopper(ground: Ground, parts: StoppingParts & { readonly store: Store 
 }
 
 /** What looks after the cluster while the node runs. */
-function lookAfter(ground: Ground, replica: ReplicaLoop, around: { readonly peers: Peers; readonly stop: (reason: string) => void }): void {
+function lookAfter(
+  ground: Ground,
+  replica: ReplicaLoop,
+  around: { readonly peers: Peers; readonly store: Store; readonly stop: (reason: string) => void },
+): void {
   const { configuration, logger, metrics } = ground
   const { reaping, leaving } = configuration.raft
   const reaper = new Reaper({
@@ -293,10 +300,19 @@ function lookAfter(ground: Ground, replica: ReplicaLoop, around: { readonly peer
     logger,
     metrics,
   })
+  const housekeeping = new Housekeeping({
+    replica,
+    ...configuration.database,
+    clusterForeignKeys: () => around.store.facts().foreignKeys,
+    encode: (upkeep) => encodeUpkeep(upkeep, { proposedAtMs: systemClock.wallMs(), seed: randomBytes(seedBytes) }),
+    clock: systemClock,
+    logger,
+  })
   keepLinksWarm({ replica, reach: (member, options) => around.peers.reach(member, options), clock: systemClock })
   const heed = (): void => {
     if (replica.standing() !== 'removed') return
     reaper.close()
+    housekeeping.close()
     if (leaving.exitWhenRemoved) around.stop('removed')
   }
   replica.onLoopEvent((event) => {
@@ -370,7 +386,7 @@ async function run(ground: Ground): Promise<void> {
   if (cluster.value.origin === 'formed') await writeFirstEntry(store, cluster.value.members)
   // Who joins has no membership of its own yet: it follows whoever leads, and learns it from the log.
   replica = openReplica(ground, store, peers, cluster.value.origin === 'formed' ? cluster.value.members : { members: [] })
-  lookAfter(ground, replica, { peers, stop })
+  lookAfter(ground, replica, { peers, store, stop })
 }
 
 process.umask(0o077)

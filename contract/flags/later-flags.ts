@@ -31,13 +31,6 @@ const raftLater = {
 } as const satisfies Record<string, LaterFlagRow>
 
 const dataLater = {
-  fk: {
-    kind: 'bool',
-    group: 'Database',
-    default: 'false',
-    help: 'SQLite enforces foreign keys.',
-    why: 'Nodes that differ in it would apply one entry differently: it must become part of what is replicated first.',
-  },
   'disco-key': {
     kind: 'string',
     group: 'Discovery',
@@ -51,13 +44,6 @@ const dataLater = {
     default: '0s',
     help: 'How often VACUUM runs by itself; 0: never.',
     why: 'Nothing rewrites the database by itself: send the statement when it is wanted.',
-  },
-  'auto-optimize-int': {
-    kind: 'duration',
-    group: 'Database',
-    default: '24h',
-    help: 'How often PRAGMA optimize runs by itself; 0: never.',
-    why: 'Not built: statistics must be the same on every node.',
   },
   'extensions-path': {
     kind: 'string',

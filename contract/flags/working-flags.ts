@@ -274,6 +274,18 @@ const queueFlags = {
 } as const satisfies Record<string, FlagRow>
 
 const databaseFlags = {
+  fk: {
+    kind: 'bool',
+    group: 'Database',
+    default: 'false',
+    help: 'SQLite enforces foreign keys. A setting of the cluster: the leader’s flag counts, the others follow it and warn.',
+  },
+  'auto-optimize-int': {
+    kind: 'duration',
+    group: 'Database',
+    default: '24h',
+    help: 'How often the leader lets all nodes run PRAGMA optimize; 0: never.',
+  },
   'db-max-ro-conns': {
     kind: 'int',
     group: 'Database',

@@ -91,7 +91,8 @@ export const differences: Readonly<Record<string, Seen>> = {
   '`/boot` goes past': see('boot is for the leader of a cluster of one node, and for files only'),
   'HTTP/2 and HTTP/1.1': { unseen: 'a client that offers both is answered by HTTP/1.1, as every test here is' },
   // Flags
-  '`-fk`': see('every flag whose function comes later is refused by name'),
+  '`-fk`': see('the leader proposes its own setting of foreign keys, until the cluster has it'),
+  '`-auto-optimize-int`': see('the leader proposes PRAGMA optimize in its interval'),
   '`-on-disk`': see('the on-disk family of old versions is refused with what replaced it'),
   '`-node-encrypt`': see('its first node starts with -node-encrypt and -node-no-verify, with a warning for each'),
   '`-join` takes': see('an API address is asked for the Raft address, with the credentials that stand in it'),

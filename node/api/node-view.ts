@@ -38,6 +38,8 @@ export interface Reachability {
 
 export interface StoreFacts {
   readonly sqliteVersion: string
+  /** The cluster's setting: constraints are enforced. */
+  readonly foreignKeys: boolean
   readonly databaseBytes: number
   readonly walBytes: number
   readonly logBytes: number

@@ -286,6 +286,15 @@ export class ScriptedView implements NodeView {
   }
 
   store(): StoreFacts {
-    return { sqliteVersion: '3.54.1', databaseBytes: 4096, walBytes: 0, logBytes: 100, logBaseIndex: 2, logBaseTerm: 1, snapshotBytes: 0 }
+    return {
+      sqliteVersion: '3.54.1',
+      foreignKeys: false,
+      databaseBytes: 4096,
+      walBytes: 0,
+      logBytes: 100,
+      logBaseIndex: 2,
+      logBaseTerm: 1,
+      snapshotBytes: 0,
+    }
   }
 }

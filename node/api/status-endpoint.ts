@@ -66,7 +66,7 @@ function nodeStatusOf(parts: ApiParts) {
       ...settingsOf(facts.settings),
       addr: facts.raftAddress,
       db_applied_index: raft?.appliedIndex ?? 0,
-      db_conf: { fk_constraints: 'disabled' },
+      db_conf: { fk_constraints: store.foreignKeys ? 'enabled' : 'disabled' },
       dir: facts.dataDir,
       dir_size: store.databaseBytes + store.walBytes + store.logBytes + store.snapshotBytes,
       fsm_index: raft?.appliedIndex ?? 0,
@@ -82,7 +82,7 @@ function nodeStatusOf(parts: ApiParts) {
       ready: isReady(parts),
       sqlite3: {
         db_size: store.databaseBytes,
-        fk_constraints: 'disabled',
+        fk_constraints: store.foreignKeys ? 'enabled' : 'disabled',
         size: store.databaseBytes + store.walBytes,
         version: store.sqliteVersion,
         wal_size: store.walBytes,

@@ -1,5 +1,6 @@
 // Statements that keep the database, rather than its data, in order: ANALYZE, PRAGMA optimize, and the settings that all nodes share. Each is an entry of its own,
 // because none of them can share a transaction, or may be rolled back with one: SQLite keeps statistics and settings in the memory of each connection.
+import { encodeCommand } from './command-codec.ts'
 import type { Command } from './command.ts'
 import { splitStatements, wordOf, type Piece } from './split.ts'
 import { tokenName } from './tokenizer.ts'
@@ -45,7 +46,19 @@ export function upkeepIn(piece: Piece): Upkeep | undefined {
   }
 }
 
-/** What the leader proposes when the cluster's setting is another than its own. */
+/** What a leader proposes by itself. */
+const statements = {
+  optimize: 'PRAGMA optimize',
+  'foreign-keys-on': 'PRAGMA foreign_keys = ON',
+  'foreign-keys-off': 'PRAGMA foreign_keys = OFF',
+} as const
+
+/** Its bytes in the log. */
+export function encodeUpkeep(upkeep: keyof typeof statements, moment: Pick<Command, 'proposedAtMs' | 'seed'>): Uint8Array {
+  const statement = { sql: statements[upkeep], parameters: { kind: 'positional', values: [] } } as const
+  return encodeCommand({ kind: 'execute', statements: [statement], transaction: false, ...moment })
+}
+
 export function foreignKeysStatement(isOn: boolean): string {
-  return `PRAGMA foreign_keys = ${isOn ? 'ON' : 'OFF'}`
+  return statements[isOn ? 'foreign-keys-on' : 'foreign-keys-off']
 }

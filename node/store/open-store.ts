@@ -279,7 +279,8 @@ function compose(parts: Parts): Store {
     snapshots,
     copier,
     trust: identity,
-    facts: () => readStoreFacts({ databasePath, sqliteVersion, log, snapshotBytes: snapshots.bytes() }),
+    facts: () =>
+      readStoreFacts({ databasePath, sqliteVersion, foreignKeys: stateMachine.foreignKeys, log, snapshotBytes: snapshots.bytes() }),
     isHeldUp: () => stateMachine.isApplyingElsewhere,
     warm: () => {
       reader.warm()

@@ -91,6 +91,11 @@ export class SqliteStateMachine implements StateMachine {
     return this.#writer === 'apply-thread'
   }
 
+  /** The cluster's setting, as far as it is applied here. */
+  get foreignKeys(): boolean {
+    return this.#applier.progress.foreignKeys
+  }
+
   /** It has been found to differ from the others. */
   get isInDoubt(): boolean {
     return this.#state === 'diverged'

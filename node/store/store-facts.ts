@@ -6,11 +6,13 @@ import type { SegmentLog } from './segment-log.ts'
 export function readStoreFacts(options: {
   readonly databasePath: string
   readonly sqliteVersion: string
+  readonly foreignKeys: boolean
   readonly log: SegmentLog
   readonly snapshotBytes: number
 }): StoreFacts {
   return {
     sqliteVersion: options.sqliteVersion,
+    foreignKeys: options.foreignKeys,
     databaseBytes: sizeOf(options.databasePath),
     walBytes: sizeOf(`${options.databasePath}-wal`),
     logBytes: options.log.bytes(),

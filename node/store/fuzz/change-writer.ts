@@ -44,7 +44,7 @@ export class ChangeWriter {
         [2, () => `SELECT count(*), max(${column}), group_concat(t.${column}) FROM ${quoted(table.name)} AS t GROUP BY t.${column} LIMIT 5`],
         [2, () => `SELECT ${column}, row_number() OVER (ORDER BY ${column}, random()), sum(1) OVER (PARTITION BY typeof(${column})) FROM ${quoted(table.name)} AS t LIMIT 5`],
         [1, () => `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT i, random() FROM n CROSS JOIN ${quoted(table.name)} AS t LIMIT 9`],
-        [1, () => chance.pick([`PRAGMA table_info(${quoted(table.name)})`, 'PRAGMA user_version', 'PRAGMA foreign_keys', 'PRAGMA integrity_check(3)', 'EXPLAIN QUERY PLAN SELECT 1', 'PRAGMA foreign_key_check'])],
+        [1, () => chance.pick([`PRAGMA table_info(${quoted(table.name)})`, 'PRAGMA user_version', 'PRAGMA foreign_keys', 'PRAGMA integrity_check(3)', 'EXPLAIN QUERY PLAN SELECT 1', `PRAGMA foreign_key_check(${quoted(table.name)})`])],
       ]) ?? (() => '')
     )() // prettier-ignore
   }

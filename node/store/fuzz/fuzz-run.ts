@@ -10,7 +10,7 @@ import { FuzzReplica } from './fuzz-replica.ts'
 import { readSchema } from './schema-model.ts'
 
 /** Commands between two looks at schema and state. */
-const roundCommands = 40
+const roundCommands = 24
 
 export interface FuzzTally {
   /** Statements that were applied. */

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { makeLogger } from '../../runtime/log.ts'
+import { fail, ok, type Result } from '../../runtime/result.ts'
+import { ManualClock } from '../replica/manual-clock.ts'
+import type { ReplicaProblem } from '../replica/replica-port.ts'
+import type { Applied } from '../replica/state-machine.ts'
+import { Housekeeping } from './housekeeping.ts'
+
+const logger = makeLogger({ level: 'silent' })
+
+class Scene {
+  readonly clock = new ManualClock()
+  readonly proposed: string[] = []
+  leads = true
+  cluster = false
+  answer: Result<Applied, ReplicaProblem> = ok({ index: 1, term: 1, outcome: undefined })
+  readonly housekeeping: Housekeeping
+
+  constructor(flags: { readonly foreignKeys: boolean; readonly optimizeIntervalMs: number }) {
+    this.housekeeping = new Housekeeping({
+      ...flags,
+      replica: {
+        leads: () => this.leads,
+        propose: (payload) => {
+          this.proposed.push(Buffer.from(payload).toString())
+          return Promise.resolve(this.answer)
+        },
+      },
+      clusterForeignKeys: () => this.cluster,
+      encode: (upkeep) => Buffer.from(upkeep),
+      clock: this.clock,
+      logger,
+    })
+  }
+
+  async wait(ms: number): Promise<void> {
+    this.clock.advance(ms)
+    for (let turn = 0; turn < 5; turn += 1) await Promise.resolve()
+  }
+}
+
+test('the leader proposes its own setting of foreign keys, until the cluster has it; the others never do', async () => {
+  const scene = new Scene({ foreignKeys: true, optimizeIntervalMs: 0 })
+  scene.leads = false
+  await scene.wait(5_000)
+  assert.deepEqual(scene.proposed, [])
+  scene.leads = true
+  scene.answer = fail({ code: 'outcome_unknown', leader: undefined })
+  await scene.wait(1_000)
+  assert.deepEqual(scene.proposed, ['foreign-keys-on'])
+  scene.answer = ok({ index: 1, term: 1, outcome: undefined })
+  await scene.wait(1_000)
+  assert.deepEqual(scene.proposed, ['foreign-keys-on', 'foreign-keys-on'])
+  scene.cluster = true
+  await scene.wait(5_000)
+  assert.equal(scene.proposed.length, 2)
+  scene.housekeeping.close()
+})
+
+test('a leader without -fk turns off what another has turned on', async () => {
+  const scene = new Scene({ foreignKeys: false, optimizeIntervalMs: 0 })
+  scene.cluster = true
+  await scene.wait(1_000)
+  assert.deepEqual(scene.proposed, ['foreign-keys-off'])
+  scene.housekeeping.close()
+})
+
+test('the leader proposes PRAGMA optimize in its interval, and none of it after it was closed', async () => {
+  const scene = new Scene({ foreignKeys: false, optimizeIntervalMs: 60_000 })
+  await scene.wait(59_000)
+  assert.deepEqual(scene.proposed, [])
+  await scene.wait(2_000)
+  await scene.wait(59_000)
+  await scene.wait(2_000)
+  assert.deepEqual(scene.proposed, ['optimize', 'optimize'])
+  scene.leads = false
+  await scene.wait(120_000)
+  assert.equal(scene.proposed.length, 2)
+  scene.housekeeping.close()
+  scene.leads = true
+  await scene.wait(120_000)
+  assert.equal(scene.proposed.length, 2)
+})
