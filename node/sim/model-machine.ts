@@ -114,6 +114,8 @@ export class ModelDatabase implements SimDatabase {
   }
 
   diverge(): boolean {
+    // In what is durable, so that a power failure brings back the same difference: a state that is replayed into yet another one is with nobody's (replica/README.md).
+    this.makeDurable()
     for (const { data } of [this.current, this.#durable]) data.rolling = (data.rolling ^ 1) >>> 0
     this.onDiverge()
     return true

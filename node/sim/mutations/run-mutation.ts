@@ -10,15 +10,19 @@ export type MutationVerdict =
   | { readonly kind: 'survived' }
   | { readonly kind: 'unfit'; readonly why: string }
 
-/** A mutated program may run for ever: so long without a word, and it does. A seed takes a second at most. */
-const silenceMsMax = 60_000
+/**
+ * A mutated program may run for ever: so long without a word, and it does. A seed takes a second at most, a test that makes what it has found short a minute, and a busy
+ * machine is no finder of mistakes.
+ */
+const silenceMsMax = 300_000
+const testMsMax = 240_000
 const root = new URL('../../../', import.meta.url).pathname
 
 export async function runMutation(mutation: Mutation): Promise<MutationVerdict> {
   const { file, find, replace, by } = mutation
   const hook = `import { applyMutation } from ${JSON.stringify(new URL('apply-mutation.ts', import.meta.url).href)}; applyMutation(${JSON.stringify({ file, find, replace })})`
   const base = ['--import', `data:text/javascript,${encodeURIComponent(hook)}`]
-  const program = by.kind === 'test' ? ['--test', '--test-timeout=60000', by.file] : ['node/sim/main.ts', '--worker', '--first']
+  const program = by.kind === 'test' ? ['--test', `--test-timeout=${testMsMax}`, by.file] : ['node/sim/main.ts', '--worker', '--first']
   const seeds = by.kind === 'test' ? [] : Array.from({ length: by.budget }, (_, at) => at + 1)
   const ended = await run([...base, ...program], seeds.map((seed) => `${seed}\n`).join(''))
   const misfit = [...ended.lines, ...ended.errors.split('\n')].find((line) => line.includes(unfit))
@@ -33,8 +37,9 @@ interface Ended {
   readonly errors: string
 }
 
-function verdictOfTest(file: string, { code, lines }: Ended): MutationVerdict {
+function verdictOfTest(file: string, { code, lines, isTooLong }: Ended): MutationVerdict {
   if (code === 0) return { kind: 'survived' }
+  if (isTooLong) return { kind: 'caught', by: `\`${file}\`: does not end` }
   const failed = lines.find((line) => /^\s*(✖|not ok)/.test(line) && !line.includes('failing tests'))
   return { kind: 'caught', by: `\`${file}\`${failed === undefined ? '' : `: ${title(failed)}`}` }
 }
