@@ -6,10 +6,9 @@ import type { Result } from '../../runtime/result.ts'
 import type { Statement } from '../command/command.ts'
 import { dumpStatements } from '../command/dump-statements.ts'
 import type { ApiParts } from './api-parts.ts'
-import { inResults, refuse, refuseWith } from './exchange.ts'
+import { refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import type { BegunBody } from './load-endpoint.ts'
-import { outcomeUnknown } from './leader-route.ts'
 import { writeAtLeader } from './replicated-write.ts'
 import { statementReply } from './statement-reply.ts'
 
@@ -26,9 +25,7 @@ export async function loadText(parts: ApiParts, request: ApiRequest, begun: Begu
   const statements: readonly Statement[] = judged.value.map((sql) => ({ sql, parameters: { kind: 'positional', values: [] } }))
   if (statements.length === 0) return statementReply(parts, request, { results: [], raftIndex: 0, changed: false })
   const asked = { ...request, body: () => Promise.resolve(ok(body)) }
-  const reply = await writeAtLeader(parts, asked, { kind: 'execute', statements, isDump: true })
-  // As /db/execute (ADR 17).
-  return reply.refusal?.code === 'outcome_unknown' && reply.status !== 200 ? inResults(outcomeUnknown()) : reply
+  return writeAtLeader(parts, asked, { kind: 'execute', statements, isDump: true })
 }
 
 async function collect({ head, stream }: BegunBody, bytesMax: number): Promise<Result<Uint8Array, Refusal>> {

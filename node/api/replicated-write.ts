@@ -8,9 +8,9 @@ import { backOffMs } from '../../runtime/back-off.ts'
 import type { Replica } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { ApiParts } from './api-parts.ts'
-import { clientOf, msLeft, refuse, refuseWith } from './exchange.ts'
+import { clientOf, inResults, msLeft, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
-import { atLeader } from './leader-route.ts'
+import { atLeader, outcomeUnknown } from './leader-route.ts'
 import type { Served } from './leader-route.ts'
 import { replicaRefusal } from './replica-refusal.ts'
 import { statementReply } from './statement-reply.ts'
@@ -32,9 +32,11 @@ export interface Write {
   readonly isDump?: true
 }
 
-export function writeAtLeader(parts: ApiParts, request: ApiRequest, write: Write): Promise<ApiReply> {
+export async function writeAtLeader(parts: ApiParts, request: ApiRequest, write: Write): Promise<ApiReply> {
   const name = write.isDump === true ? 'load' : write.kind === 'execute' ? 'Execute' : 'Request'
-  return atLeader(parts, request, { name, changes: true, serve: (replica) => propose(parts, request, replica, write) })
+  const reply = await atLeader(parts, request, { name, changes: true, serve: (replica) => propose(parts, request, replica, write) })
+  // Nobody but who sent it can say whether it may happen twice, so no client may be led to send it again by itself (ADR 17).
+  return reply.refusal?.code === 'outcome_unknown' && reply.status !== 200 ? inResults(outcomeUnknown()) : reply
 }
 
 async function propose(parts: ApiParts, request: ApiRequest, replica: Replica, write: Write): Promise<Served> {

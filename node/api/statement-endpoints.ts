@@ -2,9 +2,8 @@
 import type { Permission } from '../../contract/permissions.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
-import { inResults, refuseWith } from './exchange.ts'
+import { refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
-import { outcomeUnknown } from './leader-route.ts'
 import { levelOf, readAt } from './local-read.ts'
 import { writeAtLeader } from './replicated-write.ts'
 import { queueWrite } from './queued-write.ts'
@@ -40,7 +39,5 @@ export async function carryOut(parts: ApiParts, request: ApiRequest, purpose: Pu
   if (path === 'read') {
     return readAt(parts, request, { level: levelOf(parts, request), statements, name: purpose === 'query' ? 'query' : 'Request' })
   }
-  const reply = await writeAtLeader(parts, request, { kind: purpose === 'request' ? 'request' : 'execute', statements })
-  // Nobody but who sent it can say whether it may happen twice, so no client may be led to send it again by itself.
-  return reply.refusal?.code === 'outcome_unknown' && reply.status !== 200 ? inResults(outcomeUnknown()) : reply
+  return writeAtLeader(parts, request, { kind: purpose === 'request' ? 'request' : 'execute', statements })
 }
