@@ -33,6 +33,9 @@ export const differences: Readonly<Record<string, Seen>> = {
     'a text that begins no statement',
   ),
   'a query may run': see('an endless read is ended at its limit'),
+  'a write may run without limit': see(
+    'what never ends, takes too much memory or too much of the disk is ended; entries are applied meanwhile',
+  ),
   'results of any size': see('a result over the limit is refused, and says so when the statements have been carried out'),
   'rowid 9223372036854775807': see('the last rowid of all is refused wherever it would come from'),
   'writes to `sqlite_stat1`': see('refused in a statement and in a trigger'),
