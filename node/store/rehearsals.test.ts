@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import Database from 'better-sqlite3'
 import type { RehearsalEnd, RehearsalLimit } from '../api/rehearsal.ts'
 import { encodeCommand } from '../command/command-codec.ts'
+import { meanwhile } from '../replica/eventually.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
 import { Rehearsals } from './rehearsals.ts'
 import { SqliteReader } from './sqlite-reader.ts'
@@ -22,7 +24,7 @@ interface World {
   readonly rehearse: (writes: readonly (readonly ShortStatement[])[], limit?: RehearsalLimit) => Promise<RehearsalEnd>
 }
 
-async function withRehearsals(body: (world: World) => Promise<void>, options: { readonly walBytesMax?: number } = {}): Promise<void> {
+async function withRehearsals(body: (world: World) => Promise<void>, options: { readonly walBytesMax?: number; readonly walBytesLong?: number } = {}): Promise<void> {
   const machine = new TestMachine()
   const reader = new SqliteReader(machine.path, { onFatal: (problem) => assert.fail(problem.message) })
   const judge: Rehearsals['judge'] = (statements) => reader.judge(statements)
@@ -92,6 +94,35 @@ test('what would be too large for the disk is ended', () =>
     },
     { walBytesMax: 32 * 1024 * 1024 },
   ))
+
+for (const end of ['emptied', 'held by a read that lasts'] as const)
+  test(`with a long WAL it waits until that is emptied, and does not wait for ever: ${end}`, () =>
+    withRehearsals(
+      async ({ machine, rehearsals, passed, rehearse }) => {
+        assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
+        await machine.run(['INSERT INTO t VALUES (zeroblob(300000))'])
+        const walBytes = (): number => statSync(`${machine.path}-wal`).size
+        const other = new Database(machine.path)
+        const reader = new Database(machine.path, { readonly: true })
+        try {
+          if (end !== 'emptied') reader.exec('BEGIN; SELECT count(*) FROM t')
+          const rehearsed = rehearse([['INSERT INTO t SELECT a FROM t']]).then((how) => ({ how, walBytes: walBytes() }))
+          await meanwhile()
+          assert.deepEqual(passed, [])
+          other.pragma('wal_checkpoint(TRUNCATE)')
+          const { how, walBytes: bytes } = await rehearsed
+          assert.equal(how.kind, 'done')
+          assert.equal(bytes > 0, end !== 'emptied')
+          // Not again for every write, as long as that read lasts.
+          if (end !== 'emptied') assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
+        } finally {
+          other.close()
+          reader.close()
+        }
+        rehearsals.close()
+      },
+      { walBytesLong: 100_000 },
+    ))
 
 test('where no copy can be made nothing is tried, and the log says so', () =>
   withRehearsals(async ({ machine, rehearse }) => {

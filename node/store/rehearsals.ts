@@ -21,6 +21,8 @@ export interface RehearsalsOptions {
   readonly logger: StoreLogger
   /** Of what one rehearsal may put into the WAL. */
   readonly walBytesMax?: number
+  /** Smaller in tests. */
+  readonly walBytesLong?: number
 }
 
 /** A limit of processor time ends after so many times as much by the clock: what waits for the disk takes none. */
@@ -28,6 +30,13 @@ const clockFactor = 10
 /** What a write may put into the WAL: it will be there again on every node, beside everything else. */
 const walBytesMax = 1024 * 1024 * 1024
 const lookEveryMs = 50
+/**
+ * A rehearsal needs the WAL as it is: while one runs, it cannot be emptied. One after the other would let it grow without end, and each copies it. So with more than this in
+ * it the next one waits until it is emptied, for a while; in vain where a long read holds it too, and then not soon again.
+ */
+const walBytesLong = 64 * 1024 * 1024
+const emptyWaitMsMax = 3_000
+const noWaitMs = 30_000
 /** In a row; after that the write itself is to blame. */
 const lostMax = 2
 
@@ -36,6 +45,7 @@ interface Running {
   readonly onPassed: (at: number) => void
   readonly settle: (end: RehearsalEnd) => void
   readonly freeBytes: number
+  readonly askedAtMs: number
   at: number
   hasBegun: boolean
   timer: NodeJS.Timeout | undefined
@@ -54,6 +64,7 @@ export class Rehearsals implements Rehearsal {
   #running: Running | undefined
   #look: NodeJS.Timeout | undefined
   #lost = 0
+  #noWaitUntilMs = 0
   #isClosed = false
 
   constructor(options: RehearsalsOptions) {
@@ -77,7 +88,8 @@ export class Rehearsals implements Rehearsal {
     return new Promise((settle) => {
       if (this.#isClosed) return settle({ kind: 'unavailable' })
       const freeBytes = freeBytesBeside(this.#options.databasePath)()
-      this.#running = { writes, onPassed, settle, freeBytes, at: 0, hasBegun: false, timer: undefined, cause: undefined }
+      const askedAtMs = performance.now()
+      this.#running = { writes, onPassed, settle, freeBytes, askedAtMs, at: 0, hasBegun: false, timer: undefined, cause: undefined }
       this.#look = setInterval(() => this.#lookAtWal(), lookEveryMs)
       this.#begin()
     })
@@ -105,10 +117,24 @@ export class Rehearsals implements Rehearsal {
     if (running === undefined || this.#isClosed) return
     this.#process ??= this.#start()
     if (!this.#isReady || running.hasBegun) return
+    if (this.#mustWait(running)) {
+      clearTimeout(running.timer)
+      running.timer = setTimeout(() => this.#begin(), lookEveryMs)
+      return
+    }
     running.hasBegun = true
     this.#pinSnapshot()
     const writes = running.writes.map(({ payload, limit }) => ({ payload, processorMsMax: limit.kind === 'processor' ? limit.ms : 0 }))
     this.#process.send({ kind: 'rehearse', writes })
+  }
+
+  #mustWait({ askedAtMs }: Running): boolean {
+    const nowMs = performance.now()
+    const bytes = statSync(`${this.#options.databasePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
+    if (bytes <= (this.#options.walBytesLong ?? walBytesLong) || nowMs < this.#noWaitUntilMs) return false
+    if (nowMs - askedAtMs < emptyWaitMsMax) return true
+    this.#noWaitUntilMs = nowMs + noWaitMs
+    return false
   }
 
   #start(): KillableProcess<RehearsalRequest, RehearsalReply> {

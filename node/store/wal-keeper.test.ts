@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
+import { eventually, meanwhile } from '../replica/eventually.ts'
 import { TestMachine } from './test-machine.ts'
 import { syncWal } from './wal-sync.ts'
 
@@ -42,6 +43,22 @@ test('under writes without a pause the WAL is emptied again and again', async ()
       await writingUntil(write, () => walBytes() > 3 * mebibyte, 'the WAL grows')
       await writingUntil(write, () => walBytes() < 2 * mebibyte, 'the WAL is emptied')
       assert(walBytes() < 2 * mebibyte)
+    }
+  })
+})
+
+test('a WAL that a read has held is emptied after it, though nothing more is written', async () => {
+  await onThreads(async (world, walBytes, write) => {
+    const reader = new Database(world.path, { readonly: true })
+    try {
+      reader.exec('BEGIN')
+      reader.prepare('SELECT count(*) FROM t').get()
+      await writingUntil(write, () => walBytes() > 8 * mebibyte, 'the WAL grows')
+      await meanwhile() // whatever is tried now is in vain
+      reader.exec('COMMIT')
+      await eventually(() => walBytes() === 0, 'the WAL is emptied')
+    } finally {
+      reader.close()
     }
   })
 })

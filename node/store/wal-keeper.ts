@@ -39,6 +39,7 @@ export class WalKeeper {
   #lastPass: { readonly framesCopied: number; readonly restBytes: number } | undefined
   #hasFailed = false
   #notBeforeMs = 0
+  #retry: NodeJS.Timeout | undefined
   readonly #onReady: () => void
   #onEmptied: () => void = () => {}
 
@@ -99,6 +100,7 @@ export class WalKeeper {
   }
 
   close(): Promise<void> {
+    clearTimeout(this.#retry)
     return this.#thread.close()
   }
 
@@ -120,7 +122,7 @@ export class WalKeeper {
       case 'emptied': {
         this.#phase = 'idle'
         this.#hasFailed = !reply.isEmpty
-        if (this.#hasFailed) this.#notBeforeMs = performance.now() + retryAfterMs
+        if (this.#hasFailed) this.#lookLater()
         const then = this.#onEmptied
         this.#onEmptied = () => {}
         return then()
@@ -148,7 +150,14 @@ export class WalKeeper {
 
   #later(): void {
     this.#phase = 'idle'
+    this.#lookLater()
+  }
+
+  /** Also when nothing more is written: whoever wants to write may be waiting for it (rehearsals.ts). */
+  #lookLater(): void {
     this.#notBeforeMs = performance.now() + retryAfterMs
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => this.look(), retryAfterMs + 1).unref()
   }
 
   #bytes(): number {
