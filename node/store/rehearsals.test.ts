@@ -24,7 +24,10 @@ interface World {
   readonly rehearse: (writes: readonly (readonly ShortStatement[])[], limit?: RehearsalLimit) => Promise<RehearsalEnd>
 }
 
-async function withRehearsals(body: (world: World) => Promise<void>, options: { readonly walBytesMax?: number; readonly walBytesLong?: number } = {}): Promise<void> {
+async function withRehearsals(
+  body: (world: World) => Promise<void>,
+  options: { readonly walBytesMax?: number; readonly walBytesLong?: number } = {},
+): Promise<void> {
   const machine = new TestMachine()
   const reader = new SqliteReader(machine.path, { onFatal: (problem) => assert.fail(problem.message) })
   const judge: Rehearsals['judge'] = (statements) => reader.judge(statements)
