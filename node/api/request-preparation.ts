@@ -7,6 +7,9 @@ import type { ApiParts } from './api-parts.ts'
 import type { ApiRequest } from './exchange.ts'
 import { parseStatements } from './request-statements.ts'
 
+/** So long texts are judged until the loop has its turn. */
+const turnMs = 20
+
 export interface PreparedStatements {
   readonly statements: readonly Statement[]
   /** A request that only reads takes the read path, and may ask for the time or for random numbers, which must not enter the log. */
@@ -23,7 +26,13 @@ export async function prepareStatements(
   if (request.origin === 'client') parts.counts.statements(purpose, given.value.length)
   const path = purpose === 'query' || (purpose === 'request' && parts.reader.readsOnly(given.value)) ? 'read' : 'write'
   const statements: Statement[] = []
+  let pauseAtMs = performance.now() + turnMs
   for (const statement of given.value) {
+    // A body of thousands of texts must not keep everybody else waiting.
+    if (performance.now() > pauseAtMs) {
+      await new Promise((resolve) => setImmediate(resolve))
+      pauseAtMs = performance.now() + turnMs
+    }
     const judged = parts.judge(statement.sql, { for: path === 'read' ? 'query' : purpose })
     if (!judged.ok) return judged
     // Nothing but white space and comments is skipped, without an item in the results.

@@ -330,3 +330,9 @@ test('whatever is put together from dangerous parts, what the gate calls a query
   assert(ran > 100, `only ${ran} statements ran`)
   database.close()
 })
+
+test('a text of more tokens than can be judged in a moment is refused; long values are no such tokens', () => {
+  const judged = judgeText(`INSERT INTO t VALUES (1)${',(1)'.repeat(100_000)}`, { for: 'execute' })
+  assert(!judged.ok && /more than 300000 words/.test(judged.problem.message))
+  assert(judgeText(`INSERT INTO t VALUES (x'${'00'.repeat(4_000_000)}')`, { for: 'execute' }).ok)
+})

@@ -26,9 +26,18 @@ const outwardFunctions: ReadonlySet<string> = new Set(
 const virtualTableModules: ReadonlySet<string> = new Set(['fts5', 'fts4', 'rtree', 'rtree_i32', 'geopoly'])
 const createdThings: ReadonlySet<string> = new Set(['table', 'index', 'view', 'trigger', 'virtual', 'unique'])
 
+/** Of one text: judging as many takes some tenths of a second, in which nothing else is done. An entry of the log is not held to it. */
+const tokensMax = 300_000
+
 export const judgeText: JudgeText = (text, options) => {
-  const pieces = splitStatements(text)
-  if (!pieces.ok) return refused(`unrecognized token at character ${pieces.problem.offset + 1}`)
+  const pieces = splitStatements(text, { tokensMax })
+  if (!pieces.ok) {
+    return refused(
+      pieces.problem.code === 'too_many_tokens'
+        ? `the text has more than ${tokensMax} words, values and signs: bind values as parameters, or send it in parts`
+        : `unrecognized token at character ${pieces.problem.offset + 1}`,
+    )
+  }
   const judged: JudgedStatement[] = []
   for (const piece of pieces.value) {
     const effect = judgePiece(piece, options.for)

@@ -11,8 +11,8 @@ export interface Piece {
 }
 
 /** An empty list: nothing but white space, comments and semicolons. */
-export function splitStatements(text: string): Result<readonly Piece[], TokenDefect> {
-  const tokens = tokenize(text)
+export function splitStatements(text: string, limits?: { readonly tokensMax: number }): Result<readonly Piece[], TokenDefect> {
+  const tokens = tokenize(text, limits)
   if (!tokens.ok) return fail(tokens.problem)
   const pieces: Piece[] = []
   let first = 0

@@ -18,11 +18,12 @@ export interface Token {
 
 /** Where the text holds something that SQLite would not read as a token. */
 export interface TokenDefect {
-  readonly code: 'token_unknown'
+  readonly code: 'token_unknown' | 'too_many_tokens'
   readonly offset: number
 }
 
-export function tokenize(text: string): Result<readonly Token[], TokenDefect> {
+/** `tokensMax`: for who reads a text that nobody has read before. */
+export function tokenize(text: string, { tokensMax = Infinity } = {}): Result<readonly Token[], TokenDefect> {
   const tokens: Token[] = []
   let at = 0
   while (at < text.length) {
@@ -33,6 +34,7 @@ export function tokenize(text: string): Result<readonly Token[], TokenDefect> {
     }
     const token = readToken(text, at)
     if (token === undefined) return fail({ code: 'token_unknown', offset: at })
+    if (tokens.length >= tokensMax) return fail({ code: 'too_many_tokens', offset: at })
     tokens.push(token)
     at = token.end
   }
