@@ -1,6 +1,7 @@
 // The one way into the log for what clients write, on the leader. What provably ends soon goes straight through. Everything else is rehearsed first (rehearsal.ts), one
-// after the other, on the very state on which it will be applied but for a little: so nothing is committed that would keep the nodes busy for ever. Two rules make it safe:
-// nothing is judged while a change of the schema is under way, and a rehearsed write is only proposed when little was proposed since its copy was made.
+// after the other, on the very state on which it will be applied: so nothing is committed that would keep the nodes busy for ever. Two rules make it safe: nothing is
+// judged while a change of the schema is under way, and a rehearsed write is only proposed when nothing else was proposed since its copy was made. (A little would not do:
+// one row can be what an endless loop waits for.)
 import { fail, type Result } from '../../runtime/result.ts'
 import type { Refusal } from '../../contract/refusal.ts'
 import type { Statement } from '../command/command.ts'
@@ -22,8 +23,6 @@ export type WriteEnd = Result<Applied, ReplicaProblem | Refusal>
 
 /** Instructions that are known to end, a few hundred milliseconds of them, need no rehearsal. */
 const shortCostMax = 5_000_000
-/** A rehearsal still counts when no more than this was proposed since its copy was made: some hundred rows. */
-const deltaCostMax = 5_000
 /** Writes that wait for their rehearsal. */
 const waitingMax = 256
 /** Rehearsed on one copy. */
@@ -47,9 +46,8 @@ export class WriteTurnstile {
   #closed: Promise<void> | undefined
   #waiting: Waiting[] = []
   #isRehearsing = false
-  /** Instructions of what was proposed and is not applied yet; and of what was proposed since the last copy was made. */
-  #unappliedCost = 0
-  #proposedCost = 0
+  /** How often something was proposed that no rehearsal has seen. */
+  #untried = 0
   #used = new Map<string, number>()
   #usedSinceMs = 0
 
@@ -63,7 +61,7 @@ export class WriteTurnstile {
       if ((await inTime(this.#closed, write.msLeft())) === 'late') return late
     }
     const { cost, changesSchema } = this.#rehearsal.judge(write.statements)
-    if (cost <= shortCostMax) return changesSchema ? this.#proposeChange(replica, write) : this.#propose(replica, write, cost)
+    if (cost <= shortCostMax) return changesSchema ? this.#proposeChange(replica, write) : this.#proposeUntried(replica, write)
     if (this.#waiting.length >= waitingMax) return overloaded
     return new Promise((settle) => {
       this.#waiting.push({ write, changesSchema, settle })
@@ -90,17 +88,16 @@ export class WriteTurnstile {
     this.#closed = closed
   }
 
-  async #propose(replica: Replica, write: TurnstileWrite, cost: number): Promise<WriteEnd> {
-    this.#unappliedCost += cost
-    this.#proposedCost += cost
-    const proposed = replica.propose(write.payload, { timeoutMs: write.msLeft() })
-    this.#inFlight.add(proposed)
-    try {
-      return await proposed
-    } finally {
-      this.#inFlight.delete(proposed)
-      this.#unappliedCost -= cost
-    }
+  /** No rehearsal that is under way counts any more. */
+  #proposeUntried(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
+    this.#untried += 1
+    const proposed = this.#propose(replica, write)
+    void this.#applied(replica, proposed)
+    return proposed
+  }
+
+  #propose(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
+    return replica.propose(write.payload, { timeoutMs: write.msLeft() })
   }
 
   async #rehearseAll(replica: Replica): Promise<void> {
@@ -126,7 +123,7 @@ export class WriteTurnstile {
     const startedAtMs = performance.now()
     const outdated = await this.#rehearse(replica, batch)
     if (outdated.length === 0) return
-    // Others have written too much meanwhile: once more, while they wait. It is known to end, and about when.
+    // Others have written meanwhile: once more, while they wait. It is known to end, and about when.
     const ms = Math.ceil(2 * (performance.now() - startedAtMs)) + 100
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#close(promise)
@@ -149,16 +146,16 @@ export class WriteTurnstile {
     await Promise.allSettled(this.#inFlight)
   }
 
-  /** Proposes each as it passes. Those that passed when too much had been proposed meanwhile are given back; those that were not tried wait again. */
+  /** Proposes each as it passes. Those that passed when something else had been proposed meanwhile are given back; those that were not tried wait again. */
   async #rehearse(replica: Replica, batch: readonly Waiting[]): Promise<readonly Waiting[]> {
     const outdated: Waiting[] = []
-    const unapplied = this.#unappliedCost
-    this.#proposedCost = 0
+    const isBehind = this.#inFlight.size > 0
+    const before = this.#untried
     let sinceMs = performance.now()
     const pass = (one: Waiting): void => {
       this.#use(one.write.client, performance.now() - sinceMs)
       sinceMs = performance.now()
-      if (outdated.length > 0 || unapplied + this.#proposedCost > deltaCostMax) outdated.push(one)
+      if (outdated.length > 0 || isBehind || this.#untried > before) outdated.push(one)
       else this.#proposeRehearsed(replica, one)
     }
     const end = await this.#rehearsal.rehearse(
@@ -200,24 +197,29 @@ export class WriteTurnstile {
     void (changesSchema ? this.#proposeChange(replica, write) : this.#proposeLong(replica, write)).then(settle)
   }
 
-  /** No rehearsal that is under way counts any more. */
   #proposeChange(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
-    const proposed = this.#propose(replica, write, deltaCostMax + 1)
+    this.#untried += 1
+    const proposed = this.#propose(replica, write)
     this.#close(this.#applied(replica, proposed))
     return proposed
   }
 
   #proposeLong(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
-    const proposed = this.#propose(replica, write, 0)
+    const proposed = this.#propose(replica, write)
     void this.#applied(replica, proposed)
     return proposed
   }
 
   /** Resolves when it is known to be in the data, or never to be. The next copy waits for it. */
   #applied(replica: Replica, proposed: Promise<WriteEnd>): Promise<void> {
-    const applied = proposed.then((end) => (isUnknown(end) ? appliedAll(replica) : undefined))
+    const applied: Promise<void> = proposed
+      .then(
+        (end) => (isUnknown(end) ? appliedAll(replica) : undefined),
+        () => undefined, // a fault of ours: whoever proposed it hears of it
+      )
+      .finally(() => this.#inFlight.delete(applied))
     this.#inFlight.add(applied)
-    return applied.finally(() => this.#inFlight.delete(applied))
+    return applied
   }
 
   /** The next ones: first those of clients that have used little, so many together; of the others one. */

@@ -8,8 +8,7 @@ const timeMsMax = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
 /** Of one entry. */
 export interface EntryMoment {
-  /** In the log; beside the seed, so that two entries never share their chance. */
-  readonly index: number
+  /** Not the place in the log, which a rehearsal does not know: it must see the chance that the entry will have. */
   readonly seed: Uint8Array
   /** What 'now' is, milliseconds since the epoch; see `entryTimeMs`. */
   readonly timeMs: number

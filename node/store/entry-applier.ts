@@ -162,7 +162,7 @@ export class EntryApplier {
       let outcome: CommandOutcome | undefined
       if (entry.kind === 'membership') membership = membershipAfter(entry, membership)
       if (entry.kind === 'command') {
-        if (command !== undefined && !isStep(command)) timeMs = this.#beginCommand(entry, command, timeMs)
+        if (command !== undefined && !isStep(command)) timeMs = this.#beginCommand(command, timeMs)
         const run = command === undefined ? undecodable : isStep(command) ? this.#runStep(command) : this.#runner.run(command, everything)
         if (run.kind === 'rolled-back') {
           if (run.isFull) this.#takeBackFull(run.error)
@@ -204,7 +204,7 @@ export class EntryApplier {
       return alone.applied[0]
     }
     if (upkeepOf(command) !== undefined) return this.#applyUpkeep(entry)
-    const timeMs = this.#beginCommand(entry, command, this.#progress.timeMs)
+    const timeMs = this.#beginCommand(command, this.#progress.timeMs)
     const results: StatementResult[] = []
     let isDone = false
     let full: string | undefined
@@ -239,7 +239,7 @@ export class EntryApplier {
     const command = commandOf(entry)
     const upkeep = command === undefined || isStep(command) ? undefined : upkeepOf(command)
     assert(command !== undefined && !isStep(command) && upkeep !== undefined, 'what stands alone is a command')
-    const timeMs = this.#beginCommand(entry, command, this.#progress.timeMs)
+    const timeMs = this.#beginCommand(command, this.#progress.timeMs)
     const startedAtMs = performance.now()
     this.#run(this.#begin)
     const run = this.#upkeep.run(upkeep, index)
@@ -309,9 +309,9 @@ export class EntryApplier {
   }
 
   /** Gives the entry's time. */
-  #beginCommand({ index }: Entry, { seed, proposedAtMs }: Command, beforeMs: number): number {
+  #beginCommand({ seed, proposedAtMs }: Command, beforeMs: number): number {
     const timeMs = entryTimeMs(beforeMs, proposedAtMs)
-    this.#runner.beginEntry({ index, seed, timeMs })
+    this.#runner.beginEntry({ seed, timeMs })
     return timeMs
   }
 

@@ -1,5 +1,5 @@
 // The chance of an entry: a stream of bytes for each of its statements, from the entry's seed. AES in counter mode, so that values that a client has seen tell nothing
-// about others: random() and randomblob() are used for tokens. A stream depends on seed, index and place alone, so a statement that is run again gets the same.
+// about others: random() and randomblob() are used for tokens. A stream depends on seed and place alone, so a statement that is run again gets the same.
 import { createCipheriv } from 'node:crypto'
 import { seedBytes, type EntryMoment } from '../command/entry-moment.ts'
 
@@ -13,9 +13,8 @@ export class EntryChance {
   #chunk: Buffer = Buffer.alloc(0)
   #used = 0
 
-  beginEntry({ seed, index }: EntryMoment): void {
+  beginEntry({ seed }: EntryMoment): void {
     this.#key.set(seed.subarray(0, seedBytes))
-    this.#key.writeDoubleBE(index, seedBytes)
     this.beginPiece(0, 0)
   }
 

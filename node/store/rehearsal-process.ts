@@ -5,6 +5,7 @@ import type Database from 'better-sqlite3'
 import { makeEntry } from '../raft/entry.ts'
 import { freeBytesBeside } from './disk-space.ts'
 import { noLimits } from './apply-limits.ts'
+import { bookkeepingTable } from './bookkeeping.ts'
 import { EntryApplier } from './entry-applier.ts'
 import { openCopy, removeCopy } from './rehearsal-copy.ts'
 import type { RehearsalReply, RehearsalRequest } from './rehearsal-messages.ts'
@@ -36,6 +37,8 @@ async function rehearse({ writes }: RehearsalRequest): Promise<void> {
 
 async function applyTo(connection: Database.Database, writes: RehearsalRequest['writes']): Promise<void> {
   try {
+    // Of an entry that is half applied where the copy was made: the command here would begin behind those statements.
+    connection.exec(`UPDATE ${bookkeepingTable} SET statements_done = 0`)
     const applier = new EntryApplier(connection, freeBytesBeside(databasePath))
     for (const [at, { payload, processorMsMax }] of writes.entries()) {
       await send({ kind: 'began', at })

@@ -127,6 +127,14 @@ for (const end of ['emptied', 'held by a read that lasts'] as const)
       { walBytesLong: 100_000 },
     ))
 
+test('a write is tried from its first statement on, also while an entry of several transactions is half applied', () =>
+  withRehearsals(async ({ machine, rehearse }) => {
+    const other = new Database(machine.path)
+    other.exec('UPDATE _securesql_state SET statements_done = 1')
+    other.close()
+    assert.deepEqual(problemOf(await rehearse([[endless, 'INSERT INTO t VALUES (1)']])), [0, 'statement_timeout', 'execute timeout'])
+  }))
+
 test('where no copy can be made nothing is tried, and the log says so', () =>
   withRehearsals(async ({ machine, rehearse }) => {
     assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')

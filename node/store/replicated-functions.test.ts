@@ -83,7 +83,7 @@ test('chance is different from row to row, statement to statement and entry to e
       'INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES',
       'INSERT INTO t DEFAULT VALUES',
     ]
-    const log = logOf([command(statements, { seed }), command(statements, { seed }), command(statements)])
+    const log = logOf([command(statements, { seed }), command(statements, { seed: seed.map((byte) => byte + 1) }), command(statements)])
     await one.apply(log)
     const values = one.rows('SELECT a, b FROM t').flat()
     assert.equal(new Set(values).size, 3 * 14)
