@@ -1,4 +1,4 @@
-// `npm run e2e:processes -- [--kills N] [--minutes M] [--failovers N] [--transfers N] [--large-megabytes N] [--quorum-loss-seconds N] [--seed S] [--only KINDS] [--judge-figures]`: clusters of
+// `npm run e2e:processes -- [--kills N] [--minutes M] [--failovers N] [--transfers N] [--large-megabytes N] [--load-megabytes N] [--quorum-loss-seconds N] [--seed S] [--only KINDS] [--judge-figures]`: clusters of
 // real processes under load, what can happen to them, and then the question whether anything acknowledged is lost, doubled, or different between the nodes.
 // Without options: 200 kills.
 import { parseArgs } from 'node:util'
@@ -9,6 +9,7 @@ import { ClusterOfProcesses, admin } from './cluster-of-processes.ts'
 import { runFailovers } from './failovers.ts'
 import { faultKinds } from './faults.ts'
 import { runLargeDatabase } from './large-database.ts'
+import { runLargeLoad } from './large-load.ts'
 import { killsOf, planDisasters, strike } from './nemesis.ts'
 import { runQuorumLoss } from './quorum-loss.ts'
 import { runRandomFaults } from './random-faults.ts'
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     failovers: count,
     transfers: count,
     'large-megabytes': count,
+    'load-megabytes': count,
     'quorum-loss-seconds': count,
     seed: { type: 'string' },
     writers: { type: 'string', default: '6' },
@@ -39,8 +41,9 @@ const minutes = Number(values.minutes)
 const failovers = whole('failovers', values.failovers)
 const transfers = whole('transfers', values.transfers)
 const megabytes = whole('large-megabytes', values['large-megabytes'])
+const loadMegabytes = whole('load-megabytes', values['load-megabytes'])
 const quorumLossSeconds = whole('quorum-loss-seconds', values['quorum-loss-seconds'])
-const isDefault = minutes + failovers + transfers + megabytes + quorumLossSeconds === 0
+const isDefault = minutes + failovers + transfers + megabytes + loadMegabytes + quorumLossSeconds === 0
 const killsWanted = whole('kills', values.kills) || (isDefault ? 200 : 0)
 const kinds = values.only?.split(',').map((text) => {
   const kind = faultKinds.find((known) => known === text)
@@ -64,6 +67,9 @@ const checks: readonly Check[] = [
   )),
   ...(await part(quorumLossSeconds > 0, `no quorum for ${quorumLossSeconds} s`, () => runQuorumLoss({ seconds: quorumLossSeconds, say }))),
   ...(await part(megabytes > 0, `a database of ${megabytes} MB`, () => runLargeDatabase({ megabytes, say }))),
+  ...(await part(loadMegabytes > 0, `a file of ${loadMegabytes} MB, a follower killed`, () =>
+    runLargeLoad({ megabytes: loadMegabytes, victim: 'follower', say }),
+  )),
 ]
 const hasFailed = ({ faults, isFigure }: Check): boolean => faults.length > 0 && (isFigure !== true || values['judge-figures'])
 for (const check of checks) {
