@@ -4,7 +4,7 @@ import type { Refusal } from '../../contract/refusal.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Statement } from '../command/command.ts'
-import { dumpStatements } from '../command/dump-statements.ts'
+import { readDump } from '../command/dump-statements.ts'
 import type { ApiParts } from './api-parts.ts'
 import { refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
@@ -20,12 +20,22 @@ export async function loadText(parts: ApiParts, request: ApiRequest, begun: Begu
   const body = collected.value
   const text = decode(body)
   if (text === undefined) return refuse('invalid_request', 'the body is neither a SQLite file nor text in UTF-8')
-  const judged = dumpStatements(text, (sql) => parts.judge(sql, { for: 'execute' }))
+  const judged = await read(parts, text)
   if (!judged.ok) return refuseWith(judged.problem)
   const statements: readonly Statement[] = judged.value.map((sql) => ({ sql, parameters: { kind: 'positional', values: [] } }))
   if (statements.length === 0) return statementReply(parts, request, { results: [], raftIndex: 0, changed: false })
   const asked = { ...request, body: () => Promise.resolve(ok(body)) }
   return writeAtLeader(parts, asked, { kind: 'execute', statements, isDump: true })
+}
+
+/** Eight megabytes take seconds: others have their turn between the steps. */
+async function read(parts: ApiParts, text: string): Promise<Result<readonly string[], Refusal>> {
+  const reading = readDump(text, (sql) => parts.judge(sql, { for: 'execute' }))
+  for (;;) {
+    const step = reading.next()
+    if (step.done === true) return step.value
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }
 
 async function collect({ head, stream }: BegunBody, bytesMax: number): Promise<Result<Uint8Array, Refusal>> {

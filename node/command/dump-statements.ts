@@ -2,34 +2,61 @@
 // AUTOINCREMENT columns, and statistics. Those are known to the word; anything that looks like them only is left to the gate, which refuses it.
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { GateProblem, JudgedStatement } from './gate-port.ts'
-import { splitStatements, wordOf, type Piece } from './split.ts'
+import { splitComplete, splitStatements, wordOf, type Piece } from './split.ts'
 import { tokenName } from './tokenizer.ts'
 
 type Judge = (sql: string) => Result<readonly JudgedStatement[], GateProblem>
 
-/** In order, each one statement; without those that only say that all of it is one transaction without foreign keys. */
-export function dumpStatements(text: string, judge: Judge): Result<readonly string[], GateProblem> {
-  const pieces = splitStatements(text)
-  if (!pieces.ok) return fail({ code: 'statement_refused', message: `unrecognized token at character ${pieces.problem.offset + 1}` })
+/** So much of the text is read in one step: some milliseconds. */
+const stepCharacters = 16 * 1024
+
+/**
+ * In order, each one statement; without those that only say that all of it is one transaction without foreign keys. Yields between steps: whoever reads a long text has more to do.
+ */
+export function* readDump(text: string, judge: Judge): Generator<undefined, Result<readonly string[], GateProblem>> {
   const kept: string[] = []
-  for (const piece of inner(pieces.value)) {
-    if (isStatistics(piece)) continue
-    if (!isSequence(piece)) {
-      const judged = judge(piece.sql)
-      if (!judged.ok) return judged
+  // What may be the end of the dump, until something comes behind it.
+  let borders: Piece[] = []
+  for (const piece of piecesOf(text)) {
+    if (piece === undefined) {
+      yield
+      continue
     }
-    kept.push(piece.sql)
+    if ('defectAt' in piece) return fail({ code: 'statement_refused', message: `unrecognized token at character ${piece.defectAt + 1}` })
+    const isAtStart = kept.length === 0 && borders.length === 0
+    if (isAtStart && isBorder(piece, 'begin')) continue
+    if (isBorder(piece, 'commit', 'end')) {
+      borders.push(piece)
+      continue
+    }
+    for (const one of [...borders, piece]) {
+      if (isStatistics(one)) continue
+      const judged = isSequence(one) ? ok([]) : judge(one.sql)
+      if (!judged.ok) return judged
+      kept.push(one.sql)
+    }
+    borders = []
   }
   return ok(kept)
 }
 
-/** Without what stands around the data. */
-function inner(pieces: readonly Piece[]): readonly Piece[] {
-  let first = 0
-  let end = pieces.length
-  while (first < end && isBorder(pieces[first], 'begin')) first += 1
-  while (end > first && isBorder(pieces[end - 1], 'commit', 'end')) end -= 1
-  return pieces.slice(first, end)
+/** Undefined between two steps. A text in which a statement is longer than a step is read in longer ones. */
+function* piecesOf(text: string): Iterable<Piece | undefined | { readonly defectAt: number }> {
+  let at = 0
+  for (let length = stepCharacters; at < text.length;) {
+    const window = text.slice(at, at + length)
+    if (at + length >= text.length) {
+      const last = splitStatements(window)
+      if (last.ok) yield* last.value
+      else yield { defectAt: at + last.problem.offset }
+      return
+    }
+    const { pieces, restAt } = splitComplete(window)
+    yield* pieces
+    at += restAt
+    length = restAt === 0 ? length * 2 : stepCharacters
+    yield undefined
+  }
 }
 
 function isBorder(piece: Piece | undefined, ...transaction: readonly string[]): boolean {

@@ -14,15 +14,39 @@ export interface Piece {
 export function splitStatements(text: string, limits?: { readonly tokensMax: number }): Result<readonly Piece[], TokenDefect> {
   const tokens = tokenize(text, limits)
   if (!tokens.ok) return fail(tokens.problem)
+  const { pieces, rest } = splitTokens(text, tokens.value)
+  addPiece(pieces, text, rest, text.length)
+  return ok(pieces)
+}
+
+export interface Complete {
+  readonly pieces: readonly Piece[]
+  /** Where the text goes on behind the last of them. */
+  readonly restAt: number
+}
+
+/**
+ * Of a text that may break off anywhere, what ends before that: where the text goes on, only its last token can turn out to be another, and that is in the rest.
+ */
+export function splitComplete(text: string): Complete {
+  const tokens = tokenize(text)
+  return tokens.ok ? splitTokens(text, tokens.value) : splitComplete(text.slice(0, tokens.problem.offset))
+}
+
+function splitTokens(
+  text: string,
+  tokens: readonly Token[],
+): { readonly pieces: Piece[]; readonly rest: readonly Token[]; readonly restAt: number } {
   const pieces: Piece[] = []
   let first = 0
-  for (const [position, token] of tokens.value.entries()) {
-    if (token.kind !== 'semicolon' || !endsStatement(text, tokens.value, first, position)) continue
-    addPiece(pieces, text, tokens.value.slice(first, position), token.start)
+  let restAt = 0
+  for (const [position, token] of tokens.entries()) {
+    if (token.kind !== 'semicolon' || !endsStatement(text, tokens, first, position)) continue
+    addPiece(pieces, text, tokens.slice(first, position), token.start)
     first = position + 1
+    restAt = token.end
   }
-  addPiece(pieces, text, tokens.value.slice(first), text.length)
-  return ok(pieces)
+  return { pieces, rest: tokens.slice(first), restAt }
 }
 
 function addPiece(pieces: Piece[], text: string, tokens: readonly Token[], end: number): void {

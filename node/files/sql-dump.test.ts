@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
-import { dumpStatements } from '../command/dump-statements.ts'
+import { readDump } from '../command/dump-statements.ts'
 import { judgeText } from '../command/gate.ts'
 import { DumpRefused, dumpText } from './sql-dump.ts'
 import { numberLiteral, textLiteral } from './sql-literal.ts'
@@ -18,7 +18,10 @@ function dumpOf(database: Database.Database, tables: readonly string[] = []): st
 
 /** As /db/load reads it: through the gate, statement by statement. */
 function loaded(text: string): Database.Database {
-  const judged = dumpStatements(text, (sql) => judgeText(sql, { for: 'execute' }))
+  const reading = readDump(text, (sql) => judgeText(sql, { for: 'execute' }))
+  let step = reading.next()
+  while (step.done !== true) step = reading.next()
+  const judged = step.value
   assert(judged.ok, judged.ok ? '' : judged.problem.message)
   const database = new Database(':memory:')
   for (const sql of judged.value) database.exec(sql)
