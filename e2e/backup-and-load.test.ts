@@ -26,10 +26,10 @@ test('a backup that is taken while others write is sound, and a prefix of what w
       .send({ path: '/db/execute', body: ['CREATE TABLE w (id INTEGER PRIMARY KEY, v TEXT)'], timeoutMs: 60_000 })
     assert.ok(made.kind === 'reply' && made.status === 200, JSON.stringify(made))
     let newest = 0
-    let isWanted = true
+    const stop = new AbortController()
     const writing = Array.from({ length: writers }, async (_, position) => {
       const client = cluster.client(cluster.nodes[position % 3] ?? first)
-      while (isWanted) {
+      while (!stop.signal.aborted) {
         // The id is given in the order of the log.
         const answer = await client.send({ path: '/db/execute', body: ["INSERT INTO w(v) VALUES ('x')"], timeoutMs: 60_000 })
         const id = answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.last_insert_id : undefined
@@ -46,7 +46,7 @@ test('a backup that is taken while others write is sound, and a prefix of what w
       assert.equal(await fetchFile(cluster, node, { path, from: '/db/backup?timeout=60s' }), 200)
       taken.push({ path, acknowledged })
     }
-    isWanted = false
+    stop.abort()
     await Promise.all(writing)
     for (const { path, acknowledged } of taken) {
       const database = new Database(path)

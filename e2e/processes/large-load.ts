@@ -100,12 +100,12 @@ function serveMeanwhile(
   node: NodeProcess,
 ): { stop(): Promise<{ count: number; longestMs: number; faults: readonly string[] }> } {
   const client = cluster.client(node)
-  let isWanted = true
+  const stop = new AbortController()
   let count = 0
   let longestMs = 0
   const faults: string[] = []
   const running = (async () => {
-    while (isWanted) {
+    while (!stop.signal.aborted) {
       const startedAtMs = performance.now()
       for (const asked of [
         { path: '/db/execute', body: ['CREATE TABLE IF NOT EXISTS meanwhile (n)', 'INSERT INTO meanwhile VALUES (1)'] },
@@ -122,7 +122,7 @@ function serveMeanwhile(
   })()
   return {
     stop: async () => {
-      isWanted = false
+      stop.abort()
       await running
       return { count, longestMs, faults: faults.slice(0, 5) }
     },

@@ -1,5 +1,5 @@
 // GET /db/backup. A follower does not fetch a backup from the leader: it asks the leader how far the log is committed, waits until it has applied that, and copies its own
-// database. So the backup holds every write that was acknowledged before it began, and costs the leader one round of heartbeats (ADR 17). `noleader` asks nobody.
+// database. So the backup holds every write that was acknowledged before it began, and costs the leader one round of heartbeats (ADR 19). `noleader` asks nobody.
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Refusal } from '../../contract/refusal.ts'
