@@ -8,7 +8,7 @@ export const ofDisks: readonly Mutation[] = [
     file: 'node/replica/replica.ts',
     find: 'if (staged !== undefined && this.#isIdle()) {',
     replace: 'if (staged !== undefined) {',
-    by: seeds(500),
+    by: testFile('node/replica/replica-install.test.ts'),
   },
   {
     hazard: 56,
