@@ -141,3 +141,11 @@ test('two at a time, none without room, and a copy that was interrupted is made 
     assert(!abandoned.ok)
   })
 })
+
+test('a directory that cannot be made keeps no later backup from being made', () =>
+  withMaker(1, async (world) => {
+    writeFileSync(world.directory, 'in the way')
+    for (let times = 0; times < 3; times += 1) await assert.rejects(world.maker.make(wanted), { code: 'ENOTDIR' })
+    rmSync(world.directory)
+    assert((await bytesOf(world, {})).length > 0)
+  }))

@@ -69,11 +69,18 @@ export class BackupMaker implements Backups {
       if (hasEnded) return
       hasEnded = true
       this.#count -= 1
-      void rm(directory, { recursive: true, force: true })
+      rm(directory, { recursive: true, force: true }).catch((err: unknown) =>
+        this.#log.warn({ err }, 'the copy of a backup could not be removed'),
+      )
     }
-    const made = await this.#make(directory, options, end)
-    if (!made.ok) end()
-    return made
+    try {
+      const made = await this.#make(directory, options, end)
+      if (!made.ok) end()
+      return made
+    } catch (error) {
+      end()
+      throw error
+    }
   }
 
   async #make(directory: string, options: BackupOptions, end: () => void): Promise<Result<Readable, BackupProblem>> {

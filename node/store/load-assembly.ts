@@ -62,13 +62,14 @@ function whole({ database, path, step }: AssemblyTask): boolean {
 
 /** The bytes are the same on every node, so what SQLite says of them is too. */
 function adopt(task: AssemblyTask): 'ready' | LoadRefusal {
+  const ours = readOurs(task.database)
   let connection: Database.Database | undefined
   try {
     connection = new Database(task.path, { fileMustExist: true })
     connection.pragma('journal_mode = DELETE')
     connection.pragma('trusted_schema = OFF')
     const next = connection
-    next.transaction(() => copyOurs(task.database, next))()
+    next.transaction(() => writeOurs(ours, next))()
     const bookkeeping = openBookkeeping(next)
     next.transaction(() => {
       const before = bookkeeping.read()
@@ -103,16 +104,30 @@ function isOfTheFile(error: unknown): boolean {
   return error instanceof Database.SqliteError && /^SQLITE_(NOTADB|CORRUPT|ERROR|CONSTRAINT|MISMATCH|SCHEMA|FORMAT)/.test(error.code)
 }
 
-/** Tables of ours, whatever they are, but for the file's own way. */
-function copyOurs(from: Database.Database, to: Database.Database): void {
-  const tables = from
-    .prepare("SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND name LIKE '\\_securesql\\_%' ESCAPE '\\' ORDER BY name")
-    .all() as { readonly name: string; readonly sql: string }[] // both are TEXT in SQLite's own table
-  for (const { name, sql } of tables) {
-    if (stagingTables.includes(name)) continue
-    to.exec(sql)
-    const rows = from.prepare(`SELECT * FROM main.${name}`).raw().safeIntegers().all() as unknown[][]
-    for (const row of rows) to.prepare(`INSERT INTO main.${name} VALUES (${row.map(() => '?').join(', ')})`).run(...row)
+interface OurTable {
+  readonly name: string
+  readonly sql: string
+  readonly rows: readonly unknown[][]
+}
+
+/** Tables of ours, whatever they are, but for the file's own way. What is wrong with them is this machine's fault: another node would find nothing. */
+function readOurs(database: Database.Database): readonly OurTable[] {
+  try {
+    const tables = database
+      .prepare("SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND name LIKE '\\_securesql\\_%' ESCAPE '\\' ORDER BY name")
+      .all() as Omit<OurTable, 'rows'>[] // both are TEXT in SQLite's own table
+    return tables
+      .filter(({ name }) => !stagingTables.includes(name))
+      .map((table) => ({ ...table, rows: database.prepare(`SELECT * FROM main.${table.name}`).raw().safeIntegers().all() as unknown[][] }))
+  } catch (error) {
+    throw new EnvironmentFailure(answerOf(error), { cause: error })
+  }
+}
+
+function writeOurs(tables: readonly OurTable[], database: Database.Database): void {
+  for (const { name, sql, rows } of tables) {
+    database.exec(sql)
+    for (const row of rows) database.prepare(`INSERT INTO main.${name} VALUES (${row.map(() => '?').join(', ')})`).run(...row)
   }
 }
 
