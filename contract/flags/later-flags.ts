@@ -43,7 +43,7 @@ const dataLater = {
     group: 'Database',
     default: '0s',
     help: 'How often VACUUM runs by itself; 0: never.',
-    why: 'Nothing rewrites the database by itself: send the statement when it is wanted.',
+    why: 'VACUUM is refused so far: pages that become free are used again, and a loaded backup has none.',
   },
   'extensions-path': {
     kind: 'string',
