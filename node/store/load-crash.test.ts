@@ -1,7 +1,7 @@
 // Kill -9 at each step of putting a loaded database in place: the node opens with the old database, which still holds all chunks, or with the new one, and goes on.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -133,6 +133,32 @@ test('killed at any step of putting a loaded database in place, a node opens wit
     assert.deepEqual(found, found.toSorted().toReversed())
     assert.deepEqual([found[0], found.at(-1)], ['old', 'new'])
     assert(found.length > 6, `${found.length} steps`)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('a snapshot that is taken in the middle of a load carries what has come: whoever installs it goes on with the rest', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'load-snapshot-'))
+  try {
+    const path = join(directory, 'file.sqlite')
+    new Database(path).exec('CREATE TABLE loaded (n); INSERT INTO loaded VALUES (42)').close()
+    const entries = entriesOf(readFileSync(path))
+    const last = entries.at(-1)
+    assert(last !== undefined)
+    const sender = await open(join(directory, 'sender'))
+    sender.stateMachine.apply(entries.slice(0, -1))
+    await eventually(() => sender.stateMachine.appliedIndex === last.index - 1, 'the chunks are applied')
+    const taken = await sender.snapshots.take({ indexMin: last.index - 1 })
+    assert(taken.ok)
+    const received = join(directory, 'receiver')
+    mkdirSync(received)
+    cpSync(join(directory, 'sender', 'snapshots', `copy-${taken.value.id}`, 'snapshot.sqlite'), join(received, 'db.sqlite'))
+    await sender.close()
+    assert.equal(endLoad(received, last, installFiles), 'done')
+    const database = new Database(join(received, 'db.sqlite'), { readonly: true })
+    assert.deepEqual(database.prepare('SELECT n FROM loaded').pluck().all(), [42])
+    database.close()
   } finally {
     rmSync(directory, { recursive: true })
   }
