@@ -43,6 +43,8 @@ export const differences: Readonly<Record<string, Seen>> = {
     'what needs an entry of its own stands alone in its text',
     'statistics change plans on every node at the same entry',
   ),
+  'strings in double quotes in a schema': see('other errors, and words in a schema, stay what they are'),
+  VACUUM: see('refused at every endpoint and in every disguise'),
   'writes to `sqlite_sequence`': see('refused in a statement and in a trigger'),
   '`INSERT INTO ft(ft, rank)': see('refused in a statement and in a trigger'),
   '`pragma_…()` table functions': see('tells of one node alone, so only a read outside of the log may use it'),
