@@ -42,7 +42,7 @@ export function snapshotPaths(dataDir: string): SnapshotPaths {
 
 /** Makes the directory; puts aside what is of no use any more, such as the copies of an earlier process, which nobody can name. */
 export function openSnapshotDirectory(paths: SnapshotPaths): void {
-  mkdirSync(paths.gone, { recursive: true, mode: 0o700 })
+  mkdirSync(paths.directory, { recursive: true, mode: 0o700 })
   for (const name of readdirSync(paths.directory)) {
     if (name.startsWith(copyPrefix)) putAside(join(paths.directory, name), paths)
   }
@@ -53,7 +53,9 @@ export function openSnapshotDirectory(paths: SnapshotPaths): void {
 }
 
 function putAside(path: string, { gone }: SnapshotPaths): void {
-  if (existsSync(path)) renameSync(path, join(gone, randomUUID()))
+  if (!existsSync(path)) return
+  mkdirSync(gone, { recursive: true, mode: 0o700 })
+  renameSync(path, join(gone, randomUUID()))
 }
 
 export function copyDirectory(paths: SnapshotPaths, id: string): string {
