@@ -32,7 +32,7 @@ export type RehearsalEnd =
       readonly kind: 'ended'
       readonly at: number
       readonly problem: {
-        readonly code: 'statement_timeout' | 'statement_out_of_memory' | 'write_too_large' | 'internal'
+        readonly code: 'statement_timeout' | 'statement_out_of_memory' | 'write_too_large' | 'statement_refused' | 'internal'
         readonly message: string
       }
     }

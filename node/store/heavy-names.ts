@@ -4,6 +4,10 @@ import type Database from 'better-sqlite3'
 
 /** How many views, written out, a text may come to: well below a millisecond. */
 const weightMax = 64
+/** A schema with a view that comes to more is refused: SQLite prepares every view to list tables, which the guards of writes do after each change of the schema. */
+const viewWeightMax = 1_024
+/** They prepare every view there is. */
+const listing = /table_(?:list|x?info)/i
 /** Longer texts are bulk loads, or attacks on the parser. */
 const textLengthMax = 64 * 1024
 
@@ -11,6 +15,7 @@ export class HeavyNames {
   readonly #schema: Database.Statement
   #weights: ReadonlyMap<string, number> = new Map()
   #isAll = false
+  #hasHeavy = false
 
   constructor(database: Database.Database) {
     this.#schema = database.prepare("SELECT type, name, sql FROM sqlite_schema WHERE type IN ('view', 'trigger')").raw(true)
@@ -21,6 +26,7 @@ export class HeavyNames {
     const texts = this.#schema.all() as [type: string, name: string, sql: string][] // three TEXT columns
     const views = new Map(texts.flatMap(([type, name, sql]) => (type === 'view' ? [[name.toLowerCase(), sql]] : [])))
     this.#weights = weightsOf(views)
+    this.#hasHeavy = [...this.#weights.values()].some((weight) => weight > weightMax)
     // A name that is no plain word could stand in a text in more than one way.
     const hasOdd = [...views.keys()].some((name) => !/^[a-z_\u0080-\uffff][\w$\u0080-\uffff]*$/.test(name))
     const triggers = texts.filter(([type]) => type === 'trigger')
@@ -28,8 +34,18 @@ export class HeavyNames {
       (hasOdd && [...this.#weights.values()].some((weight) => weight > 1)) || triggers.some(([, , sql]) => this.#weightOf(sql) > weightMax)
   }
 
+  /** Some view comes to more than any may. */
+  get isTooHeavy(): boolean {
+    return [...this.#weights.values()].some((weight) => weight > viewWeightMax)
+  }
+
   mayBeIn(text: string): boolean {
-    return this.#isAll || text.length > textLengthMax || (this.#weights.size > 0 && this.#weightOf(text) > weightMax)
+    return (
+      (this.#hasHeavy && listing.test(text)) ||
+      this.#isAll ||
+      text.length > textLengthMax ||
+      (this.#weights.size > 0 && this.#weightOf(text) > weightMax)
+    )
   }
 
   #weightOf(text: string): number {

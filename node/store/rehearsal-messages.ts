@@ -13,6 +13,8 @@ export interface RehearsalRequest {
 export type RehearsalReply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'began'; readonly at: number }
+  /** By its own rules: the reply is for the client. */
+  | { readonly kind: 'refused'; readonly message: string }
   | { readonly kind: 'passed'; readonly at: number }
   | { readonly kind: 'done'; readonly isSwollen: boolean }
   | { readonly kind: 'unavailable'; readonly reason: string }

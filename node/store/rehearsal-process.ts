@@ -7,10 +7,13 @@ import { freeBytesBeside } from './disk-space.ts'
 import { noLimits } from './apply-limits.ts'
 import { bookkeepingTable } from './bookkeeping.ts'
 import { EntryApplier } from './entry-applier.ts'
+import { HeavyNames } from './heavy-names.ts'
 import { openCopy, removeCopy } from './rehearsal-copy.ts'
 import type { RehearsalReply, RehearsalRequest } from './rehearsal-messages.ts'
 import { SelfWatch } from './self-watch.ts'
 import { EnvironmentFailure } from './sqlite-failure.ts'
+
+const tooHeavy = 'not allowed: views of views that would be written out more than 1024 times'
 
 const [, , databasePath = '', directory = '', growthBytesMax = ''] = process.argv
 const place = { databasePath, directory }
@@ -27,27 +30,33 @@ async function rehearse({ writes }: RehearsalRequest): Promise<void> {
     return send({ kind: 'unavailable', reason: error instanceof Error ? error.message : String(error) })
   }
   try {
-    await applyTo(copy, writes)
-    await send({ kind: 'done', isSwollen: watch.isSwollen })
+    await send((await applyTo(copy, writes)) ?? { kind: 'done', isSwollen: watch.isSwollen })
   } catch (error) {
     if (!(error instanceof EnvironmentFailure)) throw error
     await send({ kind: 'failed', message: error.message })
   }
 }
 
-async function applyTo(connection: Database.Database, writes: RehearsalRequest['writes']): Promise<void> {
+/** Undefined: all have passed. */
+async function applyTo(connection: Database.Database, writes: RehearsalRequest['writes']): Promise<RehearsalReply | undefined> {
   try {
     // Of an entry that is half applied where the copy was made: the command here would begin behind those statements.
     connection.exec(`UPDATE ${bookkeepingTable} SET statements_done = 0`)
+    const heavyNames = new HeavyNames(connection)
     const applier = new EntryApplier(connection, freeBytesBeside(databasePath))
+    heavyNames.follow()
+    const wasTooHeavy = heavyNames.isTooHeavy
     for (const [at, { payload, processorMsMax }] of writes.entries()) {
       await send({ kind: 'began', at })
       const { appliedIndex, appliedTerm } = applier.progress
       watch.begin(processorMsMax)
       applier.apply([makeEntry({ index: appliedIndex + 1, term: appliedTerm, kind: 'command', payload })], noLimits)
+      heavyNames.follow()
       watch.end()
+      if (heavyNames.isTooHeavy && !wasTooHeavy) return { kind: 'refused', message: tooHeavy }
       await send({ kind: 'passed', at })
     }
+    return undefined
   } finally {
     connection.close()
     removeCopy(place)

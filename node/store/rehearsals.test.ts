@@ -154,6 +154,21 @@ test('statements that roll everything back, fail, or change the schema are rehea
     assert.deepEqual(machine.rows("SELECT count(*) FROM sqlite_schema WHERE name = 'u'"), [[0]])
   }))
 
+test('views of views are refused where they would take long to write out, which SQLite does to list tables', () =>
+  withRehearsals(async ({ rehearse }) => {
+    const views = (levels: number) =>
+      Array.from({ length: levels }, (_, n) =>
+        n === 0 ? 'CREATE VIEW v0 AS SELECT 1 AS x' : `CREATE VIEW v${n} AS SELECT a.x FROM v${n - 1} a, v${n - 1} b LIMIT 5`,
+      )
+    assert.equal((await rehearse([views(8)])).kind, 'done')
+    assert.deepEqual(problemOf(await rehearse([views(30)])), [
+      0,
+      'statement_refused',
+      'not allowed: views of views that would be written out more than 1024 times',
+    ])
+    assert.equal((await rehearse([views(8)])).kind, 'done')
+  }))
+
 test('the database can be replaced while a rehearsal runs: that one is interrupted, the next ones are not', () =>
   withRehearsals(async ({ machine, rehearsals, reader, rehearse }) => {
     const running = rehearse([[endless]])

@@ -184,6 +184,8 @@ export class Rehearsals implements Rehearsal {
         if (reply.isSwollen) this.#discard()
         this.#lost = 0
         return this.#conclude({ kind: 'done' })
+      case 'refused':
+        return this.#end({ code: 'statement_refused', message: reply.message })
       case 'unavailable':
         this.#options.logger.warn({ reason: reply.reason }, 'no write can be rehearsed here: writes are proposed untried')
         return this.#conclude({ kind: 'unavailable' })
