@@ -1,0 +1,175 @@
+// Statements that are meant to hurt, sent to real processes: each is answered in time, as an error or as what it is, while another user's small reads and writes are answered
+// too, and nobody loses the leader.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { nodeStatus } from '../contract/admin-api.ts'
+import { resultsOf, type ApiReply } from './processes/api-client.ts'
+import { ClusterOfProcesses } from './processes/cluster-of-processes.ts'
+import type { NodeProcess } from './processes/node-process.ts'
+
+const mallory = { name: 'mallory', password: 'means no good whatever', permissions: ['query', 'execute'] as const }
+/** It only ends what hangs: the machine may be loaded. */
+const patienceMs = 120_000
+const limitMs = 400
+
+const many = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)'
+const long = 50_000
+
+/** A text, or one with parameters. */
+type Text = string | readonly [string, ...(string | number)[]]
+
+const endlessReads: Readonly<Record<string, Text>> = {
+  'a recursion without end': `${many} SELECT count(*) FROM n`,
+  'cross joins': 'SELECT count(*) FROM w a, w b, w c, w d, w e',
+  'a sort without end': `${many} SELECT i FROM n ORDER BY -i`,
+  'growing by ||': `${many}, g(v) AS (SELECT 'x' UNION ALL SELECT v || v FROM g) SELECT length(v) FROM g`,
+  'group_concat of everything': `${many} SELECT length(group_concat(i)) FROM n`,
+  'json_group_array of everything': `${many} SELECT length(json_group_array(i)) FROM n`,
+  'a random blob': ['SELECT length(randomblob(?))', 500_000_000],
+  'a wide printf': ["SELECT length(printf('%.*c', ?, 'x'))", 500_000_000],
+  'replace that multiplies': ["SELECT length(replace(printf('%.*c', ?, 'x'), 'x', printf('%.*c', ?, 'y')))", 20_000, 20_000],
+  'GLOB with many stars': [`${many} SELECT count(*) FROM n WHERE printf('%.*c', ? + i % 2, 'a') GLOB ?`, long, `${'*a'.repeat(20)}b`],
+  'LIKE with many percent signs': [
+    `${many} SELECT count(*) FROM n WHERE printf('%.*c', ? + i % 2, 'a') LIKE ?`,
+    long,
+    `${'%a'.repeat(20)}b`,
+  ],
+  'views of views': `${many} SELECT count(*) FROM n, v7 a, v7 b, v7 c`,
+}
+
+const endlessWrites: Readonly<Record<string, Text>> = {
+  'rows without end': `${many} INSERT INTO t SELECT i FROM n`,
+  'a recursion that makes nothing': `${many} INSERT INTO t SELECT i FROM n WHERE i < 0`,
+  'a join': 'INSERT INTO t SELECT count(*) FROM w a, w b, w c, w d, w e',
+  'triggers that call each other': 'INSERT INTO chain VALUES (1)',
+  'an update with growing values': ["UPDATE w SET x = replace(printf('%.*c', ?, 'x'), 'x', printf('%.*c', ?, 'y'))", 20_000, 20_000],
+  'a table made of everything': `CREATE TABLE everything AS ${many} SELECT i FROM n`,
+  'a value of views': `INSERT INTO t ${many} SELECT a.x FROM n, v7 a, v7 b`,
+}
+
+/** They end, one way or the other, and nothing else is asked of them. */
+const heavy: Readonly<Record<string, Text>> = {
+  'a long list': `SELECT count(*) FROM w WHERE x IN (${Array.from({ length: 50_000 }, (_, n) => n).join(',')})`,
+  'more tokens than are read': `SELECT ${'1,'.repeat(200_000)} 1`,
+  'deep nesting': `SELECT ${'('.repeat(5_000)}1${')'.repeat(5_000)}`,
+  'a deep expression': `SELECT ${'1+'.repeat(5_000)}1`,
+  'many unions': Array.from({ length: 600 }, () => 'SELECT 1').join(' UNION '),
+  'a wide answer': `SELECT a.*, b.* FROM w a, w b`,
+}
+
+describe('hostile statements', () => {
+  let cluster: ClusterOfProcesses
+  let leader: NodeProcess
+  let follower: NodeProcess
+  before(async () => {
+    cluster = await ClusterOfProcesses.start({ nodes: 3, users: [mallory] })
+    const found = await cluster.leader()
+    const other = cluster.nodes.find(({ id }) => id !== found?.id)
+    assert.ok(found !== undefined && other !== undefined)
+    leader = found
+    follower = other
+    const views = Array.from({ length: 7 }, (_, n) => `CREATE VIEW v${n + 1} AS SELECT a.x FROM v${n} a, v${n} b LIMIT 5`)
+    const made = await cluster.client(leader).send({
+      path: '/db/execute',
+      timeoutMs: patienceMs,
+      body: [
+        'CREATE TABLE t (x)',
+        'CREATE TABLE small (id INTEGER PRIMARY KEY, v)',
+        'CREATE TABLE w (x)',
+        'INSERT INTO w WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 500) SELECT i FROM n',
+        'CREATE TABLE chain (x)',
+        `CREATE TRIGGER calls AFTER INSERT ON chain BEGIN INSERT INTO t ${many} SELECT i FROM n; END`,
+        'CREATE VIEW v0 AS SELECT 1 AS x',
+        ...views,
+      ],
+    })
+    assert.ok(made.kind === 'reply' && !made.body.includes('error'), JSON.stringify(made))
+  })
+  after(async () => {
+    await cluster?.close()
+  })
+
+  const send = async (node: NodeProcess, path: string, text: Text): Promise<ApiReply> => {
+    const answer = await cluster.client(node, mallory).send({ path, body: [text], timeoutMs: patienceMs })
+    assert.ok(answer.kind === 'reply', `${path}: ${JSON.stringify(answer)}`)
+    return answer
+  }
+
+  const term = async (): Promise<number> => {
+    const answer = await cluster.client(leader).send({ path: '/status', timeoutMs: patienceMs })
+    assert.ok(answer.kind === 'reply')
+    return nodeStatus.parse(JSON.parse(answer.body)).store.raft.term
+  }
+
+  /** Small reads and writes of another user, one after the other, as long as `work` lasts; at least five. */
+  const beside = async (work: Promise<unknown>): Promise<number> => {
+    const state = { isOver: false }
+    let answered = 0
+    const over = work.finally(() => (state.isOver = true))
+    over.catch(() => {}) // awaited below
+    const client = cluster.client(follower)
+    for (let n = 0; !state.isOver; n += 1) {
+      const written = await client.send({ path: '/db/execute', body: [['INSERT INTO small (v) VALUES (?)', n]], timeoutMs: patienceMs })
+      const read = await client.send({
+        path: '/db/query?level=linearizable',
+        body: [['SELECT v FROM small WHERE id = ?', 1]],
+        timeoutMs: patienceMs,
+      })
+      for (const answer of [written, read])
+        assert.ok(answer.kind === 'reply' && answer.status === 200 && !answer.body.includes('error'), JSON.stringify(answer))
+      if (!state.isOver) answered += 2
+    }
+    await over
+    return answered
+  }
+
+  const isEnded = ({ code }: ApiReply): boolean =>
+    code === 'statement_timeout' || code === 'statement_out_of_memory' || code === 'write_too_large'
+
+  test('reads: each is ended at every level, on the leader and through a follower, and others are answered meanwhile', async () => {
+    const before = await term()
+    let answered = 0
+    for (const [name, text] of Object.entries(endlessReads)) {
+      const asked = (['none', 'weak', 'linearizable'] as const).map(async (level, n) => {
+        const reply = await send(n === 1 ? follower : leader, `/db/query?level=${level}&db_timeout=${limitMs}ms`, text)
+        assert.ok(isEnded(reply), `${name}, ${level}: ${reply.code} ${reply.body.slice(0, 200)}`)
+      })
+      answered += await beside(Promise.all(asked))
+    }
+    assert.ok(answered >= 2 * Object.keys(endlessReads).length, `${answered} answers beside them`)
+    assert.equal(await term(), before, 'nobody stood for election')
+  })
+
+  test('writes: each is refused before it is in the log, and others are applied meanwhile', async () => {
+    const before = await term()
+    let answered = 0
+    for (const [name, text] of Object.entries(endlessWrites)) {
+      const asked = [leader, follower].map(async (node) => {
+        const reply = await send(node, `/db/execute?db_timeout=${limitMs}ms&timeout=60s`, text)
+        assert.ok(isEnded(reply), `${name}: ${reply.code} ${reply.body.slice(0, 200)}`)
+      })
+      answered += await beside(Promise.all(asked))
+    }
+    assert.ok(answered >= 2 * Object.keys(endlessWrites).length, `${answered} answers beside them`)
+    assert.equal(await term(), before, 'nobody stood for election')
+    const left = await cluster
+      .client(leader)
+      .send({ path: '/db/query?level=linearizable', body: ['SELECT count(*) FROM t', 'SELECT count(*) FROM chain'] })
+    assert.ok(left.kind === 'reply')
+    assert.deepEqual(
+      resultsOf(left)?.results.map(({ values }) => values?.[0]?.[0]),
+      [0, 0],
+    )
+  })
+
+  test('heavy ones are answered, and the node is as it was', async () => {
+    const before = await term()
+    for (const text of Object.values(heavy)) {
+      await beside(send(leader, '/db/query?db_timeout=5s', text))
+      await beside(send(leader, '/db/execute?db_timeout=5s', text))
+    }
+    assert.equal(await term(), before, 'nobody stood for election')
+    const alive = await send(leader, '/db/query', 'SELECT count(*) FROM w WHERE x > 0')
+    assert.equal(resultsOf(alive)?.results[0]?.values?.[0]?.[0], 500)
+  })
+})
