@@ -84,6 +84,10 @@ const neverAllowed: readonly string[] = [
   'CREATE VIRTUAL TABLE v USING fts4(content="_securesql_state", a)',
   'CREATE VIRTUAL TABLE v USING fts4(content=_securesql_state, a)',
   'REINDEX _securesql_state',
+  // Its own tables would be called _securesql_data and so on.
+  'CREATE VIRTUAL TABLE "_SecureSQL" USING fts5(a)',
+  'CREATE VIRTUAL TABLE main._securesql USING rtree(id, a, b)',
+  'ALTER TABLE words RENAME TO _securesql',
   'ANALYZE _securesql_state',
   'WITH x AS (SELECT * FROM _securesql_state) SELECT * FROM x',
   'RANDOM WORDS',

@@ -15,6 +15,8 @@ import { findWriteTargets } from './target-tables.ts'
 
 /** Names of ours in the user's database begin with it. */
 const reservedPrefix = '_securesql_'
+/** A virtual table of this name would have tables of its own whose names begin so: nobody could drop them, and no backup could leave them out. */
+const reservedName = '_securesql'
 
 const reads: ReadonlySet<string> = new Set(['select', 'values'])
 const writes: ReadonlySet<string> = new Set('insert replace update delete create drop alter reindex analyze'.split(' '))
@@ -157,8 +159,8 @@ function findForbiddenName(piece: Piece): Result<never, GateProblem> | undefined
     if (token.kind !== 'word' && token.kind !== 'quoted' && token.kind !== 'string') continue
     const name = tokenName(piece.sql, token)
     // Within CREATE a name may stand inside of a longer argument of a virtual table: content="…".
-    if (creates ? name.includes(reservedPrefix) : name.startsWith(reservedPrefix))
-      return refused(`names that begin with ${reservedPrefix} are reserved`)
+    if (name === reservedName || (creates ? name.includes(reservedPrefix) : name.startsWith(reservedPrefix)))
+      return refused(`the name ${reservedName}, and names that begin with ${reservedPrefix}, are reserved`)
     if (namesTables(token) && judgePragmaFunction(name) === 'nowhere') return disallowedPragma
     if (token.kind !== 'string' && outwardFunctions.has(name) && operatorAt(piece, position + 1) === '(')
       return refused(`${name}() is not allowed`)
