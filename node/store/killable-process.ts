@@ -18,6 +18,8 @@ export interface KillableOptions<Reply> {
   readonly onEnded: (end: ProcessEnd) => void
 }
 
+/** Behind the node itself, which answers heartbeats, but not last: people wait for what is done here. */
+const niceness = 10
 /** JavaScript's part of its memory; SQLite's is watched by the process itself (self-watch.ts). */
 const execArgv = ['--max-old-space-size=128', '--max-semi-space-size=2']
 
@@ -34,6 +36,8 @@ export class KillableProcess<Request extends object, Reply> {
       env: cache === undefined ? {} : { NODE_COMPILE_CACHE: cache },
       execArgv,
     })
+    // From the start: loading a program takes as much of the processor as many a statement.
+    this.#step(niceness)
     let end: ProcessEnd | undefined
     // What it has said before may arrive after it is gone.
     const look = (): void => {
@@ -67,10 +71,14 @@ export class KillableProcess<Request extends object, Reply> {
 
   /** Behind everything else on the machine, for good: nobody may come forward again. */
   stepBack(): void {
+    this.#step(constants.priority.PRIORITY_LOW)
+  }
+
+  #step(priority: number): void {
     const { pid } = this.#child
     if (pid === undefined || this.#hasEnded) return
     try {
-      setPriority(pid, constants.priority.PRIORITY_LOW)
+      setPriority(pid, priority)
     } catch {
       // It has just ended.
     }

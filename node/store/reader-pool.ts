@@ -33,7 +33,7 @@ const lookEveryMs = 250
 /** So long an idle process is kept beyond the first one. */
 const idleMsMax = 60_000
 /** Whoever reads for so long lets everybody else go first: short reads, writes, heartbeats. */
-const stepBackAfterMs = 1_000
+const stepBackAfterMs = 500
 /** A process that cannot be started is not tried again at once. */
 const startAgainAfterMs = 1_000
 

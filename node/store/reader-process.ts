@@ -1,14 +1,11 @@
 // A reader process: `node reader-process.ts DATABASE GROWTH_BYTES_MAX`, forked by killable-process.ts. It answers one read at a time and is ended by a signal, never asked
 // to stop: inside of SQLite it would not hear it. It cannot write: its connection is read-only, and the gate has judged every text before.
-import { setPriority } from 'node:os'
 import process from 'node:process'
 import { ReadSession, TooLarge, type ReadPart } from './read-session.ts'
 import type { ReaderReply, ReaderRequest } from './reader-messages.ts'
 import { SelfWatch } from './self-watch.ts'
 import { EnvironmentFailure } from './sqlite-failure.ts'
 
-/** Behind the node itself, which answers heartbeats, but not far: people wait for what is read here. */
-const niceness = 5
 /** Parts are sent when so much has gathered. */
 const messageBytesMax = 256 * 1024
 
@@ -16,7 +13,6 @@ const [, , path = '', growthBytesMax = ''] = process.argv
 const watch = new SelfWatch({ growthBytesMax: Number(growthBytesMax) })
 const session = new ReadSession(path)
 let onMore: () => void = () => {}
-setPriority(niceness)
 process.on('message', (request: ReaderRequest) => {
   if (request.kind === 'more') onMore()
   else void answer(request)
