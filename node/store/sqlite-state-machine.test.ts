@@ -27,7 +27,7 @@ function onMachine(title: string, body: (world: TestMachine) => Promise<void>, o
 
 const rows = (columns: readonly [string, string][], values: readonly unknown[][]): unknown => ({
   kind: 'rows',
-  columns: columns.map(([name, declaredType]) => ({ name, declaredType })),
+  columns: columns.map(([name, declaredType]) => ({ name, declaredType, table: 't' })),
   rows: values,
 })
 
