@@ -49,9 +49,7 @@ export const differences: Readonly<Record<string, Seen>> = {
   '`INSERT INTO ft(ft, rank)': see('refused in a statement and in a trigger'),
   '`pragma_…()` table functions': see('tells of one node alone, so only a read outside of the log may use it'),
   'a text value that is called like one of them': see('tells of one node alone, so only a read outside of the log may use it'),
-  'a text value that is `_securesql`': see(
-    'the tables of the node itself are listed, and cannot be read or written, unlike in rqlite',
-  ),
+  'a text value that is `_securesql`': see('the tables of the node itself are listed, and cannot be read or written, unlike in rqlite'),
   'views of views without limit': see('views of views are refused where they would take long to write out'),
   // Answers
   'a refusal is a text': see('other refusals are one line of plain text and carry their code'),

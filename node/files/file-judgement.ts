@@ -2,6 +2,7 @@
 // statement by statement, and with no row at which SQLite would begin to choose at random.
 import type Database from 'better-sqlite3'
 import { judgeText } from '../command/gate.ts'
+import { valueBytesMax } from '../command/result-limits.ts'
 
 interface SchemaRow {
   readonly type: unknown
@@ -72,6 +73,28 @@ export function rowidProblem(database: Database.Database): string | undefined {
   if (!tables.includes('sqlite_sequence')) return undefined
   const last: unknown = database.prepare('SELECT max(seq) FROM main.sqlite_sequence').pluck().safeIntegers().get()
   return typeof last === 'bigint' && last >= rowidMax ? 'an AUTOINCREMENT column is used up' : undefined
+}
+
+/**
+ * A value that no client could write here cannot be read here either, and each node would hold it in memory, several times, whenever a statement touches its row.
+ * Only what is stored is asked for: a column that is computed when it is read may call what this process does not have.
+ */
+export function valueProblem(database: Database.Database): string | undefined {
+  const columns = database
+    .prepare(
+      `SELECT t.name AS "table", c.name AS "column" FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c
+       WHERE t.schema = 'main' AND t.type IN ('table', 'shadow') AND t.name NOT LIKE 'sqlite\\_schema' ESCAPE '\\' AND c.hidden IN (0, 3)`,
+    )
+    .all() as { readonly table: string; readonly column: string }[]
+  for (const { table, column } of columns) {
+    const largest: unknown = database
+      .prepare(`SELECT max(octet_length(${quoted(column)})) FROM main.${quoted(table)}`)
+      .pluck()
+      .get()
+    if (typeof largest === 'number' && largest > valueBytesMax)
+      return `${shown(table)} holds a value of ${largest} bytes in ${shown(column)}; a value has at most ${valueBytesMax}`
+  }
+  return undefined
 }
 
 /** Where columns have taken all three names, only an INTEGER PRIMARY KEY is the rowid. */

@@ -5,7 +5,7 @@ import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'n
 import Database from 'better-sqlite3'
 import type { ExaminerReply } from './file-examination.ts'
 import { headerBytes, headerProblem, journalBytes, journalOffset } from './file-header.ts'
-import { integrityProblem, rowidProblem, schemaProblem } from './file-judgement.ts'
+import { integrityProblem, rowidProblem, schemaProblem, valueProblem } from './file-judgement.ts'
 
 const bufferBytes = 1024 * 1024
 /** As in every database that this program makes. */
@@ -70,7 +70,7 @@ function judgeRewritten(output: string): string | undefined {
       .all() as string[]
     for (const name of statistics) made.exec(`DROP TABLE ${name}`)
     if (statistics.length > 0) made.exec('VACUUM')
-    const problem = schemaProblem(made) ?? integrityProblem(made) ?? rowidProblem(made)
+    const problem = schemaProblem(made) ?? integrityProblem(made) ?? rowidProblem(made) ?? valueProblem(made)
     if (problem !== undefined) return problem
     // As every node will do with it.
     made.exec('BEGIN; CREATE TABLE _securesql_probe (id INTEGER PRIMARY KEY); ROLLBACK')

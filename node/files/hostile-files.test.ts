@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import Database from 'better-sqlite3'
+import { valueBytesMax } from '../command/result-limits.ts'
 import { FileInbox } from './file-inbox.ts'
 import { rewriteFile } from './file-rewriting.ts'
 
@@ -236,6 +237,22 @@ test('functions that are not there, and such that only some connections know, do
     "UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a COLLATE nowhere PRIMARY KEY)' WHERE name = 't'",
   )
   assertRefused(collated, /./)
+})
+
+test('a value larger than any that a client could write is refused, wherever it is stored; the largest that is allowed is loaded', () => {
+  const value = (bytes: number, table: string): Buffer =>
+    make((database) => database.exec(`CREATE TABLE ${table}; INSERT INTO t VALUES (1, zeroblob(${bytes}))`))
+  const tables = [
+    't (id INTEGER PRIMARY KEY, b BLOB)',
+    't (id INTEGER PRIMARY KEY, b BLOB) WITHOUT ROWID',
+    't (id INTEGER PRIMARY KEY, "odd ""name" BLOB)',
+  ]
+  for (const table of tables) {
+    const found = offer(value(valueBytesMax + 1, table))
+    assert('refused' in found)
+    assert.match(found.refused, /"t" holds a value of 16777217 bytes/)
+    assert('sound' in offer(value(valueBytesMax, table)))
+  }
 })
 
 test('a row at which SQLite would begin to choose at random, and a sequence that is used up, are refused', () => {
