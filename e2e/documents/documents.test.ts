@@ -112,7 +112,7 @@ class Stage {
   async close(): Promise<void> {
     for (const client of this.#clients) client.close()
     await Promise.all(this.#nodes.filter((node) => node.isRunning).map((node) => node.end('SIGKILL')))
-    rmSync(this.folder, { recursive: true })
+    rmSync(this.folder, { recursive: true, maxRetries: 20, retryDelay: 50 })
   }
 }
 

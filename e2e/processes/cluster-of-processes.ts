@@ -180,7 +180,8 @@ export class ClusterOfProcesses {
   async close(): Promise<void> {
     for (const client of this.#clients) client.close()
     await Promise.all(this.nodes.filter((node) => node.isRunning).map((node) => node.end('SIGKILL')))
-    rmSync(this.files.folder, { recursive: true, force: true })
+    // Processes that a killed node had started for its reads see that it is gone a moment later, and may still make a file.
+    rmSync(this.files.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   }
 }
 

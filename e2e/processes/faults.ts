@@ -197,7 +197,7 @@ function newestSegment(folder: string): string | undefined {
 async function replaceNode({ cluster, say }: FaultGround, node: NodeProcess): Promise<void> {
   if (cluster.spares === 0) return
   await node.end('SIGKILL')
-  rmSync(cluster.filesOf(node).dataDir, { recursive: true, force: true })
+  rmSync(cluster.filesOf(node).dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   const spare = cluster.replace(node)
   const survivors = cluster.nodes.filter((each) => each !== spare)
   await waitUntil({ what: `${node.id} is removed`, deadlineMs: endDeadlineMs }, async () => {

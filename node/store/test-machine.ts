@@ -136,7 +136,7 @@ export class TestMachine {
 
   async dispose(): Promise<void> {
     await this.machine.close()
-    rmSync(this.#directory, { recursive: true })
+    rmSync(this.#directory, { recursive: true, maxRetries: 20, retryDelay: 50 })
   }
 }
 

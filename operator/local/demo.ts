@@ -201,7 +201,7 @@ const cluster = await startCluster(folder, makeLogger({ level: 'info', destinati
 // The last resort, whatever way we end: nothing may run on. SIGKILL alone leaves no time for it; the next demo cleans up then.
 process.on('exit', () => {
   cluster.kubelet.killNow()
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
 })
 const ended = asked()
 try {
