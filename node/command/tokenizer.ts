@@ -50,6 +50,11 @@ export function tokenName(text: string, token: Token): string {
   return foldAscii(quote === '[' ? inner : inner.replaceAll(quote + quote, quote))
 }
 
+/** `name` as an identifier of a statement, whatever is in it: the other way round than `tokenName`. */
+export function quotedName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
 function foldAscii(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 }

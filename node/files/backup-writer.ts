@@ -3,11 +3,11 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import process from 'node:process'
 import Database from 'better-sqlite3'
+import { quotedName } from '../command/tokenizer.ts'
 import { stepBehind } from '../store/quiet-thread.ts'
 import { SelfWatch } from '../store/self-watch.ts'
 import type { BackupOrder, WriterReply } from './backup-maker.ts'
 import { journalBytes, journalOffset } from './file-header.ts'
-import { quoted } from './file-judgement.ts'
 import { DumpRefused, dumpText } from './sql-dump.ts'
 
 const chunkBytes = 256 * 1024
@@ -54,7 +54,7 @@ function removeOurs(database: Database.Database): void {
     .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '\\_securesql\\_%' ESCAPE '\\'")
     .pluck()
     .all() as string[]
-  for (const name of names) database.exec(`DROP TABLE ${quoted(name)}`)
+  for (const name of names) database.exec(`DROP TABLE ${quotedName(name)}`)
 }
 
 /** The first text is asked for before the node is told that there is a backup: whatever is refused is refused by then. */

@@ -1,6 +1,7 @@
 // What a database file from elsewhere must be like, so that every node can go on from it: whole in all its pages and indexes, with a schema that a client could have made here,
 // statement by statement, and with no row at which SQLite would begin to choose at random.
 import type Database from 'better-sqlite3'
+import { quotedName } from '../command/tokenizer.ts'
 import { judgeText } from '../command/gate.ts'
 import { valueBytesMax } from '../command/result-limits.ts'
 
@@ -53,18 +54,13 @@ export function integrityProblem(database: Database.Database): string | undefine
 
 /** See store/rowid-guard.ts; a sequence at its end makes every insert fail like a full disk. */
 export function rowidProblem(database: Database.Database): string | undefined {
-  const tables = database
-    .prepare(
-      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') AND wr = 0 AND name NOT LIKE 'sqlite\\_schema' ESCAPE '\\'",
-    )
-    .pluck()
-    .all() as string[]
+  const tables = tablesOf(database, 'AND wr = 0')
   for (const table of tables) {
     const columns = new Set(database.prepare('SELECT lower(name) FROM pragma_table_xinfo(?)').pluck().all(table) as string[])
     const rowid = rowidNames.find((name) => !columns.has(name)) ?? keyOf(database, table)
     if (rowid === undefined) continue
     const newest: unknown = database
-      .prepare(`SELECT max(${rowid}) FROM main.${quoted(table)}`)
+      .prepare(`SELECT max(${rowid}) FROM main.${quotedName(table)}`)
       .pluck()
       .safeIntegers()
       .get()
@@ -80,21 +76,30 @@ export function rowidProblem(database: Database.Database): string | undefined {
  * Only what is stored is asked for: a column that is computed when it is read may call what this process does not have.
  */
 export function valueProblem(database: Database.Database): string | undefined {
-  const columns = database
-    .prepare(
-      `SELECT t.name AS "table", c.name AS "column" FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c
-       WHERE t.schema = 'main' AND t.type IN ('table', 'shadow') AND t.name NOT LIKE 'sqlite\\_schema' ESCAPE '\\' AND c.hidden IN (0, 3)`,
-    )
-    .all() as { readonly table: string; readonly column: string }[]
-  for (const { table, column } of columns) {
-    const largest: unknown = database
-      .prepare(`SELECT max(octet_length(${quoted(column)})) FROM main.${quoted(table)}`)
-      .pluck()
-      .get()
-    if (typeof largest === 'number' && largest > valueBytesMax)
-      return `${shown(table)} holds a value of ${largest} bytes in ${shown(column)}; a value has at most ${valueBytesMax}`
+  for (const table of tablesOf(database)) {
+    const columns = database.prepare('SELECT name FROM pragma_table_xinfo(?) WHERE hidden IN (0, 3)').pluck().all(table) as string[]
+    const lengths = columns.map((column) => `max(octet_length(${quotedName(column)}))`)
+    const largest = database
+      .prepare(`SELECT ${lengths.join(', ')} FROM main.${quotedName(table)}`)
+      .raw()
+      .get() as (number | null)[]
+    for (const [position, column] of columns.entries()) {
+      const bytes = largest[position] ?? 0
+      if (bytes > valueBytesMax)
+        return `${shown(table)} holds a value of ${bytes} bytes in ${shown(column)}; a value has at most ${valueBytesMax}`
+    }
   }
   return undefined
+}
+
+/** What holds rows, SQLite's own tables and those of virtual tables too. */
+function tablesOf(database: Database.Database, condition = ''): readonly string[] {
+  return database
+    .prepare(
+      `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') AND name NOT LIKE 'sqlite\\_schema' ESCAPE '\\' ${condition}`,
+    )
+    .pluck()
+    .all() as string[]
 }
 
 /** Where columns have taken all three names, only an INTEGER PRIMARY KEY is the rowid. */
@@ -103,11 +108,7 @@ function keyOf(database: Database.Database, table: string): string | undefined {
     .prepare("SELECT name FROM pragma_table_xinfo(?) WHERE pk > 0 AND lower(type) = 'integer'")
     .pluck()
     .all(table) as string[]
-  return keys.length === 1 && keys[0] !== undefined ? quoted(keys[0]) : undefined
-}
-
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
+  return keys.length === 1 && keys[0] !== undefined ? quotedName(keys[0]) : undefined
 }
 
 function shown(name: string): string {

@@ -1,7 +1,7 @@
 // A database as SQL text in one transaction, as SQLite's own .dump writes it, so that its shell, rqlite and /db/load read it. In one thing it differs: a virtual table is made by
 // its CREATE VIRTUAL TABLE and filled by INSERT, not by rows of the schema table and of its shadow tables, which no node here would take.
 import type Database from 'better-sqlite3'
-import { quoted } from './file-judgement.ts'
+import { quotedName } from '../command/tokenizer.ts'
 import { blobLiteral, brokenTextLiteral, numberLiteral, textLiteral } from './sql-literal.ts'
 
 export class DumpRefused extends Error {}
@@ -31,7 +31,7 @@ export function* dumpText(database: Database.Database, tables: readonly string[]
     if (!isVirtual(part)) yield* rowsOf(database, part.name, { withRowid: false })
   }
   for (const [part, filling] of fillings) {
-    if (filling === 'rebuild') yield `INSERT INTO ${quoted(part.name)}(${quoted(part.name)}) VALUES('rebuild');\n`
+    if (filling === 'rebuild') yield `INSERT INTO ${quotedName(part.name)}(${quotedName(part.name)}) VALUES('rebuild');\n`
     else yield* rowsOf(database, part.name, { withRowid: filling === 'rows with rowid' })
   }
   yield* sequences(database, tables)
@@ -82,17 +82,17 @@ function statement(sql: string): string {
 
 function* rowsOf(database: Database.Database, table: string, { withRowid }: { readonly withRowid: boolean }): Iterable<string> {
   const all = database.prepare('SELECT name, hidden FROM pragma_table_xinfo(?)').all(table) as Column[]
-  const columns = all.filter(({ hidden }) => hidden === 0).map(({ name }) => quoted(name))
+  const columns = all.filter(({ hidden }) => hidden === 0).map(({ name }) => quotedName(name))
   const isPlain = columns.length === all.length && !withRowid
   const names = withRowid ? ['rowid', ...columns] : columns
-  const start = `INSERT INTO ${quoted(table)}${isPlain ? '' : `(${names.join(',')})`} VALUES(`
+  const start = `INSERT INTO ${quotedName(table)}${isPlain ? '' : `(${names.join(',')})`} VALUES(`
   const isUtf8 = database.pragma('encoding', { simple: true }) === 'UTF-8'
   // Text comes as its bytes: a string of JavaScript would have lost those that are no UTF-8.
   const selected = names.map((name) =>
     isUtf8 ? `typeof(${name}) = 'text', CASE typeof(${name}) WHEN 'text' THEN CAST(${name} AS BLOB) ELSE ${name} END` : `0, ${name}`,
   )
   const rows = database
-    .prepare(`SELECT ${selected.join(', ')} FROM main.${quoted(table)}`)
+    .prepare(`SELECT ${selected.join(', ')} FROM main.${quotedName(table)}`)
     .raw()
     .safeIntegers()
     .iterate()

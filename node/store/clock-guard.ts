@@ -6,7 +6,7 @@ import Database from 'better-sqlite3'
 import { dateCallsIn } from '../command/determinism.ts'
 import type { Call } from '../command/kept-expressions.ts'
 import { splitStatements, wordOf, type Piece } from '../command/split.ts'
-import { tokenName } from '../command/tokenizer.ts'
+import { quotedName, tokenName } from '../command/tokenizer.ts'
 
 export const clockRefused = 'non-deterministic use of a date function in an index, a CHECK constraint or a generated column'
 
@@ -74,7 +74,7 @@ export class ClockGuard {
   #canGuard(table: string, condition: string): boolean {
     try {
       this.#guard(table, condition)
-      this.#database.prepare(`INSERT INTO main.${quoted(table)} DEFAULT VALUES`)
+      this.#database.prepare(`INSERT INTO main.${quotedName(table)} DEFAULT VALUES`)
       return true
     } catch (error) {
       if (!(error instanceof Database.SqliteError) || error.code !== 'SQLITE_ERROR') throw error
@@ -84,7 +84,7 @@ export class ClockGuard {
   }
 
   #anyWord(table: string): string {
-    const columns = (this.#columns.all(table) as string[]).map((column) => `new.${quoted(column)}`)
+    const columns = (this.#columns.all(table) as string[]).map((column) => `new.${quotedName(column)}`)
     const calls: string[] = []
     for (let at = 0; at < columns.length; at += argumentsMax)
       calls.push(`_securesql_holds_clock_word(${columns.slice(at, at + argumentsMax).join(', ')})`)
@@ -99,7 +99,7 @@ export class ClockGuard {
     this.#made += 1
     for (const event of events) {
       this.#database.exec(
-        `CREATE TEMP TRIGGER ${this.#nameOf(event)} AFTER ${event} ON main.${quoted(table)} WHEN ${condition}
+        `CREATE TEMP TRIGGER ${this.#nameOf(event)} AFTER ${event} ON main.${quotedName(table)} WHEN ${condition}
          BEGIN SELECT RAISE(ABORT, '${clockRefused}'); END`,
       )
     }
@@ -122,11 +122,7 @@ function conditionOf({ sql }: Piece, { name, args }: Call, columns: ReadonlySet<
     // A column may be written behind its table's name.
     if (word !== '' && following === '.') continue
     if (source === '.' && token.kind === 'operator') continue
-    text += isColumn ? ` new.${quoted(word)}` : ` ${source}`
+    text += isColumn ? ` new.${quotedName(word)}` : ` ${source}`
   }
   return `_securesql_reads_clock('${name}'${text.trim() === '' ? '' : `,${text}`})`
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

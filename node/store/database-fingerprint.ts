@@ -2,6 +2,7 @@
 // of their keys with rowids and types, full-text and other shadow tables included. The bookkeeping is left out, its applied index is answered beside the hash.
 import { createHash, type Hash } from 'node:crypto'
 import Database from 'better-sqlite3'
+import { quotedName } from '../command/tokenizer.ts'
 import { bookkeepingTable } from './bookkeeping.ts'
 
 export interface DatabaseFingerprint {
@@ -49,8 +50,8 @@ function hashTable(database: Database.Database, name: string, hash: Hash): void 
   const hasRowid = list?.wr !== 1 && !name.startsWith('sqlite_stat')
   const rowid = !hasRowid ? undefined : ['rowid', '_rowid_', 'oid'].find((alias) => !names.has(alias))
   const keys = columns.filter((column) => column.pk > 0).toSorted((a, b) => a.pk - b.pk)
-  const order = rowid ?? (keys.length > 0 ? keys : columns).map((column) => quoted(column.name)).join(', ')
-  const select = `SELECT ${rowid === undefined ? '' : `${rowid}, `}* FROM main.${quoted(name)} ORDER BY ${order}`
+  const order = rowid ?? (keys.length > 0 ? keys : columns).map((column) => quotedName(column.name)).join(', ')
+  const select = `SELECT ${rowid === undefined ? '' : `${rowid}, `}* FROM main.${quotedName(name)} ORDER BY ${order}`
   hash.update(`table ${name}\0`)
   for (const row of database.prepare(select).raw().safeIntegers().iterate() as IterableIterator<unknown[]>) {
     for (const value of row) hashValue(hash, value)
@@ -63,8 +64,4 @@ function hashValue(hash: Hash, value: unknown): void {
   else if (typeof value === 'string') hash.update(`text ${Buffer.byteLength(value)}\0${value}`)
   else if (typeof value === 'number') hash.update(`real ${Object.is(value, -0) ? '-0' : value}\0`)
   else hash.update(`${typeof value} ${String(value)}\0`)
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

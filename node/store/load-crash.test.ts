@@ -14,6 +14,7 @@ import type { NodeId } from '../raft/membership.ts'
 import { virtualMembership } from '../raft/virtual-node.ts'
 import { eventually } from '../replica/eventually.ts'
 import { DatabaseReplacement } from './database-replacement.ts'
+import { Died, dyingAfter } from './dying-install.ts'
 import { openStore, type Store } from './open-store.ts'
 import { snapshotPaths } from './snapshot-directory.ts'
 import { installFiles, type InstallFiles } from './snapshot-install.ts'
@@ -42,27 +43,6 @@ function entriesOf(file: Buffer): readonly Entry[] {
     makeEntry({ index: 1, term: 1, kind: 'membership', payload: encodeMembership(virtualMembership(['n1'])) }),
     ...payloads.map((payload, at) => makeEntry({ index: at + 2, term: 1, kind: 'command', payload })),
   ]
-}
-
-class Died extends Error {}
-
-function dyingAfter(steps: number): InstallFiles {
-  let count = 0
-  const step = <Arguments extends readonly unknown[], Value>(call: (...given: Arguments) => Value) => {
-    return (...given: Arguments): Value => {
-      if (count === steps) throw new Died()
-      count += 1
-      return call(...given)
-    }
-  }
-  return {
-    exists: installFiles.exists,
-    rename: step(installFiles.rename),
-    remove: step(installFiles.remove),
-    syncDirectory: step(installFiles.syncDirectory),
-    replaceDurably: step(installFiles.replaceDurably),
-    removeDurably: step(installFiles.removeDurably),
-  }
 }
 
 /** Applies the last step of the load on the data directory until it is done or dies. */
@@ -109,7 +89,7 @@ test('killed at any step of putting a loaded database in place, a node opens wit
     for (let steps = 0, end = 'died'; end === 'died'; steps += 1) {
       const dataDir = join(directory, `killed-${steps}`)
       cpSync(before, dataDir, { recursive: true })
-      end = endLoad(dataDir, last, dyingAfter(steps))
+      end = endLoad(dataDir, last, dyingAfter(steps).files)
       const crashed = join(directory, `crashed-${steps}`)
       cpSync(dataDir, crashed, { recursive: true })
       const again = await open(crashed)

@@ -4,6 +4,7 @@
 // blind to a row that a trigger or REPLACE has removed again. Shadow tables of virtual tables take no triggers: those are looked at behind each statement.
 // A trigger that puts that row into a virtual table, adds one without a rowid and removes the first again within one statement is not seen.
 import type Database from 'better-sqlite3'
+import { quotedName } from '../command/tokenizer.ts'
 
 const rowidMax = 2n ** 63n - 1n
 export const rowidRefused = `rowid ${rowidMax} is not allowed: SQLite would choose the next rowids of this table at random, differently on each node`
@@ -52,7 +53,7 @@ export class RowidGuard {
    */
   takeBack(): void {
     if (this.#version.get() === this.#versionHandedOver) return
-    for (const name of this.#triggers.all() as string[]) this.#database.exec(`DROP TRIGGER IF EXISTS temp.${quoted(name)}`)
+    for (const name of this.#triggers.all() as string[]) this.#database.exec(`DROP TRIGGER IF EXISTS temp.${quotedName(name)}`)
     if (this.#triggers.all().length > 0) this.#forgetOrphans()
     this.#isCurrent = false
   }
@@ -79,7 +80,7 @@ export class RowidGuard {
       if (kind === 'shadow' && choosesRowids.test(name))
         shadows.push(
           this.#database
-            .prepare(`SELECT max(rowid) FROM main.${quoted(name)}`)
+            .prepare(`SELECT max(rowid) FROM main.${quotedName(name)}`)
             .pluck()
             .safeIntegers(),
         )
@@ -96,17 +97,13 @@ export class RowidGuard {
   #guard(table: string): void {
     const columns = this.#columns.all(table) as (readonly [string, number])[]
     const names = new Set(columns.map(([name]) => name.toLowerCase()))
-    const keys = columns.filter(([, pk]) => pk > 0).map(([name]) => quoted(name))
+    const keys = columns.filter(([, pk]) => pk > 0).map(([name]) => quotedName(name))
     // Where columns have taken all three names, only an INTEGER PRIMARY KEY can be set, and is the rowid.
     const rowid = aliases.find((alias) => !names.has(alias)) ?? keys[0]
     if (rowid === undefined) return
-    const body = `ON main.${quoted(table)} WHEN new.${rowid} = ${rowidMax} BEGIN SELECT RAISE(ABORT, '${rowidRefused}'); END`
+    const body = `ON main.${quotedName(table)} WHEN new.${rowid} = ${rowidMax} BEGIN SELECT RAISE(ABORT, '${rowidRefused}'); END`
     this.#made += 1
     this.#database.exec(`CREATE TEMP TRIGGER _securesql_insert_${this.#made} AFTER INSERT ${body}`)
     this.#database.exec(`CREATE TEMP TRIGGER _securesql_update_${this.#made} AFTER UPDATE OF ${[...aliases, ...keys].join(', ')} ${body}`)
   }
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

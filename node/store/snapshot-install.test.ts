@@ -11,6 +11,7 @@ import type { SnapshotPoint } from '../raft/raft-port.ts'
 import { virtualMembership } from '../raft/virtual-node.ts'
 import { eventually } from '../replica/eventually.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
+import { Died, dyingAfter } from './dying-install.ts'
 import { openStore, type Store } from './open-store.ts'
 import { snapshotPaths } from './snapshot-directory.ts'
 import {
@@ -59,29 +60,6 @@ async function fill(store: Store, list: readonly Entry[]): Promise<void> {
 function crashed(from: string, to: string): void {
   rmSync(to, { recursive: true, force: true })
   cpSync(from, to, { recursive: true })
-}
-
-class Died extends Error {}
-
-/** Lets `steps` calls pass and dies at the next one. */
-function dyingAfter(steps: number): { readonly files: InstallFiles; readonly taken: () => number } {
-  let count = 0
-  const step = <Arguments extends readonly unknown[], Value>(call: (...given: Arguments) => Value) => {
-    return (...given: Arguments): Value => {
-      if (count === steps) throw new Died()
-      count += 1
-      return call(...given)
-    }
-  }
-  const files: InstallFiles = {
-    exists: installFiles.exists,
-    rename: step(installFiles.rename),
-    remove: step(installFiles.remove),
-    syncDirectory: step(installFiles.syncDirectory),
-    replaceDurably: step(installFiles.replaceDurably),
-    removeDurably: step(installFiles.removeDurably),
-  }
-  return { files, taken: () => count }
 }
 
 interface Scene {

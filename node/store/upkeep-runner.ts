@@ -1,6 +1,7 @@
 // Statistics and settings, applied by an entry of their own (command/upkeep.ts). What SQLite keeps of them in a connection's memory is brought up to date
 // on every connection that applies entries, or nodes would choose other plans, and rows in another order, or check other constraints.
 import type Database from 'better-sqlite3'
+import { quotedName } from '../command/tokenizer.ts'
 import type { Upkeep } from '../command/upkeep.ts'
 import type { Progress } from './bookkeeping.ts'
 import { answerOf } from './sqlite-failure.ts'
@@ -41,7 +42,7 @@ export class UpkeepRunner {
         return { kind: 'done', settings: { foreignKeys: upkeep.isOn } }
       case 'optimize':
         return this.#analyze(
-          this.#changedTables().map((table) => `ANALYZE main.${quoted(table)}`),
+          this.#changedTables().map((table) => `ANALYZE main.${quotedName(table)}`),
           index,
         )
       case 'analyze':
@@ -86,7 +87,7 @@ export class UpkeepRunner {
 
   #hasChanged({ name, rows }: Measured): boolean {
     const count = this.#database
-      .prepare(`SELECT count(*) FROM main.${quoted(name)}`)
+      .prepare(`SELECT count(*) FROM main.${quotedName(name)}`)
       .pluck()
       .get() as number
     return rows === null || count > rows * growth || count * growth < rows
@@ -105,8 +106,4 @@ export class UpkeepRunner {
 export function dropSamples(database: Database.Database): void {
   const hasSamples = database.prepare("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat4'").get() !== undefined
   if (hasSamples) database.exec('DELETE FROM main.sqlite_stat4')
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

@@ -1,6 +1,7 @@
 // Statements that define: tables of every kind, indexes, views, triggers, virtual tables, and their changes.
+import { quotedName } from '../../command/tokenizer.ts'
 import type { Chance } from './chance.ts'
-import { quoted, type ExpressionWriter, type Scope } from './expression-writer.ts'
+import { type ExpressionWriter, type Scope } from './expression-writer.ts'
 import type { ColumnType, ModelTable, SchemaModel } from './schema-model.ts'
 
 const names = ['a', 'b', 'c', 'd e', 'date', 'key', 'Größe'] as const
@@ -42,7 +43,7 @@ export class DefinitionWriter {
     const isStrict = chance.isLucky(25)
     const hasRowid = chance.isLucky(80)
     const columns = names.slice(0, 2 + chance.below(5)).map((name): readonly [string, ColumnType] => [name, chance.pick(types)])
-    const scope: Scope = { columns: columns.map(([name, type]) => [quoted(name), type]), values: undefined, isKept: true, tables: [] }
+    const scope: Scope = { columns: columns.map(([name, type]) => [quotedName(name), type]), values: undefined, isKept: true, tables: [] }
     const key = hasRowid ? chance.pick(['id INTEGER PRIMARY KEY', 'id INTEGER PRIMARY KEY AUTOINCREMENT', 'id INTEGER']) : 'id INTEGER NOT NULL DEFAULT (abs(random() % 100000)) PRIMARY KEY' // prettier-ignore
     const texts = [key, ...columns.map(([name, type]) => this.#column(name, type, { isStrict, scope, schema }))]
     if (chance.isLucky(20))
@@ -62,7 +63,7 @@ export class DefinitionWriter {
     const initial: Scope = { columns: [], values: undefined, tables: [] }
     const parent = chance.any(schema.tables.filter((table) => table.kind === 'table' && table.hasRowid))
     return [
-      quoted(name),
+      quotedName(name),
       declared,
       chance.maybe(35, () => ` DEFAULT (${this.#initial(initial, type)})`),
       chance.maybe(
@@ -71,8 +72,8 @@ export class DefinitionWriter {
       ),
       chance.maybe(5, () => ' NOT NULL'),
       chance.maybe(5, () => ` COLLATE ${chance.pick(['NOCASE', 'RTRIM'])}`),
-      chance.maybe(8, () => ` CHECK (${this.#expressions.condition(scope, 0)} OR ${quoted(name)} IS NULL OR 1)`),
-      parent === undefined || type !== 'integer' ? '' : chance.maybe(15, () => ` REFERENCES ${quoted(parent.name)} (id) ON DELETE ${chance.pick(['CASCADE', 'SET NULL'])} ${chance.maybe(40, () => 'DEFERRABLE INITIALLY DEFERRED')}`), // prettier-ignore
+      chance.maybe(8, () => ` CHECK (${this.#expressions.condition(scope, 0)} OR ${quotedName(name)} IS NULL OR 1)`),
+      parent === undefined || type !== 'integer' ? '' : chance.maybe(15, () => ` REFERENCES ${quotedName(parent.name)} (id) ON DELETE ${chance.pick(['CASCADE', 'SET NULL'])} ${chance.maybe(40, () => 'DEFERRABLE INITIALLY DEFERRED')}`), // prettier-ignore
     ].join(' ')
   }
 
@@ -89,7 +90,7 @@ export class DefinitionWriter {
         ? `${chance.any(scope.columns)?.[0] ?? 'id'} ${chance.pick(['', 'DESC', 'COLLATE NOCASE'])}`
         : this.#expressions.expression(scope, 'any', 1),
     )
-    return `CREATE ${chance.maybe(6, () => 'UNIQUE ')}INDEX ${this.#name('i')} ON ${quoted(table.name)} (${parts.join(', ')})${chance.maybe(20, () => ` WHERE ${this.#expressions.condition(scope, 1)}`)}`
+    return `CREATE ${chance.maybe(6, () => 'UNIQUE ')}INDEX ${this.#name('i')} ON ${quotedName(table.name)} (${parts.join(', ')})${chance.maybe(20, () => ` WHERE ${this.#expressions.condition(scope, 1)}`)}`
   }
 
   #view(schema: SchemaModel, table: ModelTable): string {
@@ -97,7 +98,7 @@ export class DefinitionWriter {
     const columns = this.#chance
       .some(1, 3, () => this.#expressions.expression(scope, 'any', 2))
       .map((text, at) => `${text} AS ${names[at] ?? 'z'}`)
-    return `CREATE VIEW ${this.#name('v')} AS SELECT ${columns.join(', ')} FROM ${quoted(table.name)} WHERE ${this.#expressions.condition(scope, 1)} LIMIT 20`
+    return `CREATE VIEW ${this.#name('v')} AS SELECT ${columns.join(', ')} FROM ${quotedName(table.name)} WHERE ${this.#expressions.condition(scope, 1)} LIMIT 20`
   }
 
   #trigger(schema: SchemaModel, table: ModelTable): string {
@@ -110,7 +111,7 @@ export class DefinitionWriter {
     const isGuard = chance.isLucky(12)
     const when = isGuard ? `WHEN abs(random()) % 4 = 0` : chance.maybe(40, () => `WHEN ${this.#expressions.condition(scope, 1)}`)
     const raise = `SELECT RAISE(${chance.pick(["ABORT, 'no'", "FAIL, 'no'", "ROLLBACK, 'no'", 'IGNORE'])})`
-    return `CREATE TRIGGER ${this.#name('r')} ${chance.pick(['AFTER', 'AFTER', 'BEFORE'])} ${event} ON ${quoted(table.name)} ${when} BEGIN ${isGuard ? raise : body}; END`
+    return `CREATE TRIGGER ${this.#name('r')} ${chance.pick(['AFTER', 'AFTER', 'BEFORE'])} ${event} ON ${quotedName(table.name)} ${when} BEGIN ${isGuard ? raise : body}; END`
   }
 
   #triggered(schema: SchemaModel, scope: Scope): string {
@@ -121,10 +122,10 @@ export class DefinitionWriter {
     if (target === undefined || column === undefined) return 'SELECT 1'
     const value = this.#expressions.expression(scope, column.type, 1)
     return chance.pick([
-      `INSERT INTO ${quoted(target.name)} (${quoted(column.name)}) VALUES (${value})`,
-      `INSERT OR IGNORE INTO ${quoted(target.name)} (${quoted(column.name)}) SELECT ${value} WHERE changes() < 3`,
-      `UPDATE ${quoted(target.name)} SET ${quoted(column.name)} = ${value} WHERE id = ${chance.below(12)}`,
-      `DELETE FROM ${quoted(target.name)} WHERE id = last_insert_rowid() % 7`,
+      `INSERT INTO ${quotedName(target.name)} (${quotedName(column.name)}) VALUES (${value})`,
+      `INSERT OR IGNORE INTO ${quotedName(target.name)} (${quotedName(column.name)}) SELECT ${value} WHERE changes() < 3`,
+      `UPDATE ${quotedName(target.name)} SET ${quotedName(column.name)} = ${value} WHERE id = ${chance.below(12)}`,
+      `DELETE FROM ${quotedName(target.name)} WHERE id = last_insert_rowid() % 7`,
     ])
   }
 
@@ -144,11 +145,11 @@ export class DefinitionWriter {
       add,
       add,
       `RENAME TO ${this.#name('t')}`,
-      column === undefined ? add : `RENAME COLUMN ${quoted(column.name)} TO ${this.#name('c')}`,
-      column === undefined ? add : `DROP COLUMN ${quoted(column.name)}`,
+      column === undefined ? add : `RENAME COLUMN ${quotedName(column.name)} TO ${this.#name('c')}`,
+      column === undefined ? add : `DROP COLUMN ${quotedName(column.name)}`,
       `ADD COLUMN ${this.#name('x')} AS (${this.#expressions.expression(keptScope(table), 'any', 1)})`,
     ])
-    return `ALTER TABLE ${quoted(table.name)} ${change}`
+    return `ALTER TABLE ${quotedName(table.name)} ${change}`
   }
 
   #drop(schema: SchemaModel): string {
@@ -156,11 +157,11 @@ export class DefinitionWriter {
     const index = chance.any(schema.indexes)
     const trigger = chance.any(schema.triggers)
     // Triggers outlive what they write to, and then fail: they go first.
-    if (trigger !== undefined && chance.isLucky(schema.triggers.length > 4 ? 70 : 35)) return `DROP TRIGGER ${quoted(trigger)}`
-    if (index !== undefined && chance.isLucky(40)) return `DROP INDEX ${quoted(index)}`
+    if (trigger !== undefined && chance.isLucky(schema.triggers.length > 4 ? 70 : 35)) return `DROP TRIGGER ${quotedName(trigger)}`
+    if (index !== undefined && chance.isLucky(40)) return `DROP INDEX ${quotedName(index)}`
     const table = chance.any(schema.tables)
     if (table === undefined) return this.table(schema)
-    return `DROP ${table.kind === 'view' ? 'VIEW' : 'TABLE'} ${quoted(table.name)}`
+    return `DROP ${table.kind === 'view' ? 'VIEW' : 'TABLE'} ${quotedName(table.name)}`
   }
 
   #name(prefix: string): string {
@@ -170,7 +171,7 @@ export class DefinitionWriter {
 }
 
 export function columnsAs({ columns }: ModelTable, prefix: string): Scope['columns'] {
-  return columns.map(({ name, type }) => [`${prefix}${quoted(name)}`, type])
+  return columns.map(({ name, type }) => [`${prefix}${quotedName(name)}`, type])
 }
 
 function keptScope(table: ModelTable): Scope {

@@ -1,4 +1,5 @@
 // Expressions of SQLite's grammar that are likely to run: of a type that is asked for, over the columns in scope, with chance and the clock anywhere.
+import { quotedName } from '../../command/tokenizer.ts'
 import type { SqlValue } from '../../command/command.ts'
 import type { Chance } from './chance.ts'
 import type { ColumnType, ModelTable } from './schema-model.ts'
@@ -13,10 +14,6 @@ export interface Scope {
   readonly isKept?: true
   /** For subqueries. */
   readonly tables: readonly ModelTable[]
-}
-
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }
 
 export class ExpressionWriter {
@@ -142,9 +139,9 @@ export class ExpressionWriter {
   #subquery(scope: Scope, type: ColumnType, depth: number): string {
     const table = this.#chance.any(scope.tables.filter(({ kind }) => kind === 'table'))
     if (table === undefined) return this.#leaf(scope, type)
-    const inner: Scope = { ...scope, columns: table.columns.map(({ name, type: one }) => [`s.${quoted(name)}`, one]) }
+    const inner: Scope = { ...scope, columns: table.columns.map(({ name, type: one }) => [`s.${quotedName(name)}`, one]) }
     const what = this.#chance.pick([`max(${this.expression(inner, type, depth - 1)})`, this.expression(inner, type, depth - 1)])
-    return `(SELECT ${what} FROM ${quoted(table.name)} AS s WHERE ${this.condition(inner, 0)} LIMIT 1)`
+    return `(SELECT ${what} FROM ${quotedName(table.name)} AS s WHERE ${this.condition(inner, 0)} LIMIT 1)`
   }
 }
 
