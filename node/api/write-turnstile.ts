@@ -91,9 +91,7 @@ export class WriteTurnstile {
   /** No rehearsal that is under way counts any more. */
   #proposeUntried(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
     this.#untried += 1
-    const proposed = this.#propose(replica, write)
-    void this.#applied(replica, proposed)
-    return proposed
+    return this.#proposeLong(replica, write)
   }
 
   #propose(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
