@@ -5,6 +5,7 @@ import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'n
 import Database from 'better-sqlite3'
 import type { ExaminerReply } from './file-examination.ts'
 import { headerBytes, headerProblem, journalBytes, journalOffset } from './file-header.ts'
+import { rewriteSchemaStrings } from './schema-strings.ts'
 import { integrityProblem, rowidProblem, schemaProblem, valueProblem } from './file-judgement.ts'
 
 const bufferBytes = 1024 * 1024
@@ -51,6 +52,8 @@ function rewrite(path: string, output: string): string | undefined {
   try {
     const problem = schemaProblem(given) ?? integrityProblem(given)
     if (problem !== undefined) return problem
+    // This SQLite could not write it anew otherwise.
+    rewriteSchemaStrings(given)
     given.pragma(`page_size = ${pageBytes}`)
     given.pragma('auto_vacuum = NONE')
     given.prepare('VACUUM INTO ?').run(output)

@@ -49,6 +49,23 @@ const cases: readonly Case[] = [
     holds: ['SELECT count(*), count(DISTINCT a), min(b) = max(b) FROM t', [[4, 4, 1]]],
   },
   {
+    title: 'strings in double quotes in tables, indexes, triggers, views and new columns',
+    commands: [
+      [
+        'CREATE TABLE t (id INTEGER PRIMARY KEY, "a" CHECK ("a" <> "never"), b AS ("a" || "-"))',
+        'CREATE TABLE log ("what", at DEFAULT CURRENT_TIMESTAMP)',
+        'CREATE INDEX i ON t ("a") WHERE "a" = "often"',
+      ],
+      [
+        'CREATE TRIGGER r AFTER INSERT ON "t" WHEN new."a" = "often" BEGIN INSERT INTO log("what") VALUES ("logged" || random()); END',
+        'CREATE VIEW v AS SELECT "b" || "!" AS loud FROM "t"',
+      ],
+      [long, 'INSERT INTO t ("a") VALUES ("often")', 'INSERT INTO t ("a") VALUES ("never")'],
+      ['ALTER TABLE t ADD COLUMN c DEFAULT "d" CHECK (c IN ("d", "e"))', 'ALTER TABLE t RENAME TO u', long.replace('INTO t', 'INTO u')],
+    ],
+    holds: [`SELECT (SELECT count(*) FROM log WHERE what LIKE 'logged%'), loud, sql LIKE '%IN (''d'', ''e'')%' FROM v, sqlite_schema AS s WHERE s.name = 'u' AND loud LIKE 'o%'`, [[1, 'often-!', 1]]],
+  },
+  {
     title: 'what a connection remembers: changes(), total_changes(), last_insert_rowid()',
     commands: [
       ['CREATE TABLE t (a, b, c)', 'CREATE TABLE u (a)', 'CREATE TRIGGER r AFTER UPDATE ON t BEGIN INSERT INTO u VALUES (changes() || last_insert_rowid()); END'],

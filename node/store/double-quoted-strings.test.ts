@@ -35,14 +35,126 @@ test('rows are inserted with strings in double quotes, under names in double quo
   ])
 })
 
-test('other errors, and words in a schema, stay what they are', () => {
+test('other errors stay what they are', () => {
   assert.throws(() => prepared('SELECT nope'), { message: 'no such column: nope' })
   assert.throws(() => prepared('SELECT "fiona" FROM nowhere'), { message: 'no such table: nowhere' })
-  assert.throws(() => prepared('CREATE INDEX i ON t ("nope")'))
   assert.throws(() => prepared('SELECT [nope]'), { message: /^no such column/ })
 })
 
 test('more different words than the limit are refused as SQLite refuses the first of them', () => {
   const words = Array.from({ length: 65 }, (_, n) => `"w${n}"`).join(', ')
   assert.throws(() => prepared(`SELECT ${words}`), /no such column: "w\d+"/)
+})
+
+/** A database in which the statements were carried out, each prepared as the store prepares it. */
+function madeBy(...statements: readonly string[]): Database.Database {
+  const database = new Database(':memory:')
+  for (const sql of ['CREATE TABLE t (x, y)', 'CREATE TABLE log (what, of)', ...statements]) {
+    const split = splitStatements(sql)
+    assert(split.ok && split.value[0] !== undefined, sql)
+    prepareWithDoubleQuotes(database, split.value[0], wordOf(sql, split.value[0].tokens[0])).run()
+  }
+  return database
+}
+
+function storedText(database: Database.Database, name: string): unknown {
+  return database.prepare('SELECT sql FROM sqlite_schema WHERE name = ?').pluck().get(name)
+}
+
+for (const [sql, stored] of [
+  [
+    `CREATE TABLE n ("a" TEXT DEFAULT "x" CHECK ("a" IN ("b", "it's")), c)`,
+    `CREATE TABLE n ("a" TEXT DEFAULT "x" CHECK ("a" IN ('b', 'it''s')), c)`,
+  ],
+  ['CREATE TABLE n (a, "b" AS ("a" || "-" || "b2") STORED)', `CREATE TABLE n (a, "b" AS ("a" || '-' || 'b2') STORED)`],
+  [
+    'CREATE TABLE n (a, "x", CHECK (a <> "x" AND a <> "z"), UNIQUE ("x"))',
+    `CREATE TABLE n (a, "x", CHECK (a <> "x" AND a <> 'z'), UNIQUE ("x"))`,
+  ],
+  ['CREATE UNIQUE INDEX "n" ON "t" ("x") WHERE "y" = "open"', `CREATE UNIQUE INDEX "n" ON "t" ("x") WHERE "y" = 'open'`],
+  ['CREATE INDEX n ON t (x || "-", "y" COLLATE NOCASE DESC)', `CREATE INDEX n ON t (x || '-', "y" COLLATE NOCASE DESC)`],
+  [
+    'CREATE VIEW n ("v") AS SELECT "x" || "!" FROM "t" WHERE "y" <> "n"',
+    `CREATE VIEW n ("v") AS SELECT "x" || '!' FROM "t" WHERE "y" <> 'n'`,
+  ],
+  [
+    'CREATE TRIGGER "n" AFTER INSERT ON "t" WHEN new."x" = "go" BEGIN INSERT INTO "log" ("what", "of") VALUES ("made", new."y"); UPDATE log SET "of" = "of" || "x" WHERE "what" = "what2"; END',
+    `CREATE TRIGGER "n" AFTER INSERT ON "t" WHEN new."x" = 'go' BEGIN INSERT INTO "log" ("what", "of") VALUES ('made', new."y"); UPDATE log SET "of" = "of" || 'x' WHERE "what" = 'what2'; END`,
+  ],
+  [
+    'CREATE TRIGGER n BEFORE UPDATE OF "y" ON t BEGIN SELECT RAISE(ABORT, "no") WHERE new.y = "y"; END',
+    `CREATE TRIGGER n BEFORE UPDATE OF "y" ON t BEGIN SELECT RAISE(ABORT, 'no') WHERE new.y = 'y'; END`,
+  ],
+  [
+    'CREATE TRIGGER n AFTER DELETE ON t BEGIN DELETE FROM log WHERE of = "x" AND "what" = old.x; END',
+    `CREATE TRIGGER n AFTER DELETE ON t BEGIN DELETE FROM log WHERE of = 'x' AND "what" = old.x; END`,
+  ],
+] as const) {
+  test(`of ${sql} the strings are stored as strings`, () => {
+    assert.equal(storedText(madeBy(sql), 'n'), stored)
+  })
+}
+
+test('a column that is added is stored with strings, and the table can be renamed', () => {
+  const database = madeBy(
+    'ALTER TABLE "t" ADD COLUMN "z" DEFAULT "d" CHECK ("z" IN ("d", "e"))',
+    'ALTER TABLE main.t ADD w AS ("x" || "-")',
+    'ALTER TABLE t RENAME TO u',
+  )
+  assert.match(String(storedText(database, 'u')), /"z" DEFAULT "d" CHECK \("z" IN \('d', 'e'\)\), w AS \("x" \|\| '-'\)\)$/)
+})
+
+test('a name is never taken for a string, and what SQLite does not complain of stays', () => {
+  for (const sql of [
+    'CREATE INDEX i ON t ("nope")',
+    'CREATE INDEX i ON t (("nope"))',
+    'CREATE INDEX i ON t (x, "nope" COLLATE NOCASE)',
+    'CREATE INDEX i ON t ("nope") WHERE x = "nope"',
+    'CREATE TABLE n (a, UNIQUE ("nope"))',
+    'CREATE TABLE n (a, PRIMARY KEY ("nope"))',
+    'CREATE TABLE n (a, CHECK (a <> "nope"), UNIQUE ("nope"))',
+    'CREATE TABLE n (a DEFAULT ("x"))',
+    'CREATE TABLE n (a CHECK (a > [nope]))',
+  ]) {
+    assert.throws(() => madeBy(sql), { code: 'SQLITE_ERROR' }, sql)
+  }
+  for (const sql of [
+    'CREATE VIEW n AS SELECT "x" FROM nowhere',
+    'CREATE TRIGGER n AFTER INSERT ON t BEGIN INSERT INTO nowhere VALUES ("x"); END',
+    'CREATE TRIGGER n AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.nope, "a"); END',
+  ]) {
+    assert.equal(storedText(madeBy(sql), 'n'), sql)
+  }
+})
+
+test('with another trigger that cannot be resolved, nothing is said of a new one', () => {
+  const broken = new Database(':memory:')
+  broken.exec('CREATE TABLE t (x, y); CREATE TABLE log (what); CREATE TRIGGER b AFTER INSERT ON t BEGIN INSERT INTO log VALUES ("x"); END')
+  const sql = 'CREATE TRIGGER n AFTER INSERT ON t BEGIN UPDATE t SET x = "x" || "z"; END'
+  const split = splitStatements(sql)
+  assert(split.ok && split.value[0] !== undefined)
+  prepareWithDoubleQuotes(broken, split.value[0], 'create').run()
+  assert.equal(storedText(broken, 'n'), sql)
+})
+
+test('the clock does not come into a CHECK, an index or a generated column in double quotes', () => {
+  for (const sql of [
+    'CREATE TABLE n (a CHECK (a > date("now")))',
+    'CREATE INDEX n ON t (date("now", x))',
+    'CREATE TABLE n (a, b AS (datetime(a, "localtime")))',
+  ]) {
+    assert.throws(() => madeBy(sql), /no such column/, sql)
+  }
+})
+
+test('a trial leaves nothing behind, and needs no transaction', () => {
+  const database = madeBy()
+  const version: unknown = database.pragma('schema_version', { simple: true })
+  const sql = 'CREATE TRIGGER n AFTER INSERT ON t BEGIN INSERT INTO log VALUES ("a", "b"); END'
+  const split = splitStatements(sql)
+  assert(split.ok && split.value[0] !== undefined)
+  prepareWithDoubleQuotes(database, split.value[0], 'create')
+  assert.equal(database.inTransaction, false)
+  assert.equal(database.pragma('schema_version', { simple: true }), version)
+  assert.equal(storedText(database, 'n'), undefined)
 })

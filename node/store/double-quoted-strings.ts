@@ -1,9 +1,11 @@
 // SQL written for rqlite uses "double quotes" for strings. SQLite once took such a word for a string where it named no column; this build (DQS=0) refuses it, and says
 // so. Its own words are the only judge of which word is meant: the word is rewritten at exactly the places where SQLite cannot resolve it, and the text prepared again.
-// Only in statements on data: in a schema such a word would be stored.
+// In a schema the rewritten text is what is stored: all nodes rewrite it at the same entry, under the same schema, and so alike.
 import Database from 'better-sqlite3'
-import type { Piece } from '../command/split.ts'
+import { findChangingExpression } from '../command/determinism.ts'
+import { splitStatements, wordOf, type Piece } from '../command/split.ts'
 import type { Token } from '../command/tokenizer.ts'
+import { findSchemaTrial, InDoubt } from './schema-trials.ts'
 
 /** Different words in one statement, and places of one word: each costs a prepare or two. More is refused as SQLite refuses it. */
 const wordsMax = 64
@@ -14,14 +16,56 @@ const onData: ReadonlySet<string> = new Set('select values with insert replace u
 
 /** Throws what the binding throws for the text as it came in, when rewriting does not help. */
 export function prepareWithDoubleQuotes(database: Database.Database, piece: Piece, keyword: string): Database.Statement {
+  if (!onData.has(keyword)) return database.prepare(schemaText(database, piece, { stands: false }))
+  return resolve(piece, (text) => database.prepare(text)).made
+}
+
+/** Whether preparing it tries it in the database first, and takes it back: only in a connection that applies what is committed, or is a copy. */
+export function isTriedOut({ sql, tokens }: Piece): boolean {
+  return wordOf(sql, tokens[0]) === 'create' && wordOf(sql, tokens[1]) === 'trigger' && sql.includes('"')
+}
+
+/**
+ * As what a statement that makes or alters a part of the schema is to be run, or to stand in the schema: the text itself wherever there is nothing to rewrite, or any doubt.
+ * `stands`: the part is in the schema already.
+ */
+export function schemaText(database: Database.Database, piece: Piece, how: { readonly stands: boolean }): string {
+  if (!piece.sql.includes('"')) return piece.sql
+  const trial = findSchemaTrial(database, piece, how)
+  if (trial === undefined) return piece.sql
+  try {
+    const { text, isRewritten } = resolve(trial.part, trial.attempt)
+    const whole = piece.sql.slice(0, trial.start) + text
+    return isRewritten && mayBeKept(whole) ? whole : piece.sql
+  } catch (error) {
+    if (error instanceof InDoubt || (error instanceof Database.SqliteError && error.code === 'SQLITE_ERROR')) return piece.sql
+    throw error
+  }
+}
+
+/** The gate has seen a name where now a string stands: "now", of a function that reads the clock. */
+function mayBeKept(text: string): boolean {
+  const split = splitStatements(text)
+  return split.ok && split.value.every((piece) => findChangingExpression(piece) === undefined)
+}
+
+interface Resolved<Made> {
+  readonly text: string
+  readonly isRewritten: boolean
+  readonly made: Made
+}
+
+/** Throws what `attempt` throws when no string helps. */
+function resolve<Made>(piece: Piece, attempt: (text: string) => Made): Resolved<Made> {
   const strings = new Set<Token>()
   for (let words = 0; ; words += 1) {
     try {
-      return database.prepare(rewritten(piece, strings))
+      const text = rewritten(piece, strings)
+      return { text, isRewritten: strings.size > 0, made: attempt(text) }
     } catch (error) {
       const word = complainedWord(error)
-      if (word === undefined || words >= wordsMax || !onData.has(keyword)) throw error
-      const found = unresolvedPlaces(database, piece, strings, word)
+      if (word === undefined || words >= wordsMax) throw error
+      const found = unresolvedPlaces(piece, attempt, strings, word)
       if (found.length === 0) throw error
       for (const token of found) strings.add(token)
     }
@@ -33,13 +77,13 @@ function complainedWord(error: unknown): string | undefined {
 }
 
 /** The places where SQLite cannot resolve the word: those where it still complains of it when every other place is a string. */
-function unresolvedPlaces(database: Database.Database, piece: Piece, strings: ReadonlySet<Token>, word: string): readonly Token[] {
+function unresolvedPlaces(piece: Piece, attempt: (text: string) => unknown, strings: ReadonlySet<Token>, word: string): readonly Token[] {
   const places = piece.tokens.filter((token) => token.kind === 'quoted' && wordIn(piece, token) === word && !strings.has(token))
   if (places.length > placesMax) return []
   return places.filter((place) => {
     const others = new Set([...strings, ...places.filter((other) => other !== place)])
     try {
-      database.prepare(rewritten(piece, others))
+      attempt(rewritten(piece, others))
       return false
     } catch (error) {
       return complainedWord(error) === word

@@ -5,8 +5,8 @@ export const schemaKeeping: ReadonlySet<string> = new Set('insert replace update
 
 /** Without rows to copy. */
 const plainTable = /^\s*create\s+table\b(?![^]*\b(select|values|with)\b)/i
-/** It writes a text into the schema; what it holds runs later. Not so a view: SQLite writes it out to learn its columns. */
-const plainText = /^\s*create\s+trigger\b/i
+/** It writes a text into the schema; what it holds runs later. Not so a view: SQLite writes it out to learn its columns; nor what is tried out (double-quoted-strings.ts). */
+const plainText = /^\s*create\s+trigger\b(?![^]*")/i
 const plainCost = 1_000
 
 /** In instructions; undefined: EXPLAIN says. */

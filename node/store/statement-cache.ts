@@ -7,7 +7,7 @@ import { splitStatements, wordOf, type Piece } from '../command/split.ts'
 import { findWriteTargets } from '../command/target-tables.ts'
 import { upkeepIn } from '../command/upkeep.ts'
 import { costOfStatement } from './bounded-program.ts'
-import { prepareWithDoubleQuotes } from './double-quoted-strings.ts'
+import { isTriedOut, prepareWithDoubleQuotes } from './double-quoted-strings.ts'
 
 /** Texts kept; a client with more different texts than this should use parameters. */
 const textsMax = 1_000
@@ -94,7 +94,7 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
     clock: keepsValues(piece, keyword) ? 'stopped' : 'runs',
     isUpkeep: upkeepIn(piece) !== undefined,
     isCommanding: () => findWriteTargets(piece).some(({ table, columns: names }) => names?.includes(table) === true),
-    cost: () => (cost ??= costOfStatement(database, prepared)),
+    cost: () => (cost ??= isTriedOut(piece) ? Infinity : costOfStatement(database, prepared)),
     columns: () =>
       (columns ??= prepared()
         .columns()
