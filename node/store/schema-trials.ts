@@ -28,20 +28,11 @@ export function findSchemaTrial(
   if (verb === 'alter' && first === 'table') return ofAddition(database, piece)
   if (verb !== 'create') return undefined
   const prepare = (text: string): void => void database.prepare(text)
-  switch (first) {
-    case 'view':
-      return ofView(piece, prepare)
-    case 'trigger':
-      return database.readonly ? undefined : ofTrigger(database, piece, stands)
-    case 'table':
-    case 'index':
-      return stands ? ofStanding(piece, 2, prepare) : from(piece, 0, prepare)
-    case 'unique':
-      if (second !== 'index') return undefined
-      return stands ? ofStanding(piece, 3, prepare) : from(piece, 0, prepare)
-    default:
-      return undefined
-  }
+  if (first === 'view') return ofView(piece, prepare)
+  if (first === 'trigger') return database.readonly ? undefined : ofTrigger(database, piece, stands)
+  const name = first === 'unique' && second === 'index' ? 3 : first === 'table' || first === 'index' ? 2 : undefined
+  if (name === undefined) return undefined
+  return stands ? ofStanding(piece, name, prepare) : from(piece, 0, prepare)
 }
 
 /** From the token at `position` to the end. */
