@@ -89,6 +89,7 @@ export class CommandRunner {
   /** Undefined: the schema may have changed since it was asked. */
   #hasVirtualTables: boolean | undefined
   #schemaCountsChanges: boolean | undefined
+  #schema: object = {}
 
   constructor(database: Database.Database, setLastInsertRowid: (value: bigint) => void) {
     this.#database = database
@@ -131,22 +132,24 @@ export class CommandRunner {
     return command.statements.some(({ sql }) => this.#heavyNames.mayBeIn(sql))
   }
 
+  /** Another object whenever the schema, or a setting that plans depend on, may have changed. */
+  get schema(): object {
+    return this.#schema
+  }
+
   /** Before another connection writes, and after it has. */
   handOver(): void {
     this.#guard.handOver()
   }
 
   takeBack(): void {
-    this.#cache.clear()
-    this.#hasVirtualTables = undefined
-    this.#knowsNames = false
-    this.#schemaCountsChanges = undefined
     this.#guard.takeBack()
-    this.#clockGuard.schemaChanged()
+    this.forgetStatements()
   }
 
   /** After a transaction was rolled back: its changes of the schema are gone, and so must be the handles made under it. */
   forgetStatements(): void {
+    this.#schema = {}
     this.#cache.clear()
     this.#guard.schemaChanged()
     this.#clockGuard.schemaChanged()

@@ -82,6 +82,11 @@ export class EntryApplier {
     return this.#comparison.payload(this.#progress)
   }
 
+  /** Another object whenever the schema, or the setting of foreign keys, may have changed. Says nothing while another connection applies entries. */
+  get schema(): object {
+    return this.#runner.schema
+  }
+
   /** Another connection applies entries from now on. */
   handOver(): void {
     this.#runner.handOver()
@@ -387,10 +392,6 @@ export class EntryApplier {
   /** After a rollback, and at start: counters, connection and handles as they were when the last transaction was committed. */
   #restore(): void {
     this.#runner.forgetStatements()
-    this.#restoreCounters()
-  }
-
-  #restoreCounters(): void {
     this.#bookkeeping.setLastInsertRowid(this.#progress.lastInsertId)
     this.#runner.counters.lastInsertId = this.#progress.lastInsertId
     this.#runner.counters.rowsAffected = this.#progress.rowsAffected

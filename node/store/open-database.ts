@@ -45,7 +45,7 @@ export async function openDatabase(
     const stateMachine = new SqliteStateMachine(connection, { onFatal })
     return ok({
       stateMachine,
-      reader: new SqliteReader(path, { onFatal, ...(readers === undefined ? {} : { processes: readers }) }),
+      reader: new SqliteReader(path, { onFatal, schema: () => stateMachine.schema, ...(readers === undefined ? {} : { processes: readers }) }),
       sqliteVersion,
     })
   } catch (error) {

@@ -46,6 +46,7 @@ export class ReadSession {
   readonly #heavyNames: HeavyNames
   readonly #foreignKeys: Database.Statement
   #knownSchema = -1n
+  #judgedUnder: object | undefined
   #hasForeignKeys = false
 
   /** The database must exist and hold the bookkeeping. */
@@ -89,10 +90,16 @@ export class ReadSession {
     }
   }
 
-  /** What statements that write would cost, under the schema as applied now. */
-  judge(statements: readonly Statement[]): Judgement {
-    this.#followSchema()
-    this.#followForeignKeys()
+  /**
+   * What statements that write would cost, under the schema as applied now. `schema`: the same object as the last time, and it is the same still; undefined: the file is
+   * asked, which costs more than all the rest.
+   */
+  judge(statements: readonly Statement[], schema: object | undefined): Judgement {
+    if (schema === undefined || schema !== this.#judgedUnder) {
+      this.#followSchema()
+      this.#followForeignKeys()
+      this.#judgedUnder = schema
+    }
     const untilMs = performance.now() + judgingMsMax
     let cost = 0
     let changesSchema = false

@@ -19,6 +19,8 @@ const costMax = 30_000
 
 export interface ReaderOptions {
   readonly onFatal: OnFatal
+  /** See SqliteStateMachine.schema: spares writes a look into the file. Absent: it is looked into for each. */
+  readonly schema?: () => object | undefined
   /** Undefined: everything is read on this thread, whatever it takes, which suits tests and simulation. */
   readonly processes?: PoolLimits & { readonly logger: StoreLogger }
 }
@@ -26,14 +28,16 @@ export interface ReaderOptions {
 export class SqliteReader implements Reader {
   readonly #path: string
   readonly #onFatal: OnFatal
+  readonly #schema: () => object | undefined
   readonly #judgeText = rememberVerdicts(judgeText)
   readonly #pool: ReaderPool | undefined
   #session: ReadSession
 
   /** The database must exist and hold the bookkeeping. */
-  constructor(path: string, { onFatal, processes }: ReaderOptions) {
+  constructor(path: string, { onFatal, schema, processes }: ReaderOptions) {
     this.#path = path
     this.#onFatal = onFatal
+    this.#schema = schema ?? (() => undefined)
     this.#pool = processes === undefined ? undefined : new ReaderPool({ ...processes, path, onFatal })
     this.#session = new ReadSession(path)
   }
@@ -63,7 +67,7 @@ export class SqliteReader implements Reader {
 
   /** What the statements would cost where they are applied; nothing is run. */
   judge(statements: readonly Statement[]): Judgement {
-    return this.#session.judge(statements)
+    return this.#session.judge(statements, this.#schema())
   }
 
   asRun(sql: string): ReturnType<Reader['asRun']> {

@@ -96,6 +96,11 @@ export class SqliteStateMachine implements StateMachine {
     return this.#applier.progress.foreignKeys
   }
 
+  /** Another object whenever the schema, or the setting of foreign keys, may have changed; undefined: it may be changing right now. */
+  get schema(): object | undefined {
+    return this.#writer === 'apply-thread' ? undefined : this.#applier.schema
+  }
+
   /** It has been found to differ from the others. */
   get isInDoubt(): boolean {
     return this.#state === 'diverged'

@@ -5,7 +5,10 @@ import { once } from 'node:events'
 import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
+import { seedBytes } from '../command/entry-moment.ts'
+import { encodeUpkeep } from '../command/upkeep.ts'
 import { makeEntry } from '../raft/entry.ts'
+import { eventually } from '../replica/eventually.ts'
 import { stateMachineContract } from '../replica/state-machine-contract.ts'
 import { rowidRefused } from './rowid-guard.ts'
 import { SqliteReader } from './sqlite-reader.ts'
@@ -31,6 +34,40 @@ onThreads('what was applied is durable up to the index that the barrier gives, a
   await world.apply(logOf([command(['INSERT INTO t VALUES (1)']), command(['INSERT INTO t VALUES (2)'])], 2))
   assert.equal(await barrier, 1)
   assert.deepEqual(await Promise.all([world.machine.makeDurable(), world.machine.makeDurable()]), [3, 3])
+})
+
+onThreads('a write is judged under the schema and the settings as applied now, whichever thread has changed them', async (world) => {
+  await world.run(['CREATE TABLE p (id INTEGER PRIMARY KEY)'])
+  const reader = new SqliteReader(world.path, { onFatal: (problem) => assert.fail(problem.message), schema: () => world.machine.schema })
+  const cost = (sql: string): number => reader.judge(command([sql]).statements).cost
+  try {
+    assert.equal(cost('INSERT INTO c VALUES (1)'), 0, 'it will be refused')
+    await world.run(['CREATE TABLE c (id REFERENCES p ON DELETE CASCADE)'])
+    assert.ok(cost('INSERT INTO c VALUES (1)') > 0)
+    const { schema } = world.machine
+    await world.run(['INSERT INTO c VALUES (NULL)'])
+    assert.equal(world.machine.schema, schema, 'rows are no change, or nothing would be spared')
+
+    world.machine.apply(logOf([command(['CREATE TRIGGER r AFTER INSERT ON c BEGIN INSERT INTO c SELECT id FROM c; END'])], 4))
+    assert.equal(world.machine.schema, undefined, 'another thread may be changing it')
+    await eventually(() => world.machine.appliedIndex === 4 && !world.machine.isApplyingElsewhere, 'the trigger is there')
+    assert.equal(cost('INSERT INTO c VALUES (1)'), Infinity)
+
+    assert.ok(cost('DELETE FROM p WHERE id = 1') < Infinity)
+    const payload = encodeUpkeep('foreign-keys-on', { proposedAtMs: 0, seed: new Uint8Array(seedBytes) })
+    await world.apply([makeEntry({ index: 5, term: 1, kind: 'command', payload })])
+    assert.equal(cost('DELETE FROM p WHERE id = 1'), Infinity, 'it looks for children')
+
+    await world.run(['INSERT INTO p VALUES (1)', 'CREATE TABLE d (id)', 'INSERT OR ROLLBACK INTO p VALUES (1)'], { transaction: true })
+    assert.equal(cost('INSERT INTO d VALUES (1)'), 0)
+    reader.suspend()
+    world.machine.suspend()
+    world.machine.resume()
+    reader.resume()
+    assert.equal(cost('INSERT INTO c VALUES (1)'), Infinity)
+  } finally {
+    reader.close()
+  }
 })
 
 onThreads('suspended, nothing has the database open; resumed, it goes on from what the file in its place says', async (world) => {
