@@ -1,13 +1,12 @@
 // A write: one entry in the log for the whole request, answered when it has been committed and applied here.
 import { strict as assert } from 'node:assert'
-import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CommandOutcome, Statement } from '../command/command.ts'
-import { seedBytes } from '../command/entry-moment.ts'
 import { backOffMs } from '../../runtime/back-off.ts'
 import type { Replica } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { ApiParts } from './api-parts.ts'
+import { drawSeed } from './entry-seed.ts'
 import { clientOf, inResults, msLeft, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { atLeader, outcomeUnknown } from './leader-route.ts'
@@ -48,7 +47,7 @@ async function propose(parts: ApiParts, request: ApiRequest, replica: Replica, w
     statements: write.statements,
     transaction: write.isDump === true || request.parameters.has('transaction'),
     proposedAtMs: Date.now(),
-    seed: randomBytes(seedBytes),
+    seed: drawSeed(),
   })
   const applied = await writeWhenThereIsRoom(parts, request, replica, {
     statements: write.statements,

@@ -20,15 +20,22 @@ let helper: Database.Database | undefined
 const statements = new Map<string, Database.Statement>()
 
 export class EntryClock {
-  #now = ''
+  #timeMs = 0
+  /** Undefined: nobody has asked since the time was set; few entries do. */
+  #text: string | undefined
 
   set timeMs(timeMs: number) {
-    this.#now = new Date(timeMs).toISOString().replace('T', ' ').replace('Z', '')
+    this.#timeMs = timeMs
+    this.#text = undefined
   }
 
   /** CURRENT_TIMESTAMP; CURRENT_DATE and CURRENT_TIME are its parts. */
   get timestamp(): string {
     return this.#now.slice(0, 19)
+  }
+
+  get #now(): string {
+    return (this.#text ??= new Date(this.#timeMs).toISOString().replace('T', ' ').replace('Z', ''))
   }
 
   call(name: DateFunction, given: readonly Argument[]): unknown {
