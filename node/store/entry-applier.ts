@@ -10,7 +10,7 @@ import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import type { Command, CommandOutcome, StatementResult } from '../command/command.ts'
 import { entryTimeMs } from '../command/entry-moment.ts'
-import type { LoadStep } from '../command/load-step.ts'
+import { isLoadEnd, type LoadStep } from '../command/load-step.ts'
 import { upkeepOf } from '../command/upkeep.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Applied, Divergence } from '../replica/state-machine.ts'
@@ -116,7 +116,7 @@ export class EntryApplier {
     let rest = entries
     while (rest[0] !== undefined) {
       if (applied.length > 0 && performance.now() > untilMs) return { applied, stop: 'time' }
-      if (this.#endsLoad(commandOf(rest[0]))) return { applied, stop: 'load' }
+      if (isLoadEnd(rest[0].payload) && this.#endsLoad(commandOf(rest[0]))) return { applied, stop: 'load' }
       const mayDefer = this.#progress.foreignKeys && this.#deferral.isPossible(rest)
       if (mayDefer || this.#progress.statementsDone > 0) {
         if (this.#isLong(rest[0], commandOf(rest[0]), limits)) return { applied, stop: 'long' }
