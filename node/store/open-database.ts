@@ -45,7 +45,11 @@ export async function openDatabase(
     const stateMachine = new SqliteStateMachine(connection, { onFatal })
     return ok({
       stateMachine,
-      reader: new SqliteReader(path, { onFatal, schema: () => stateMachine.schema, ...(readers === undefined ? {} : { processes: readers }) }),
+      reader: new SqliteReader(path, {
+        onFatal,
+        schema: () => stateMachine.schema,
+        ...(readers === undefined ? {} : { processes: readers }),
+      }),
       sqliteVersion,
     })
   } catch (error) {
