@@ -7,11 +7,12 @@ import { makeEntry, type Entry } from '../raft/entry.ts'
 import { logCompactionContract } from '../replica/log-compaction-contract.ts'
 import { assertEntries, entries, logStoreContract, type LogStoreUnderTest } from '../replica/log-store-contract.ts'
 import { DirectoryDisk } from './directory-disk.ts'
-import { createLog } from './log-recovery.ts'
+import { createLog, recoverLog } from './log-recovery.ts'
 import type { FatalProblem } from './fatal.ts'
 import { startInlineWriter } from './inline-log-writer.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { openSegmentLog, openSegmentLogOn, type LogLimits, type SegmentLog } from './segment-log.ts'
+import { SegmentWriter, type FrameToWrite, type LogEnd } from './segment-writer.ts'
 
 const logId = Buffer.alloc(16, 7)
 const unexpected = (problem: unknown): never => assert.fail(`fatal: ${JSON.stringify(problem)}`)
@@ -243,3 +244,43 @@ test('a sync that fails while the log is opened is as bad as one that fails late
     ['log_write_failed'],
   )
 })
+
+test('what a killed process had written and not synced is synced before a start builds on it: a later power failure takes none of it', () => {
+  const leavings: Record<string, (disk: MemoryDisk, killed: SegmentWriter) => void> = {
+    // It leaves no room in its segment for what a start writes.
+    'a frame that was not synced': (_, killed) => killed.start(frameOf(1, 60)),
+    'a segment whose name was not synced': (disk, killed) => {
+      killed.write(frameOf(1, 20))
+      disk.failNext('sync-directory')
+      assert.throws(() => killed.start(frameOf(2, 200)), { code: 'EIO' })
+    },
+  }
+  for (const [what, leave] of Object.entries(leavings)) {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const disk = new MemoryDisk()
+      createLog(disk, logId)
+      leave(disk, new SegmentWriter(disk, { logId, end: endOf(disk), segmentBytesMax: small.segmentBytesMax, prepareBytes: 0 }))
+      const start = (): boolean =>
+        openSegmentLogOn(disk, startInlineWriter(disk, nothing), { logId, onFatal: unexpected, limits: small }).ok
+      assert(start())
+      const written = disk.names().at(-1) ?? ''
+      assert.equal(written, '0000000002.segment')
+      disk.powerFailure(seed)
+      assert(start(), `${what}, seed ${seed}`)
+      assert(disk.names().includes(written), `${what}, seed ${seed}`)
+    }
+  }
+})
+
+function nothing(): void {}
+
+function endOf(disk: MemoryDisk): LogEnd {
+  const recovered = recoverLog(disk, logId)
+  assert(recovered.ok)
+  return recovered.value.end
+}
+
+function frameOf(index: number, payloadBytes: number): FrameToWrite {
+  const { bytes } = makeEntry({ index, term: 1, kind: 'command', payload: new Uint8Array(payloadBytes) })
+  return { kind: 'persist', hardState: { term: 1, votedFor: undefined }, entryCount: 1, entries: [bytes], indexMax: index }
+}

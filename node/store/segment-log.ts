@@ -59,9 +59,11 @@ export function openSegmentLogOn(disk: LogDisk, startWriter: StartLogWriter, opt
   const begin = (): Result<SegmentLog, LogProblem> => {
     const recovered = recoverLog(disk, options.logId)
     if (!recovered.ok) return fail(recovered.problem)
-    // One more frame: from now on damage to what was recovered can be told from a torn write.
     const writer = new SegmentWriter(disk, { ...limits, logId: options.logId, end: recovered.value.end })
     try {
+      // A process that was killed may have left its last frame, or the name of a new segment, in the kernel's memory only: what follows may go into another file.
+      writer.sync()
+      // One more frame: from now on damage to what was recovered can be told from a torn write.
       writer.write({ kind: 'opened', hardState: recovered.value.end.hardState, entryCount: 0, entries: [], indexMax: 0 })
     } catch (error) {
       // What an earlier life had written and not synced went with a sync that failed, and would be read back from memory at the next start as if it were on the disk.

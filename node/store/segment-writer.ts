@@ -98,6 +98,12 @@ export class SegmentWriter {
     return this.#end
   }
 
+  /** Makes durable what the last segment holds, and the names of all. Before the first frame, where the log was found and not made. */
+  sync(): void {
+    this.#file.sync()
+    this.#disk.syncDirectory()
+  }
+
   /** All three steps. */
   write(frame: FrameToWrite): WrittenFrame {
     this.start(frame)
