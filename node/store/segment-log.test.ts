@@ -266,8 +266,8 @@ test('what a killed process had written and not synced is synced before a start 
       const written = disk.names().at(-1) ?? ''
       assert.equal(written, '0000000002.segment')
       disk.powerFailure(seed)
-      assert(start(), `${what}, seed ${seed}`)
       assert(disk.names().includes(written), `${what}, seed ${seed}`)
+      assert(start(), `${what}, seed ${seed}`)
     }
   }
 })
