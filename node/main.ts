@@ -288,12 +288,7 @@ function stopper(ground: Ground, parts: StoppingParts & { readonly store: Store 
 function lookAfter(
   ground: Ground,
   replica: ReplicaLoop,
-  around: {
-    readonly api: Pick<OpenedApi, 'proposeUpkeep'>
-    readonly peers: Peers
-    readonly store: Store
-    readonly stop: (reason: string) => void
-  },
+  around: { readonly api: OpenedApi; readonly peers: Peers; readonly store: Store; readonly stop: (reason: string) => void },
 ): void {
   const { configuration, logger, metrics } = ground
   const { reaping, leaving } = configuration.raft

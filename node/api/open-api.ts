@@ -127,12 +127,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
   return ok({
     address: address.value,
     handler: forwardedRequests(parts, service, forwardable),
-    proposeUpkeep: (payload, { timeoutMs }) => {
-      const replica = view.replica()
-      const endMs = performance.now() + timeoutMs
-      if (replica === undefined) return Promise.resolve(fail({ code: 'leader_unknown', leader: undefined }))
-      return parts.turnstile.propose(replica, { payload, changes: 'judgements', msLeft: () => Math.max(0, endMs - performance.now()) })
-    },
+    proposeUpkeep: (payload, { timeoutMs }) => proposeUpkeep(parts, payload, timeoutMs),
     drain: () => {
       isEnding = true
       writeQueue.hurry()
@@ -147,4 +142,11 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
       leaderWatch.close()
     },
   })
+}
+
+async function proposeUpkeep({ view, turnstile }: ApiParts, payload: Uint8Array, timeoutMs: number): Promise<WriteEnd> {
+  const replica = view.replica()
+  const endMs = performance.now() + timeoutMs
+  if (replica === undefined) return fail({ code: 'leader_unknown', leader: undefined })
+  return turnstile.propose(replica, { payload, changes: 'judgements', msLeft: () => Math.max(0, endMs - performance.now()) })
 }

@@ -99,8 +99,8 @@ export class WriteTurnstile {
     if (this.#replica === replica) return
     this.#replica = replica
     const closeUntilApplied = (): void => {
-      const { open } = this.#door.close()
-      void appliedAll(replica).finally(open)
+      const closing = this.#door.close()
+      void appliedAll(replica).finally(() => closing.open())
     }
     closeUntilApplied()
     replica.onEvent((event) => {
@@ -182,7 +182,7 @@ export class WriteTurnstile {
     let timer: NodeJS.Timeout | undefined
     try {
       await closing.ready
-      if (closedMsMax < Infinity) timer = setTimeout(closing.open, closedMsMax)
+      if (closedMsMax < Infinity) timer = setTimeout(() => closing.open(), closedMsMax)
       return await this.#rehearse(replica, { ...asked, closings: new Set([closing]) })
     } finally {
       clearTimeout(timer)

@@ -176,7 +176,7 @@ test('a process that is killed while it makes its copy is no fault of the write'
     async ({ rehearse }) => {
       assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']], { kind: 'clock', ms: 60_000 })).kind, 'unavailable')
     },
-    { program: new URL('dying-rehearsal.ts', import.meta.url), logger: quiet },
+    { program: new URL('test-dying-rehearsal.ts', import.meta.url), logger: quiet },
   ))
 
 test('statements that roll everything back, fail, or change the schema are rehearsed as they are applied', () =>
