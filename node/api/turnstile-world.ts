@@ -94,7 +94,7 @@ export function codeOf(end: WriteEnd): string {
 
 /** Rehearsals that end when they are told to. */
 export function held(rehearsal: ScriptedRehearsal): { release: (end?: RehearsalEnd) => Promise<void> } {
-  let release: (end: RehearsalEnd) => void = () => {}
+  let release: ((end: RehearsalEnd) => void) | undefined
   rehearsal.end = (writes, onPassed) =>
     new Promise((resolve) => {
       // The copy is made now.
@@ -107,7 +107,7 @@ export function held(rehearsal: ScriptedRehearsal): { release: (end?: RehearsalE
     })
   return {
     release: (end = { kind: 'done' }) => {
-      release(end)
+      release?.(end)
       return turns()
     },
   }
