@@ -27,6 +27,10 @@ export const differences: Readonly<Record<string, Seen>> = {
   'Raft port: internode commands': see('one who is no member cannot forward, whatever identity it claims'),
   'a node may come back under its old id': see('a node whose data directory is lost is refused under its old id'),
   'ATTACH, transaction control': see('transaction control, ATTACH and functions that leave the database are refused, unlike in rqlite'),
+  '`PRAGMA foreign_keys = …`': see(
+    'what programs say to each connection is a read, where it says what is so',
+    '${sent.by}, ${sent.to}: ${sent.sql}',
+  ),
   'random() and date functions': see('random numbers and the time in a write are values of its entry'),
   'one refused statement of a request': see(
     'one refused statement, and nothing of its request is done, unlike in rqlite',

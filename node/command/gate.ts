@@ -7,7 +7,7 @@ import type { GateProblem, JudgeText, JudgedStatement } from './gate-port.ts'
 import { findHugeValue } from './huge-values.ts'
 import { findLocalTable, tableNamesIn } from './local-tables.ts'
 import { valueBytesMax } from './result-limits.ts'
-import { isPragma, judgePragma, judgePragmaFunction } from './pragmas.ts'
+import { isInspection, isPragma, judgePragma, judgePragmaFunction } from './pragmas.ts'
 import { splitStatements, wordOf, type Piece } from './split.ts'
 import { tokenName } from './tokenizer.ts'
 import { mustBeAlone, upkeepIn } from './upkeep.ts'
@@ -51,12 +51,14 @@ export const judgeText: JudgeText = (text, options) => {
 }
 
 type Effect = JudgedStatement['effect']
+type Purpose = 'execute' | 'query' | 'request'
 
-function judgePiece(piece: Piece, purpose: 'execute' | 'query' | 'request'): Result<Effect, GateProblem> {
+function judgePiece(piece: Piece, purpose: Purpose): Result<Effect, GateProblem> {
   const explained = explainLength(piece)
-  const effect = judgeKeyword(piece, explained)
+  const effect = judgeKeyword(piece, explained, purpose)
   if (!effect.ok) return effect
-  const name = findForbiddenName(piece)
+  // Programs that list all tables look at each of them, ours too.
+  const name = purpose === 'query' && isInspection(piece) ? undefined : findForbiddenName(piece)
   if (name !== undefined) return name
   const huge = findHugeValue(piece)
   if (huge !== undefined) return refused(`${huge}() of that size is not allowed: a value has at most ${valueBytesMax} bytes`)
@@ -84,14 +86,14 @@ function explainLength(piece: Piece): number {
   return wordOf(piece.sql, piece.tokens[1]) === 'query' && wordOf(piece.sql, piece.tokens[2]) === 'plan' ? 3 : 1
 }
 
-function judgeKeyword(piece: Piece, position: number): Result<Effect, GateProblem> {
+function judgeKeyword(piece: Piece, position: number, purpose: Purpose): Result<Effect, GateProblem> {
   const keyword = wordOf(piece.sql, piece.tokens[position])
   if (reads.has(keyword)) return ok('read')
   if (keyword === 'with') return ok(effectOfWith(piece, position))
   if (keyword === 'create') return judgeCreate(piece, position)
   if (writes.has(keyword)) return ok('write')
   if (isPragma(piece, position)) {
-    const effect = judgePragma(piece, position)
+    const effect = judgePragma(piece, position, { isLogged: purpose !== 'query' })
     return effect === undefined ? disallowedPragma : ok(effect)
   }
   if (transactionControl.has(keyword)) {

@@ -15,6 +15,9 @@ export type Upkeep =
 /** Behind a statement that would have to stand alone. */
 export const mustBeAlone = 'must be the only statement of its request'
 
+/** Not SQLite's name: what a client says of foreign keys sets nothing (pragmas.ts), and no client can say this. */
+const foreignKeys = '_securesql_foreign_keys'
+
 /** Most commands are something else, and are not split for this. */
 const mention = /analyze|optimize|foreign_keys/i
 const charactersMax = 1_000
@@ -38,7 +41,7 @@ export function upkeepIn(piece: Piece): Upkeep | undefined {
       const [name, form, value] = names[2] === '.' ? names.slice(3) : names.slice(1)
       // A mask says which of a connection's habits count; here none of them do.
       if (name === 'optimize') return { kind: 'optimize' }
-      if (name === 'foreign_keys' && form === '=') return { kind: 'foreign-keys', isOn: value === 'on' }
+      if (name === foreignKeys && form === '=') return { kind: 'foreign-keys', isOn: value === 'on' }
       return undefined
     }
     default:
@@ -49,8 +52,8 @@ export function upkeepIn(piece: Piece): Upkeep | undefined {
 /** What a leader proposes by itself. */
 const statements = {
   optimize: 'PRAGMA optimize',
-  'foreign-keys-on': 'PRAGMA foreign_keys = ON',
-  'foreign-keys-off': 'PRAGMA foreign_keys = OFF',
+  'foreign-keys-on': `PRAGMA ${foreignKeys} = ON`,
+  'foreign-keys-off': `PRAGMA ${foreignKeys} = OFF`,
 } as const
 
 /** Its bytes in the log. */

@@ -6,6 +6,7 @@ import { bindParameters, type Bound } from '../command/binding.ts'
 import type { Command, Statement, StatementResult } from '../command/command.ts'
 import type { EntryMoment } from '../command/entry-moment.ts'
 import { installReplicatedFunctions, type ReplicatedFunctions } from './replicated-functions.ts'
+import { settingProblem, type Setting } from '../command/pragmas.ts'
 import { mustBeAlone } from '../command/upkeep.ts'
 import { ClockGuard, clockRefused } from './clock-guard.ts'
 import { HeavyNames } from './heavy-names.ts'
@@ -268,7 +269,7 @@ export class CommandRunner {
     for (const [position, piece] of pieces.entries()) {
       if (position === until) break
       this.#functions.beginPiece(at, position, piece.clock)
-      const end = this.#runPiece(piece, statement, command.kind, skip)
+      const end = this.#runPiece(piece, statement, command, skip)
       if (end.kind !== 'result') {
         const result: StatementResult = { kind: 'error', message: end.message, seconds: seconds() }
         if (end.kind === 'rolled-back') return { ...end, result, effect: 'failed', piece: position }
@@ -281,9 +282,10 @@ export class CommandRunner {
     return { kind: 'result', result: { ...last, seconds: seconds() }, effect }
   }
 
-  #runPiece(piece: PreparedPiece, statement: Statement, kind: Command['kind'], skip: number): PieceEnd {
+  #runPiece(piece: PreparedPiece, statement: Statement, { kind, transaction }: Command, skip: number): PieceEnd {
     if (neverRun.has(piece.keyword)) return { kind: 'failed', message: `${piece.keyword.toUpperCase()} cannot run in a replicated command` }
     if (piece.isUpkeep) return { kind: 'failed', message: `${piece.keyword.toUpperCase()} ${mustBeAlone}` }
+    if (piece.setting !== undefined) return this.#compareSetting(piece.setting, transaction)
     if (piece.plan === undefined) return { kind: 'failed', message: 'too many SQL variables' }
     const bound = bindParameters(piece.plan, statement.parameters, skip)
     if (!bound.ok) return { kind: 'failed', message: bound.problem }
@@ -302,6 +304,12 @@ export class CommandRunner {
       const message = answerOf(error)
       return this.#database.inTransaction ? this.#failed(piece, message) : { kind: 'rolled-back', message, isFull: false }
     }
+  }
+
+  #compareSetting(setting: Setting, isTransaction: boolean): PieceEnd {
+    const foreignKeys = this.#database.pragma('foreign_keys', { simple: true }) === 1
+    const message = settingProblem(setting, { foreignKeys, isTransaction })
+    return message === undefined ? { kind: 'result', result: this.#written(), effect: 'read' } : { kind: 'failed', message }
   }
 
   #step(piece: PreparedPiece, values: readonly unknown[], kind: Command['kind']): PieceEnd {

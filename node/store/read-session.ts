@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import Database from 'better-sqlite3'
 import type { Judgement } from '../api/rehearsal.ts'
 import { bindParameters } from '../command/binding.ts'
+import { settingProblem } from '../command/pragmas.ts'
 import type { Column, SqlValue, Statement, StatementResult } from '../command/command.ts'
 import { bookkeepingTable } from './bookkeeping.ts'
 import { HeavyNames } from './heavy-names.ts'
@@ -128,7 +129,7 @@ export class ReadSession {
     let problem: string | undefined
     const texts = (this.#cache.get(sql) ?? []).map((piece) => {
       try {
-        return piece.statement().source
+        return piece.setting === undefined ? piece.statement().source : piece.sql
       } catch (error) {
         problem ??= answerOfRead(error)
         return piece.sql
@@ -196,6 +197,12 @@ export class ReadSession {
       if (!bound.ok) return yield* failWith(bound.problem, seconds())
       skip += piece.plan.count
       const isLast = position === pieces.length - 1
+      if (piece.setting !== undefined) {
+        const problem = settingProblem(piece.setting, { foreignKeys: this.#hasForeignKeys, isTransaction: false })
+        if (problem !== undefined) return yield* failWith(problem, seconds())
+        if (isLast) yield { kind: 'columns', columns: [] }
+        continue
+      }
       try {
         if (!onlyReads(piece)) return yield* failWith('attempt to change database via query operation', seconds())
         for (const part of readPiece(piece, toBindings(bound.value), budget)) if (isLast) yield part

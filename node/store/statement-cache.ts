@@ -1,8 +1,10 @@
 // Texts that were split, planned and prepared before: preparing costs several times what running a small statement does. Prepared handles are dropped whenever the
 // schema may have changed: SQLite re-prepares by itself, but what the binding remembers of a handle (columns, whether it returns rows) would be stale.
+import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import { planParameters, type ParameterPlan } from '../command/binding.ts'
 import type { Column } from '../command/command.ts'
+import { settingIn, type Setting } from '../command/pragmas.ts'
 import { splitStatements, wordOf, type Piece } from '../command/split.ts'
 import { findWriteTargets } from '../command/target-tables.ts'
 import { upkeepIn } from '../command/upkeep.ts'
@@ -24,6 +26,8 @@ export interface PreparedPiece {
   readonly statement: () => Database.Statement
   /** `stopped`: it fills an index or a column, whose values may not come from the clock (replicated-functions.ts). */
   readonly clock: 'runs' | 'stopped'
+  /** It says how a connection should be, and is never prepared: SQLite would follow it at once. */
+  readonly setting: Setting | undefined
   /** It stands in an entry of its own, or does not run (command/upkeep.ts). */
   readonly isUpkeep: boolean
   /** Whether it inserts into a column that is called as its table: the way to give commands to a full-text table. */
@@ -85,6 +89,7 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
   let columns: readonly Column[] | undefined
   let cost: number | undefined
   const keyword = wordOf(piece.sql, piece.tokens[0])
+  const setting = settingIn(piece)
   const prepared = (): Database.Statement => (statement ??= prepare(database, piece, keyword))
   return {
     sql: piece.sql,
@@ -92,9 +97,10 @@ function preparePiece(database: Database.Database, piece: Piece): PreparedPiece 
     plan: planParameters(piece),
     statement: prepared,
     clock: keepsValues(piece, keyword) ? 'stopped' : 'runs',
+    setting,
     isUpkeep: upkeepIn(piece) !== undefined,
     isCommanding: () => findWriteTargets(piece).some(({ table, columns: names }) => names?.includes(table) === true),
-    cost: () => (cost ??= isTriedOut(piece) ? Infinity : costOfStatement(database, prepared)),
+    cost: () => (cost ??= setting !== undefined ? 0 : isTriedOut(piece) ? Infinity : costOfStatement(database, prepared)),
     columns: () =>
       (columns ??= prepared()
         .columns()
@@ -108,6 +114,7 @@ function keepsValues(piece: Piece, keyword: string): boolean {
 }
 
 function prepare(database: Database.Database, piece: Piece, keyword: string): Database.Statement {
+  assert(settingIn(piece) === undefined, 'a setting is never prepared')
   const statement = prepareWithDoubleQuotes(database, piece, keyword).safeIntegers(true)
   return statement.reader ? statement.raw(true) : statement
 }
