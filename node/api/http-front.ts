@@ -7,18 +7,19 @@ import { commonHeaders } from './common-headers.ts'
 import type { Endpoint } from './endpoint.ts'
 import { refuse, refuseWith } from './exchange.ts'
 import type { ApiReply } from './exchange.ts'
+import { Overdue } from './overdue.ts'
 import { readBody, readStream } from './read-body.ts'
 import { parseRequestParameters } from './request-parameters.ts'
 import { RouteTable } from './route-table.ts'
 import { sendReply } from './send-reply.ts'
-import { SlowReplies } from './slow-replies.ts'
 
 export class HttpFront {
   readonly #parts: ApiParts
   readonly #service: ApiService
   readonly #headers: Readonly<Record<string, string>>
   readonly #budget: BodyBudget
-  readonly #slow: SlowReplies
+  readonly #slowBodies: Overdue
+  readonly #slowReplies: Overdue
   readonly #routes: RouteTable
 
   constructor(parts: ApiParts, service: ApiService, endpoints: readonly Endpoint[]) {
@@ -26,7 +27,8 @@ export class HttpFront {
     this.#service = service
     this.#headers = commonHeaders(parts)
     this.#budget = new BodyBudget(parts.limits.bodiesBytesMax)
-    this.#slow = new SlowReplies(parts.limits.writeTimeoutMs)
+    this.#slowBodies = new Overdue(parts.limits.requestTimeoutMs)
+    this.#slowReplies = new Overdue(parts.limits.writeTimeoutMs)
     this.#routes = new RouteTable(endpoints)
   }
 
@@ -68,7 +70,7 @@ export class HttpFront {
       contentType: (message.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
       body: () => {
         if (body === undefined && options.expectsContinue) response.writeContinue()
-        body ??= readBody(message, response, { limits: this.#parts.limits, budget: this.#budget })
+        body ??= readBody(message, response, { limits: this.#parts.limits, budget: this.#budget, slow: this.#slowBodies })
         return body
       },
       stream: () => {
@@ -104,7 +106,7 @@ export class HttpFront {
   #send(message: IncomingMessage, response: ServerResponse, reply: ApiReply): void {
     // Clients find another node before this one is gone.
     const headers = this.#parts.isEnding() ? { ...this.#headers, Connection: 'close' } : this.#headers
-    sendReply(message, response, { reply, headers, slow: this.#slow })
+    sendReply(message, response, { reply, headers, slow: this.#slowReplies })
   }
 
   // A browser adds the user's remembered Basic credentials to requests of any page. Browsers say where a request comes from in headers that scripts cannot set;

@@ -7,6 +7,7 @@ import type { Result } from '../../runtime/result.ts'
 import type { ApiLimits } from './api-limits.ts'
 import type { BodyBudget } from './body-budget.ts'
 import type { BodyStream } from './exchange.ts'
+import type { Overdue } from './overdue.ts'
 
 /** Less is no upload but a connection that somebody holds. */
 const streamBytesMin = 1024 * 1024
@@ -18,9 +19,9 @@ const endedEarly = { code: 'invalid_request', message: 'the body ended early' } 
 export async function readBody(
   message: IncomingMessage,
   response: ServerResponse,
-  options: { readonly limits: ApiLimits; readonly budget: BodyBudget },
+  options: { readonly limits: ApiLimits; readonly budget: BodyBudget; readonly slow: Overdue },
 ): Promise<Result<Uint8Array, Refusal>> {
-  const { limits, budget } = options
+  const { limits, budget, slow } = options
   const tooLarge = { code: 'body_too_large', message: `the body is larger than ${limits.bodyBytesMax} bytes; send it in parts` } as const
   if (Number(message.headers['content-length'] ?? 0) > limits.bodyBytesMax) return fail(tooLarge)
   const chunks: Buffer[] = []
@@ -31,11 +32,11 @@ export async function readBody(
     let isEnded = false
     const end = (result: Result<Uint8Array, Refusal>): void => {
       isEnded = true
-      clearTimeout(late)
+      slow.isOver(late)
       resolve(result)
     }
-    // A body that came along with its head, as most do, needs no clock.
-    const late = message.complete ? undefined : setTimeout(() => end(fail(tooSlow)), limits.requestTimeoutMs)
+    const late = (): void => end(fail(tooSlow))
+    slow.watch(late)
     const take = (chunk: Buffer): void => {
       if (isEnded) return
       if (length + chunk.length > limits.bodyBytesMax) return end(fail(tooLarge))

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline, type Readable } from 'node:stream'
 import type { ApiReply } from './exchange.ts'
-import type { SlowReplies } from './slow-replies.ts'
+import type { Overdue } from './overdue.ts'
 
 // A body up to this size is swallowed, so that the connection can be used again.
 const swallowBytesMax = 64 * 1024
@@ -12,7 +12,7 @@ const lingerMs = 1000
 export function sendReply(
   message: IncomingMessage,
   response: ServerResponse,
-  options: { readonly reply: ApiReply; readonly headers: Readonly<Record<string, string>>; readonly slow: SlowReplies },
+  options: { readonly reply: ApiReply; readonly headers: Readonly<Record<string, string>>; readonly slow: Overdue },
 ): void {
   const { reply, headers, slow } = options
   if (reply.stream !== undefined) return sendStream(message, response, { ...options, stream: reply.stream })
@@ -27,16 +27,18 @@ export function sendReply(
     ...(reply.status === 204 ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }),
     ...(linger ? { Connection: 'close' } : {}),
   })
-  slow.watch(response)
+  const cut = (): void => void response.destroy()
+  slow.watch(cut)
+  response.once('close', () => slow.isOver(cut))
   if (!linger) {
     response.end(body)
     return
   }
   response.flushHeaders()
   if (body.length > 0 && message.method !== 'HEAD') response.write(body)
-  const cut = setTimeout(() => response.end(), lingerMs)
+  const lingering = setTimeout(() => response.end(), lingerMs)
   const stop = (): void => {
-    clearTimeout(cut)
+    clearTimeout(lingering)
     response.end()
   }
   message.once('end', stop)
@@ -51,7 +53,7 @@ function sendStream(
   options: {
     readonly reply: ApiReply
     readonly headers: Readonly<Record<string, string>>
-    readonly slow: SlowReplies
+    readonly slow: Overdue
     readonly stream: Readable
   },
 ): void {
