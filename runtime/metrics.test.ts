@@ -17,6 +17,28 @@ test('a counter shows every combination of its labels at 0 before anything happe
   assert.ok((await metrics.render()).includes('securesql_things_total{code="b",how="x"} 1'))
 })
 
+test('each combination of labels counts for itself, also where a list says a value twice; a value that is in no list is a bug', async () => {
+  const metrics = new Metrics()
+  const counter = metrics.counter({
+    name: 'securesql_c_total',
+    help: 'C.',
+    labels: { a: ['x', 'y', 'x'], b: ['1', '2'], c: ['s', 't', 'u'] },
+  })
+  let amount = 1
+  for (const a of ['x', 'y'] as const)
+    for (const b of ['1', '2'] as const) for (const c of ['s', 't', 'u'] as const) counter.add({ a, b, c }, (amount *= 2))
+  const texts = [await metrics.render(), await metrics.render()]
+  amount = 1
+  for (const a of ['x', 'y'])
+    for (const b of ['1', '2'])
+      for (const c of ['s', 't', 'u']) {
+        amount *= 2
+        for (const text of texts) assert.ok(text.includes(`securesql_c_total{a="${a}",b="${b}",c="${c}"} ${amount}\n`), text)
+      }
+  assert.throws(() => counter.add({ a: 'z' as 'x', b: '1', c: 's' }), /closed list/)
+  assert.throws(() => counter.add({ a: 'x', b: '1', c: 's' }, -1), /never falls/)
+})
+
 test('two registries of one process do not mix', async () => {
   const first = new Metrics()
   const second = new Metrics()

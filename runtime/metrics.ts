@@ -123,22 +123,16 @@ interface Series<One> {
   at(labels: Readonly<Record<string, string>>): One
 }
 
-/** Every series looked up once. */
+/** In one list, in the order of `combinations`: a key put together from the labels would have its hash computed anew at each step. */
 function seriesOf<One>(lists: LabelLists, bind: (labels: Record<string, string>) => One): Series<One> {
-  const names = Object.keys(lists)
-  const [only = ''] = names
-  const keyOf = (labels: Readonly<Record<string, string>>): string => {
-    // A text that is put together anew has its hash computed anew, each time.
-    if (names.length <= 1) return labels[only] ?? ''
-    let key = ''
-    for (const name of names) key += `${labels[name] ?? ''}\0`
-    return key
-  }
-  const bound = new Map(combinations(lists).map((labels) => [keyOf(labels), bind(labels)]))
+  const bound = combinations(lists).map(bind)
+  const places = Object.entries(lists).map(([name, values]) => ({ name, count: values.length, at: new Map(values.map((value, at) => [value, at])) }))
   return {
-    all: () => bound.values(),
+    all: () => bound,
     at: (labels) => {
-      const one = bound.get(keyOf(labels))
+      let index = 0
+      for (const { name, count, at } of places) index = index * count + (at.get(labels[name] ?? '') ?? NaN)
+      const one = bound[index]
       assert(one !== undefined, 'a label value that is not in the closed list')
       return one
     },
