@@ -126,7 +126,11 @@ interface Series<One> {
 /** In one list, in the order of `combinations`: a key put together from the labels would have its hash computed anew at each step. */
 function seriesOf<One>(lists: LabelLists, bind: (labels: Record<string, string>) => One): Series<One> {
   const bound = combinations(lists).map(bind)
-  const places = Object.entries(lists).map(([name, values]) => ({ name, count: values.length, at: new Map(values.map((value, at) => [value, at])) }))
+  const places = Object.entries(lists).map(([name, values]) => ({
+    name,
+    count: values.length,
+    at: new Map(values.map((value, at) => [value, at])),
+  }))
   return {
     all: () => bound,
     at: (labels) => {
