@@ -121,6 +121,8 @@ export interface NodeConfiguration {
     readonly foreignKeys: boolean
     /** 0: never. */
     readonly optimizeIntervalMs: number
+    /** 0: never. */
+    readonly vacuumIntervalMs: number
   }
   readonly join: JoinConfiguration
   readonly writeQueue: WriteQueueConfiguration

@@ -15,11 +15,13 @@ import { JoinAuthority } from './access/join-authority.ts'
 import { openAccess, type OpenedAccess } from './access/open-access.ts'
 import type { ForwardedRequestHandler } from './api/forwarder.ts'
 import type { NodeFacts, NodeView } from './api/node-view.ts'
-import { openApi, type OpenedApi } from './api/open-api.ts'
+import { openApi } from './api/open-api.ts'
 import { openFiles, type OpenedFiles } from './files/open-files.ts'
 import { stopInOrder, type StoppingParts } from './lifecycle/orderly-stop.ts'
 import { seedBytes } from './command/entry-moment.ts'
+import { encodeLoadStep } from './command/load-step.ts'
 import { encodeUpkeep } from './command/upkeep.ts'
+import { AbandonedLoads } from './lifecycle/abandoned-loads.ts'
 import { Housekeeping } from './lifecycle/housekeeping.ts'
 import { Reaper } from './lifecycle/reaper.ts'
 import { keepLinksWarm } from './lifecycle/warm-links.ts'
@@ -30,6 +32,7 @@ import { peerReports } from './peer/peer-reports.ts'
 import { parseNodeId } from './raft/membership-codec.ts'
 import type { Membership, NodeId } from './raft/membership.ts'
 import { raftReports } from './replica/raft-reports.ts'
+import { compactionLimits, raftLimits, stateHashEveryEntries, ticks } from './replica/production-limits.ts'
 import { ReplicaLoop } from './replica/replica.ts'
 import { systemClock } from './replica/system-clock.ts'
 import type { FatalProblem } from './store/fatal.ts'
@@ -37,24 +40,8 @@ import { openStore, type Store } from './store/open-store.ts'
 import { readerLimits } from './store/reader-limits.ts'
 
 const exitCodes = { refused: 1, fatal: 70, formation: 75 } as const
-/** Heartbeats go ten times in a heartbeat timeout; two ticks apart, so that one tick more or less does not matter. */
-const ticksPerHeartbeatTimeout = 20
-const heartbeatTicks = 2
 /** An orchestrator's patience with SIGTERM is ten seconds. */
 const stopWithinMs = 9_500
-const raftLimits = {
-  appendBytesMax: 1024 * 1024,
-  // One being written while the next is under way: what comes meanwhile gathers into one message, and one write, instead of many.
-  inflightMessagesMax: 2,
-  inflightBytesMax: 8 * 1024 * 1024,
-  // Two of the largest requests and many small ones; beyond it writers are told to wait.
-  uncommittedBytesMax: 128 * 1024 * 1024,
-}
-
-/** Trailing entries as rqlite's Raft library keeps them; the log's own limit is ours: trailing entries of the largest kind would fill any disk. */
-const compactionLimits = { trailingEntries: 10_240, logBytesMax: 512 * 1024 * 1024 }
-/** Often enough that a difference is seen within minutes under load, rare enough to cost nothing. */
-const stateHashEveryEntries = 4_096
 
 interface Ground {
   readonly configuration: NodeConfiguration
@@ -194,8 +181,8 @@ async function writeFirstEntry(store: Store, members: Membership): Promise<void>
 
 function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Membership): ReplicaLoop {
   const { heartbeatTimeoutMs, electionTimeoutMs, leaderLeaseMs, commitTimeoutMs, compaction } = ground.configuration.raft
-  const tickMs = heartbeatTimeoutMs / ticksPerHeartbeatTimeout
-  const electionTicks = Math.max(heartbeatTicks * 2, Math.round(electionTimeoutMs / tickMs))
+  const tickMs = heartbeatTimeoutMs / ticks.perHeartbeatTimeout
+  const electionTicks = Math.max(ticks.perHeartbeat * 2, Math.round(electionTimeoutMs / tickMs))
   const replica = new ReplicaLoop({
     id: ground.nodeId,
     log: store.log,
@@ -209,7 +196,7 @@ function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Memb
     tickMs,
     electionTicks,
     leaseTicks: Math.min(electionTicks, Math.round(leaderLeaseMs / tickMs)),
-    heartbeatTicks,
+    heartbeatTicks: ticks.perHeartbeat,
     seed: randomInt(2 ** 31),
     // In quiet times reads of followers may be so much older.
     limits: { ...raftLimits, commitNewsTicks: Math.round(commitTimeoutMs / tickMs) },
@@ -284,11 +271,15 @@ function stopper(ground: Ground, parts: StoppingParts & { readonly store: Store 
   }
 }
 
+function encodeNow(upkeep: Parameters<typeof encodeUpkeep>[0]): Uint8Array {
+  return encodeUpkeep(upkeep, { proposedAtMs: systemClock.wallMs(), seed: randomBytes(seedBytes) })
+}
+
 /** What looks after the cluster while the node runs. */
 function lookAfter(
   ground: Ground,
   replica: ReplicaLoop,
-  around: { readonly api: OpenedApi; readonly peers: Peers; readonly store: Store; readonly stop: (reason: string) => void },
+  around: { readonly peers: Peers; readonly store: Store; readonly stop: (reason: string) => void },
 ): void {
   const { configuration, logger, metrics } = ground
   const { reaping, leaving } = configuration.raft
@@ -301,10 +292,18 @@ function lookAfter(
     metrics,
   })
   const housekeeping = new Housekeeping({
-    replica: { leads: () => replica.leads(), propose: (payload, options) => around.api.proposeUpkeep(payload, options) },
+    replica,
     ...configuration.database,
     clusterForeignKeys: () => around.store.facts().foreignKeys,
-    encode: (upkeep) => encodeUpkeep(upkeep, { proposedAtMs: systemClock.wallMs(), seed: randomBytes(seedBytes) }),
+    clusterVacuumedAtMs: () => around.store.vacuumedAtMs(),
+    encode: encodeNow,
+    clock: systemClock,
+    logger,
+  })
+  const abandonedLoads = new AbandonedLoads({
+    replica,
+    roomLeft: () => around.store.roomLeft(),
+    encode: { abort: (id) => encodeLoadStep({ kind: 'load-abort', id }), vacuum: () => encodeNow('vacuum') },
     clock: systemClock,
     logger,
   })
@@ -313,6 +312,7 @@ function lookAfter(
     if (replica.standing() !== 'removed') return
     reaper.close()
     housekeeping.close()
+    abandonedLoads.close()
     if (leaving.exitWhenRemoved) around.stop('removed')
   }
   replica.onLoopEvent((event) => {
@@ -386,7 +386,7 @@ async function run(ground: Ground): Promise<void> {
   if (cluster.value.origin === 'formed') await writeFirstEntry(store, cluster.value.members)
   // Who joins has no membership of its own yet: it follows whoever leads, and learns it from the log.
   replica = openReplica(ground, store, peers, cluster.value.origin === 'formed' ? cluster.value.members : { members: [] })
-  lookAfter(ground, replica, { api: api.value, peers, store, stop })
+  lookAfter(ground, replica, { peers, store, stop })
 }
 
 process.umask(0o077)

@@ -14,7 +14,12 @@ export function configurationFromFlags(flags: NodeFlagValues, dataDir: string): 
     accessFile: flags.auth,
     http: httpFromFlags(flags),
     raft,
-    database: { readersMax: flags['db-max-ro-conns'], foreignKeys: flags.fk, optimizeIntervalMs: flags['auto-optimize-int'] },
+    database: {
+      readersMax: flags['db-max-ro-conns'],
+      foreignKeys: flags.fk,
+      optimizeIntervalMs: flags['auto-optimize-int'],
+      vacuumIntervalMs: flags['auto-vacuum-int'],
+    },
     join: {
       targets: flags.join,
       discovery: flags['disco-mode'] === undefined ? undefined : { mode: flags['disco-mode'], config: flags['disco-config'] },

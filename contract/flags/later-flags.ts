@@ -38,13 +38,6 @@ const dataLater = {
     help: 'Key prefix of the KV modes.',
     why: 'It belongs to consul-kv and etcd-kv, which are not built.',
   },
-  'auto-vacuum-int': {
-    kind: 'duration',
-    group: 'Database',
-    default: '0s',
-    help: 'How often VACUUM runs by itself; 0: never.',
-    why: 'VACUUM is refused so far: pages that become free are used again, and a loaded backup has none.',
-  },
   'extensions-path': {
     kind: 'string',
     group: 'Database',

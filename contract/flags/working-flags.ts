@@ -286,6 +286,12 @@ const databaseFlags = {
     default: '24h',
     help: 'How often the leader lets all nodes run PRAGMA optimize; 0: never.',
   },
+  'auto-vacuum-int': {
+    kind: 'duration',
+    group: 'Database',
+    default: '0s',
+    help: 'How often the leader lets all nodes run VACUUM, counted from the last one, over restarts; 0: never.',
+  },
   'db-max-ro-conns': {
     kind: 'int',
     group: 'Database',

@@ -51,7 +51,8 @@ export const differences: Readonly<Record<string, Seen>> = {
     'a name is never taken for a string, and what SQLite does not complain of stays',
     'strings in double quotes in tables, indexes, triggers, views and new columns',
   ),
-  VACUUM: see('refused at every endpoint and in every disguise'),
+  'VACUUM renumbers the rows': see('VACUUM changes nothing that an entry can see', 'VACUUM is answered as by rqlite, and INTO is refused'),
+  '`rootpage`, `*` and whole rows': see('tells on which page a table begins, so only a read outside of the log may use it'),
   'writes to `sqlite_sequence`': see('refused in a statement and in a trigger'),
   '`INSERT INTO ft(ft, rank)': see('refused in a statement and in a trigger'),
   '`pragma_…()` table functions': see('tells of one node alone, so only a read outside of the log may use it'),
@@ -104,6 +105,7 @@ export const differences: Readonly<Record<string, Seen>> = {
   // Flags
   '`-fk`': see('the leader proposes its own setting of foreign keys, until the cluster has it'),
   '`-auto-optimize-int`': see('the leader proposes PRAGMA optimize in its interval'),
+  '`-auto-vacuum-int`': see('the leader proposes VACUUM when the last one is as long ago as its interval says'),
   '`-on-disk`': see('the on-disk family of old versions is refused with what replaced it'),
   '`-node-encrypt`': see('its first node starts with -node-encrypt and -node-no-verify, with a warning for each'),
   '`-join` takes': see('an API address is asked for the Raft address, with the credentials that stand in it'),

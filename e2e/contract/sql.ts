@@ -57,6 +57,19 @@ export const sql: readonly ContractCase[] = [
     },
   },
   {
+    title: 'VACUUM is answered as by rqlite, and INTO is refused, unlike in rqlite',
+    run: async (place) => {
+      await place.execute(['CREATE TABLE roomy (v)', 'INSERT INTO roomy VALUES(1)', 'INSERT INTO roomy VALUES(2)'])
+      assert.equal(await place.execute(['DELETE FROM roomy WHERE v = 1']), '{"results":[{"last_insert_id":2,"rows_affected":1}]}')
+      assert.equal(await place.execute(['VACUUM']), '{"results":[{"last_insert_id":2,"rows_affected":1}]}')
+      assert.equal(await place.request(['VACUUM main']), '{"results":[{"last_insert_id":2,"rows_affected":1}]}')
+      const within = await place.post('/db/execute?transaction', ['VACUUM'])
+      assert.equal(within.body, '{"results":[{"error":"cannot VACUUM from within a transaction"}]}')
+      assert.equal(await place.execute(['VACUUM nosuch']), '{"results":[{"error":"unknown database nosuch"}]}')
+      assert.equal(await place.values('SELECT rowid, v FROM roomy'), '[2,2]')
+    },
+  },
+  {
     title: 'a text that begins no statement is answered in the words of SQLite, and nothing of its request is done, unlike in rqlite',
     run: async (place) => {
       await place.execute(['CREATE TABLE spelled (id INTEGER)'])

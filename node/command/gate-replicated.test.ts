@@ -44,6 +44,45 @@ for (const text of localReads) {
   })
 }
 
+/** On which page a table begins differs where one node has had no room for a VACUUM. */
+const pageReads: readonly string[] = [
+  'SELECT rootpage FROM sqlite_schema',
+  'SELECT s.[RootPage] FROM "sqlite_master" AS s',
+  'SELECT * FROM sqlite_schema',
+  'SELECT 1, * FROM main.sqlite_schema',
+  'SELECT s.* FROM t, sqlite_schema AS s',
+  "SELECT DISTINCT * FROM 'sqlite_master'",
+  'WITH s(a, b, c, d, e) AS (SELECT ALL * FROM sqlite_schema) SELECT d FROM s',
+  'SELECT name FROM sqlite_schema NATURAL JOIN pages',
+  'SELECT name FROM sqlite_schema JOIN pages USING (rootpage)',
+  "SELECT ('table', 't', 't', 4, 'x') IN sqlite_schema",
+  "SELECT ('table', 't', 't', 4, 'x') IN main.sqlite_schema",
+]
+
+for (const text of pageReads) {
+  test(`tells on which page a table begins, so only a read outside of the log may use it: ${text}`, () => {
+    assert(judgeText(text, { for: 'query' }).ok)
+    for (const whole of [
+      text,
+      `INSERT INTO u ${text}`,
+      `CREATE VIEW v AS ${text}`,
+      `CREATE TRIGGER r AFTER INSERT ON t BEGIN ${text}; END`,
+    ])
+      for (const disguise of disguises) assert.equal(problemOf(disguise(whole), 'request').code, 'statement_not_deterministic', whole)
+  })
+}
+
+test('whatever else the schema tells is the same on every node', () => {
+  for (const text of [
+    'SELECT type, name, tbl_name, sql, rowid FROM sqlite_schema',
+    'SELECT count(*), 2 * 3 FROM sqlite_master',
+    "INSERT INTO t SELECT name FROM sqlite_schema WHERE name IN ('a', 'b')",
+    'SELECT * FROM t',
+    'SELECT rootpage FROM t',
+  ])
+    assert(judgeText(text, { for: 'request' }).ok, text)
+})
+
 /** Each would make nodes differ, or stop: in a statement of its own, and in the body of a trigger. */
 const forbiddenTargets: readonly string[] = [
   'UPDATE sqlite_sequence SET seq = 9223372036854775807',

@@ -26,9 +26,13 @@ const neverAllowed: readonly string[] = [
   "ATTACH '/tmp/x' AS x",
   'DETACH x',
   'DETACH DATABASE x',
-  'VACUUM',
   "VACUUM INTO '/tmp/x'",
   "VACUUM main INTO '/tmp/x'",
+  "VACUUM 'main' INTO '/tmp/x'",
+  'VACUUM INTO ?',
+  "VACUUM INTO('/tmp/' || 'x')",
+  'VACUUM main x',
+  'VACUUM main.t',
   'BEGIN',
   'BEGIN IMMEDIATE',
   'COMMIT',
@@ -316,6 +320,8 @@ test('what needs an entry of its own stands alone in its text', () => {
     ['SELECT 1; /**/analyze t', 'ANALYZE'],
     ['ANALYZE; ANALYZE', 'ANALYZE'],
     ['SELECT 1;PRAGMA main.optimize', 'PRAGMA'],
+    ['VACUUM; SELECT 1', 'VACUUM'],
+    ['SELECT 1;/**/vacuum main', 'VACUUM'],
   ] as const) {
     for (const purpose of ['execute', 'request'] as const)
       assert.deepEqual(problemOf(text, purpose), {
@@ -323,7 +329,20 @@ test('what needs an entry of its own stands alone in its text', () => {
         message: `${word} must be the only statement of its request`,
       })
   }
-  for (const text of ['ANALYZE;', ';-- x\nanalyze', 'EXPLAIN ANALYZE; SELECT 1']) assert(judgeText(text, { for: 'execute' }).ok, text)
+  for (const text of [
+    'ANALYZE;',
+    ';-- x\nanalyze',
+    'EXPLAIN ANALYZE; SELECT 1',
+    'vacuum;',
+    "VACUUM 'main'",
+    'VACUUM "into"',
+    'EXPLAIN VACUUM',
+  ])
+    assert(judgeText(text, { for: 'execute' }).ok, text)
+})
+
+test('VACUUM writes: it is no query', () => {
+  assert.deepEqual(problemOf('VACUUM', 'query'), { code: 'statement_refused', message: 'VACUUM changes data: a query only reads' })
 })
 
 test('a text of several statements is judged one by one, in order, without the semicolons', () => {

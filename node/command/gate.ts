@@ -103,8 +103,16 @@ function judgeKeyword(piece: Piece, position: number, purpose: Purpose): Result<
   }
   if (keyword === 'attach' || keyword === 'detach')
     return refused(`${keyword.toUpperCase()} is not allowed: it would open files on the node`)
-  if (keyword === 'vacuum') return refused('VACUUM is not supported yet')
+  if (keyword === 'vacuum') return judgeVacuum(piece, position)
   return refused(notAStatement(piece, position))
+}
+
+/** At most the name of a schema may follow. */
+function judgeVacuum(piece: Piece, position: number): Result<Effect, GateProblem> {
+  const behind = piece.tokens.slice(position + 1)
+  if (behind.some((token) => wordOf(piece.sql, token) === 'into'))
+    return refused('VACUUM INTO is not allowed: it would write a file on the node; GET /db/backup?vacuum gives such a file')
+  return behind.length > 1 ? refused(notAStatement(piece, position + 2)) : ok('write')
 }
 
 /** SQLite's own words, which clients look for: it knows no statement that begins with another word than those above. */

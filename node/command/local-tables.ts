@@ -1,5 +1,6 @@
 // Tables and table functions that tell of one node alone: its files, connections, memory, pages. In a statement that goes into the log they could decide on each node
-// something else. The `pragma_…` functions about the schema are among them: pragma_table_list lists in the order of a hash table, which a restart changes.
+// something else. The `pragma_…` functions about the schema are among them: pragma_table_list lists in the order of a hash table, which a restart changes. Of the schema
+// itself all is alike but `rootpage`: on which page a table begins is another on a node that had no room for a VACUUM (store/database-rewriting.ts).
 import { wordOf, type Piece } from './split.ts'
 import { tokenName, type Token } from './tokenizer.ts'
 
@@ -14,6 +15,10 @@ const tables: ReadonlySet<string> = new Set([
 ])
 /** Also good names for a table of a user, so only as calls. */
 const tableFunctions: ReadonlySet<string> = new Set(['bytecode', 'tables_used'])
+/** Its columns but `rootpage` are the same on every node. */
+const schemaTables: ReadonlySet<string> = new Set(['sqlite_schema', 'sqlite_master'])
+/** A `*` behind one of these stands for columns. */
+const beforeStar: ReadonlySet<string> = new Set(['select', 'distinct', 'all', 'returning', ',', '.'])
 /** Behind one of these a string can stand for a table that is read; in a virtual table's arguments too. */
 const readingWords: ReadonlySet<string> = new Set(['from', 'join', 'in', 'virtual'])
 
@@ -33,7 +38,23 @@ export function findLocalTable(piece: Piece): string | undefined {
     // A table of the user may be called so, but none of his tables is called sqlite_….
     if (name === 'temp' && next === '.' && behind.startsWith('sqlite_')) return 'the schema temp'
   }
-  return undefined
+  return findRootPage(piece, namesTables)
+}
+
+/** In a statement that reads the schema, whatever it could mean by a name. */
+function findRootPage(piece: Piece, namesTables: (token: Token) => boolean): string | undefined {
+  const names = piece.tokens.map((token) => tokenName(piece.sql, token))
+  const at = piece.tokens.findIndex((token, position) => schemaTables.has(names[position] ?? '') && namesTables(token))
+  if (at === -1) return undefined
+  const readsPage = names.some(
+    (name, position) =>
+      name === 'rootpage' ||
+      name === 'natural' ||
+      (name === '*' && beforeStar.has(names[position - 1] ?? '')) ||
+      // A whole row is looked for in it.
+      (schemaTables.has(name) && (names[position - 1] === 'in' || (names[position - 1] === '.' && names[position - 3] === 'in'))),
+  )
+  return readsPage ? 'rootpage (of the schema name the columns that you need)' : undefined
 }
 
 /** Which tokens can stand for a table that is read. A string in a statement without FROM, JOIN and IN is only a value. */

@@ -1,5 +1,6 @@
-// Statements that keep the database, rather than its data, in order: ANALYZE, PRAGMA optimize, and the settings that all nodes share. Each is an entry of its own,
-// because none of them can share a transaction, or may be rolled back with one: SQLite keeps statistics and settings in the memory of each connection.
+// Statements that keep the database, rather than its data, in order: ANALYZE, PRAGMA optimize, VACUUM, and the settings that all nodes share. Each is an entry of its own,
+// because none of them can share a transaction, or may be rolled back with one: SQLite keeps statistics and settings in the memory of each connection,
+// and VACUUM writes the whole file anew.
 import { encodeCommand } from './command-codec.ts'
 import type { Command } from './command.ts'
 import { splitStatements, wordOf, type Piece } from './split.ts'
@@ -9,6 +10,8 @@ export type Upkeep =
   /** `sql`: as the client wrote it. */
   | { readonly kind: 'analyze'; readonly sql: string }
   | { readonly kind: 'optimize' }
+  /** `sql`: as the client wrote it; a schema may stand in it, INTO does not. */
+  | { readonly kind: 'vacuum'; readonly sql: string }
   /** Only proposed by the leader itself: the gate lets no client send it. */
   | { readonly kind: 'foreign-keys'; readonly isOn: boolean }
 
@@ -19,7 +22,7 @@ export const mustBeAlone = 'must be the only statement of its request'
 const foreignKeys = '_securesql_foreign_keys'
 
 /** Most commands are something else, and are not split for this. */
-const mention = /analyze|optimize|foreign_keys/i
+const mention = /analyze|optimize|vacuum|foreign_keys/i
 const charactersMax = 1_000
 
 /** Undefined: an ordinary command. */
@@ -28,7 +31,14 @@ export function upkeepOf({ statements }: Command): Upkeep | undefined {
   if (sql === undefined || sql.length > charactersMax || !mention.test(sql)) return undefined
   const pieces = splitStatements(sql)
   const [piece, second] = pieces.ok ? pieces.value : []
-  return piece === undefined || second !== undefined ? undefined : upkeepIn(piece)
+  const upkeep = piece === undefined || second !== undefined ? undefined : upkeepIn(piece)
+  return upkeep?.kind === 'vacuum' && hasParameters(statements) ? undefined : upkeep
+}
+
+/** Values would make a short statement a long entry. */
+function hasParameters([statement]: Command['statements']): boolean {
+  const { kind, values } = statement?.parameters ?? { kind: 'positional', values: [] }
+  return (kind === 'positional' ? values.length : values.size) > 0
 }
 
 /** Of a statement, whatever stands beside it. */
@@ -37,6 +47,8 @@ export function upkeepIn(piece: Piece): Upkeep | undefined {
   switch (wordOf(piece.sql, piece.tokens[0])) {
     case 'analyze':
       return { kind: 'analyze', sql: piece.sql }
+    case 'vacuum':
+      return { kind: 'vacuum', sql: piece.sql }
     case 'pragma': {
       const [name, form, value] = names[2] === '.' ? names.slice(3) : names.slice(1)
       // A mask says which of a connection's habits count; here none of them do.
@@ -52,6 +64,7 @@ export function upkeepIn(piece: Piece): Upkeep | undefined {
 /** What a leader proposes by itself. */
 const statements = {
   optimize: 'PRAGMA optimize',
+  vacuum: 'VACUUM',
   'foreign-keys-on': `PRAGMA ${foreignKeys} = ON`,
   'foreign-keys-off': `PRAGMA ${foreignKeys} = OFF`,
 } as const

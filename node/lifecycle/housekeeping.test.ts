@@ -14,11 +14,15 @@ class Scene {
   readonly proposed: string[] = []
   leads = true
   cluster = false
+  vacuumedAtMs = 0
   answer: Result<Applied, ReplicaProblem> = ok({ index: 1, term: 1, outcome: undefined })
   readonly housekeeping: Housekeeping
 
-  constructor(flags: { readonly foreignKeys: boolean; readonly optimizeIntervalMs: number }) {
+  constructor(flags: { readonly foreignKeys?: boolean; readonly optimizeIntervalMs?: number; readonly vacuumIntervalMs?: number }) {
     this.housekeeping = new Housekeeping({
+      foreignKeys: false,
+      optimizeIntervalMs: 0,
+      vacuumIntervalMs: 0,
       ...flags,
       replica: {
         leads: () => this.leads,
@@ -28,6 +32,7 @@ class Scene {
         },
       },
       clusterForeignKeys: () => this.cluster,
+      clusterVacuumedAtMs: () => this.vacuumedAtMs,
       encode: (upkeep) => Buffer.from(upkeep),
       clock: this.clock,
       logger,
@@ -81,4 +86,41 @@ test('the leader proposes PRAGMA optimize in its interval, and none of it after 
   scene.leads = true
   await scene.wait(120_000)
   assert.equal(scene.proposed.length, 2)
+})
+
+test('the leader proposes VACUUM when the last one is as long ago as its interval says, whoever proposed that, and not before anything was written', async () => {
+  const scene = new Scene({ vacuumIntervalMs: 3_600_000 })
+  await scene.wait(4_000_000)
+  assert.deepEqual(scene.proposed, [])
+  scene.vacuumedAtMs = scene.clock.wallMs()
+  await scene.wait(3_590_000)
+  // By a client, or by another leader.
+  scene.vacuumedAtMs = scene.clock.wallMs()
+  await scene.wait(3_590_000)
+  assert.deepEqual(scene.proposed, [])
+  await scene.wait(11_000)
+  assert.deepEqual(scene.proposed, ['vacuum'])
+  scene.housekeeping.close()
+})
+
+test('a VACUUM that was due before a restart is proposed at once after it', async () => {
+  const scene = new Scene({ vacuumIntervalMs: 3_600_000 })
+  scene.vacuumedAtMs = scene.clock.wallMs() - 3_600_000
+  await scene.wait(1_000)
+  assert.deepEqual(scene.proposed, ['vacuum'])
+  scene.housekeeping.close()
+})
+
+test('a VACUUM that did not come through is tried again after a minute, not each second', async () => {
+  const scene = new Scene({ vacuumIntervalMs: 3_600_000 })
+  scene.vacuumedAtMs = scene.clock.wallMs() - 3_600_000
+  scene.answer = fail({ code: 'outcome_unknown', leader: undefined })
+  await scene.wait(59_000)
+  assert.deepEqual(scene.proposed, ['vacuum'])
+  await scene.wait(3_000)
+  assert.deepEqual(scene.proposed, ['vacuum', 'vacuum'])
+  scene.leads = false
+  await scene.wait(120_000)
+  assert.equal(scene.proposed.length, 2)
+  scene.housekeeping.close()
 })

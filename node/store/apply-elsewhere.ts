@@ -1,9 +1,9 @@
 // The main thread's end of the thread that applies what may take long.
-import { isLoadEnd } from '../command/load-step.ts'
 import { readEntry, type Entry } from '../raft/entry.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import { DatabaseThread, type ThreadFailure } from './database-thread.ts'
-import type { LoadRefusal } from './load-staging.ts'
+import { mayReplaceDatabase } from './entry-content.ts'
+import type { Replacement } from './replacements.ts'
 import type { StateHash } from './state-hash.ts'
 
 export interface ApplyRequest {
@@ -12,16 +12,16 @@ export interface ApplyRequest {
   readonly records: Uint8Array
 }
 
-/** The end of a load: the next database is to be made beside the present one. */
-export interface AssembleRequest {
-  readonly kind: 'assemble'
+/** The next database is to be made beside the present one (replacements.ts). */
+export interface ReplaceRequest {
+  readonly kind: 'replace'
   readonly record: Uint8Array
   readonly path: string
 }
 
-export interface AssembleReply {
-  readonly kind: 'assembled'
-  readonly outcome: 'ready' | LoadRefusal
+export interface ReplaceReply {
+  readonly kind: 'replaced'
+  readonly replacement: Replacement
 }
 
 export interface ApplyReply {
@@ -38,28 +38,29 @@ export interface ApplyReply {
 const entriesMax = 1_024
 
 export class ApplyElsewhere {
-  readonly #thread: DatabaseThread<ApplyRequest | AssembleRequest, ApplyReply | AssembleReply>
+  readonly #thread: DatabaseThread<ApplyRequest | ReplaceRequest, ApplyReply | ReplaceReply>
 
   constructor(options: {
     readonly path: string
     readonly onApplied: (reply: ApplyReply) => void
-    readonly onAssembled: (reply: AssembleReply) => void
+    readonly onReplaced: (reply: ReplaceReply) => void
     readonly onFailed: (failure: ThreadFailure, cause: unknown) => void
   }) {
-    const { path, onApplied, onAssembled, onFailed } = options
+    const { path, onApplied, onReplaced, onFailed } = options
     this.#thread = new DatabaseThread({
       file: new URL('apply-thread.ts', import.meta.url),
       name: 'apply-thread',
       path,
-      onReply: (reply) => (reply.kind === 'applied' ? onApplied(reply) : onAssembled(reply)),
+      onReply: (reply) => (reply.kind === 'applied' ? onApplied(reply) : onReplaced(reply)),
       onFailed,
     })
   }
 
   /** Takes from the front what it will apply, at least one entry, and says how many. The caller writes nothing until the last reply. */
   apply(entries: readonly Entry[]): number {
-    // Hashes are compared where those of earlier entries are remembered; a load ends where the database can be replaced.
-    const endAt = entries.findIndex(({ kind, payload }) => kind === 'state-hash' || (kind === 'command' && isLoadEnd(payload)))
+    // Hashes are compared where those of earlier entries are remembered; the database is replaced where everybody can close it.
+    // The first one is neither.
+    const endAt = entries.findIndex((entry, at) => at > 0 && (entry.kind === 'state-hash' || mayReplaceDatabase(entry)))
     const taken = entries.slice(0, Math.min(entriesMax, endAt === -1 ? Infinity : endAt))
     const records = new Uint8Array(taken.reduce((sum, { bytes }) => sum + bytes.length, 0))
     let at = 0
@@ -72,8 +73,8 @@ export class ApplyElsewhere {
   }
 
   /** `path`: where the next database is made. The caller writes nothing until it is answered. */
-  assemble(entry: Entry, path: string): void {
-    this.#thread.ask({ kind: 'assemble', record: entry.bytes, path })
+  replace(entry: Entry, path: string): void {
+    this.#thread.ask({ kind: 'replace', record: entry.bytes, path })
   }
 
   release(): void {

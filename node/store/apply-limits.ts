@@ -16,6 +16,6 @@ export const payloadBytesMax = 1024 * 1024
 
 export interface Stretch {
   readonly applied: readonly Applied[]
-  /** Why the entries behind `applied` were not applied. `diverged` is for good. `load`: the next one puts another database in this one's place, which a transaction cannot. */
-  readonly stop: 'end' | 'time' | 'long' | 'diverged' | 'load'
+  /** Why the entries behind `applied` were not applied. `diverged` is for good. `replacement`: the next one puts another database in this one's place, which a transaction cannot. */
+  readonly stop: 'end' | 'time' | 'long' | 'diverged' | 'replacement'
 }

@@ -2,7 +2,7 @@
 // its heartbeats. Every transaction is told as it is committed.
 import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
-import { entriesOf, type ApplyReply, type ApplyRequest, type AssembleReply, type AssembleRequest } from './apply-elsewhere.ts'
+import { entriesOf, type ApplyReply, type ApplyRequest, type ReplaceReply, type ReplaceRequest } from './apply-elsewhere.ts'
 import { serveDatabaseThread } from './database-thread.ts'
 import { freeBytesBeside } from './disk-space.ts'
 import { EntryApplier } from './entry-applier.ts'
@@ -11,7 +11,7 @@ import { openWriteConnection } from './write-connection.ts'
 /** Answers wait no longer than this for the entries behind theirs. */
 const budgetMs = 20
 
-serveDatabaseThread((setting, reply: (reply: ApplyReply | AssembleReply) => void) => {
+serveDatabaseThread((setting, reply: (reply: ApplyReply | ReplaceReply) => void) => {
   let open: { readonly connection: Database.Database; readonly applier: EntryApplier } | undefined
   const applierFor = (): EntryApplier => {
     if (open !== undefined) {
@@ -23,19 +23,20 @@ serveDatabaseThread((setting, reply: (reply: ApplyReply | AssembleReply) => void
     return open.applier
   }
   return {
-    handle: (request: ApplyRequest | AssembleRequest) => {
+    handle: (request: ApplyRequest | ReplaceRequest) => {
       const applier = applierFor()
-      if (request.kind === 'assemble') {
+      if (request.kind === 'replace') {
         const [entry] = entriesOf(request.record)
-        assert(entry !== undefined, 'the end of a load is one entry')
-        const outcome = applier.assemble(entry, request.path)
+        assert(entry !== undefined, 'a replacement is one entry')
+        const replacement = applier.makeReplacement(entry, request.path)
         applier.handOver()
-        reply({ kind: 'assembled', outcome })
+        reply({ kind: 'replaced', replacement })
         return
       }
       let rest = entriesOf(request.records)
       while (rest.length > 0) {
         const { applied } = applier.apply(rest, { budgetMs, costMax: Infinity })
+        assert(applied.length > 0, 'what replaces the database is not handed over with other entries')
         rest = rest.slice(applied.length)
         const hashes = applied.map(({ index }) => applier.hashes.get(index))
         if (rest.length === 0) applier.handOver()

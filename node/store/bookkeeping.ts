@@ -24,12 +24,16 @@ export interface Progress {
   readonly foreignKeys: boolean
   /** The entry that has last changed the planner's statistics; 0: none has. */
   readonly statisticsIndex: number
+  /** The time of the last VACUUM; before the first one that of the first command, 0 before that. */
+  readonly vacuumedMs: number
+  /** Of loads that were given up, since the database was last written anew: so much of its free pages they have left. */
+  readonly loadLeftBytes: number
   /** Statements of entry appliedIndex + 1 that are already in the data; only while an entry is applied in several transactions (see sqlite-state-machine.ts). */
   readonly statementsDone: number
 }
 
-/** 2 has added the hash and the divergence, 3 time, settings and statistics. */
-const formatVersion = 3n
+/** 2 has added the hash and the divergence, 3 time, settings and statistics, 4 what VACUUM needs. */
+const formatVersion = 4n
 
 /** Creates the table when there is none and brings an older one up to date. Throws on a format that this program does not know. */
 export function openBookkeeping(database: Database.Database): Bookkeeping {
@@ -45,9 +49,9 @@ export function openBookkeeping(database: Database.Database): Bookkeeping {
       const hash = format === undefined ? String(toInteger(emptyHash)) : 'NULL'
       database.exec(`UPDATE ${bookkeepingTable} SET format = 2, state_hash = ${hash}`)
     }
-    if (format !== undefined && format !== 1 && format !== 2) return
-    for (const column of ['time_ms', 'foreign_keys', 'statistics_index'])
-      database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`)
+    if (format === undefined || format === 1 || format === 2) addColumns(database, ['time_ms', 'foreign_keys', 'statistics_index'])
+    if (format !== undefined && format !== 1 && format !== 2 && format !== 3) return
+    addColumns(database, ['vacuumed_ms', 'load_left_bytes'])
     database.exec(`UPDATE ${bookkeepingTable} SET format = ${formatVersion}`)
   })()
   // SQLite has no call to set last_insert_rowid(); an insert into a table that only this connection sees does it.
@@ -55,11 +59,16 @@ export function openBookkeeping(database: Database.Database): Bookkeeping {
   return new Bookkeeping(database)
 }
 
+function addColumns(database: Database.Database, columns: readonly string[]): void {
+  for (const column of columns) database.exec(`ALTER TABLE ${bookkeepingTable} ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`)
+}
+
 export class Bookkeeping {
   readonly #select: Database.Statement
   readonly #update: Database.Statement
   readonly #updateMembership: Database.Statement
   readonly #updateSettings: Database.Statement
+  readonly #updateUpkeep: Database.Statement
   readonly #updateDivergence: Database.Statement
   readonly #forgetRowid: Database.Statement
   readonly #setRowid: Database.Statement
@@ -71,6 +80,7 @@ export class Bookkeeping {
     )
     this.#updateMembership = database.prepare(`UPDATE ${bookkeepingTable} SET membership = ?`)
     this.#updateSettings = database.prepare(`UPDATE ${bookkeepingTable} SET foreign_keys = ?, statistics_index = ?`)
+    this.#updateUpkeep = database.prepare(`UPDATE ${bookkeepingTable} SET vacuumed_ms = ?, load_left_bytes = ?`)
     this.#updateDivergence = database.prepare(`UPDATE ${bookkeepingTable} SET divergence = ?`)
     this.#forgetRowid = database.prepare('DELETE FROM temp._securesql_rowid')
     this.#setRowid = database.prepare('INSERT INTO temp._securesql_rowid VALUES (?)')
@@ -96,6 +106,9 @@ export class Bookkeeping {
     const { foreignKeys, statisticsIndex } = progress
     if (foreignKeys !== before.foreignKeys || statisticsIndex !== before.statisticsIndex)
       this.#updateSettings.run(foreignKeys ? 1n : 0n, BigInt(statisticsIndex))
+    const { vacuumedMs, loadLeftBytes } = progress
+    if (vacuumedMs !== before.vacuumedMs || loadLeftBytes !== before.loadLeftBytes)
+      this.#updateUpkeep.run(BigInt(vacuumedMs), BigInt(loadLeftBytes))
     if (progress.membership === before.membership || progress.membership === undefined) return
     this.#updateMembership.run(encodeMembership(progress.membership))
   }
@@ -131,6 +144,8 @@ function parseProgress(row: unknown): Progress {
     time_ms,
     foreign_keys,
     statistics_index,
+    vacuumed_ms,
+    load_left_bytes,
   } = fields
   if (format !== formatVersion) throw new Error(`the database was written by another version of this program (format ${String(format)})`)
   return {
@@ -143,6 +158,8 @@ function parseProgress(row: unknown): Progress {
     timeMs: Number(time_ms),
     foreignKeys: foreign_keys === 1n,
     statisticsIndex: Number(statistics_index),
+    vacuumedMs: Number(vacuumed_ms),
+    loadLeftBytes: Number(load_left_bytes),
     hash: typeof state_hash === 'bigint' ? toHash(state_hash) : undefined,
   }
 }

@@ -66,7 +66,7 @@ interface TextPlace {
 const statementsMax = 256
 
 /** The gate has refused these before they were proposed. Here they would break the group's transaction, so a log that holds one all the same gets an answer instead. */
-const neverRun: ReadonlySet<string> = new Set('begin commit end rollback savepoint release attach detach vacuum'.split(' '))
+const neverRun: ReadonlySet<string> = new Set('begin commit end rollback savepoint release attach detach'.split(' '))
 const dataChanging: ReadonlySet<string> = new Set('insert replace update delete with'.split(' '))
 
 export class CommandRunner {

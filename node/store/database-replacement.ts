@@ -3,9 +3,12 @@
 import { removeInSteps } from './removal-in-steps.ts'
 import { beginInstall, endInstall, swapDatabase, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
 
+/** `same`: what the new file holds is what the present one does, in another form. */
+export type NewContent = 'same' | 'other'
+
 /** Whoever has the database open: closes it, and opens what then has its name. Both synchronous. */
 export interface DatabaseUser {
-  suspend(): void
+  suspend(content: NewContent): void
   resume(): void
 }
 
@@ -20,9 +23,9 @@ export class DatabaseReplacement {
   }
 
   /** `from`: a whole database, durable, on the same file system. Throws what the file system or SQLite throws; then the process must end, and the next start goes on. */
-  replace(from: string, intent: InstallIntent): void {
+  replace(from: string, intent: InstallIntent, content: NewContent): void {
     beginInstall(this.#place, intent, from)
-    for (const user of this.#users.toReversed()) user.suspend()
+    for (const user of this.#users.toReversed()) user.suspend(content)
     swapDatabase(this.#place)
     for (const user of this.#users) user.resume()
   }

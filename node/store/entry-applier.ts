@@ -10,7 +10,7 @@ import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import type { Command, CommandOutcome, StatementResult } from '../command/command.ts'
 import { entryTimeMs } from '../command/entry-moment.ts'
-import { isLoadEnd, type LoadStep } from '../command/load-step.ts'
+import type { LoadStep } from '../command/load-step.ts'
 import { upkeepOf } from '../command/upkeep.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Applied, Divergence } from '../replica/state-machine.ts'
@@ -20,8 +20,8 @@ import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
 import { Deferral } from './deferral.ts'
 import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
 import { commandOf, isStep, membershipAfter, undecodable } from './entry-content.ts'
-import { assembleLoad } from './load-assembly.ts'
-import { LoadStaging, refusedLoad, type LoadRefusal } from './load-staging.ts'
+import { LoadStaging } from './load-staging.ts'
+import { Replacements, entryWithout, type Replacement } from './replacements.ts'
 import { EnvironmentFailure, answerOf, isForeignKeyRefusal } from './sqlite-failure.ts'
 import { StateComparison } from './state-comparison.ts'
 import { HashFold, type RecentHashes, type Trace } from './state-hash.ts'
@@ -43,6 +43,7 @@ export class EntryApplier {
   readonly #deferral: Deferral
   readonly #staging: LoadStaging
   readonly #upkeep: UpkeepRunner
+  readonly #replacements: Replacements
   readonly #comparison: StateComparison
   #progress: Progress
 
@@ -59,6 +60,7 @@ export class EntryApplier {
     this.#deferral = new Deferral(database)
     this.#staging = new LoadStaging(database)
     this.#upkeep = new UpkeepRunner(database, this.#progress)
+    this.#replacements = new Replacements({ database, staging: this.#staging, upkeep: this.#upkeep, readFreeBytes })
     this.#comparison = new StateComparison(this.#bookkeeping, this.#progress)
     this.#restore()
   }
@@ -116,10 +118,11 @@ export class EntryApplier {
     let rest = entries
     while (rest[0] !== undefined) {
       if (applied.length > 0 && performance.now() > untilMs) return { applied, stop: 'time' }
-      if (isLoadEnd(rest[0].payload) && this.#endsLoad(commandOf(rest[0]))) return { applied, stop: 'load' }
       const mayDefer = this.#progress.foreignKeys && this.#deferral.isPossible(rest)
       if (mayDefer || this.#progress.statementsDone > 0) {
-        if (this.#isLong(rest[0], commandOf(rest[0]), limits)) return { applied, stop: 'long' }
+        const command = commandOf(rest[0])
+        if (this.#replacements.isDue(command)) return { applied, stop: 'replacement' }
+        if (this.#isLong(rest[0], command, limits)) return { applied, stop: 'long' }
         const alone = this.#applyAlone(rest[0], mayDefer)
         if (alone === undefined) return { applied, stop: 'diverged' }
         applied.push(alone)
@@ -159,8 +162,7 @@ export class EntryApplier {
       const command = commandOf(entry)
       if (position > 0 && performance.now() > limits.untilMs) stop = 'time'
       else if (this.#isLong(entry, command, limits)) stop = 'long'
-      else if (this.#endsLoad(command)) stop = 'load'
-      else if (command !== undefined && !isStep(command) && upkeepOf(command) !== undefined) stop = 'alone'
+      else if (command !== undefined && (isStep(command) || upkeepOf(command) !== undefined)) stop = this.#stopBefore(command)
       else if (entry.kind === 'state-hash' && this.#comparison.differs(entry, fold)) stop = 'diverged'
       if (stop !== 'end') break
       if (position === 0) this.#run(this.#begin)
@@ -247,7 +249,7 @@ export class EntryApplier {
     const timeMs = this.#beginCommand(command, this.#progress.timeMs)
     const startedAtMs = performance.now()
     this.#run(this.#begin)
-    const run = this.#upkeep.run(upkeep, index)
+    const run = this.#upkeep.run(upkeep, command, index)
     const seconds = (performance.now() - startedAtMs) / 1000
     const trace: Trace =
       run.kind === 'failed'
@@ -320,27 +322,19 @@ export class EntryApplier {
     return timeMs
   }
 
-  /** Makes the next database of the load that `entry` ends, beside the present one, at `path`. */
-  assemble(entry: Entry, path: string): 'ready' | LoadRefusal {
-    const step = commandOf(entry)
-    assert(step?.kind === 'load-end', 'the end of a load is assembled')
-    return assembleLoad({ database: this.#database, path, entry, step })
+  /** Makes the database that `entry` puts in the place of the present one, beside it, at `path`. */
+  makeReplacement(entry: Entry, path: string): Replacement {
+    return this.#replacements.make(entry, this.#progress, path)
   }
 
-  /** The end of a load whose file turned out to be unusable, on every node alike: an answer, and the chunks are dropped. */
-  refuseLoad(entry: Entry, refusal: LoadRefusal): Applied {
-    const step = commandOf(entry)
-    assert(step?.kind === 'load-end', 'the end of a load is refused')
-    const { index, term } = entry
-    const trace = refusedLoad(refusal)
-    const fold = new HashFold(this.#progress.hash)
-    fold.entry(entry)
-    fold.statement(trace)
+  /** There is none, and the present one stays. */
+  applyWithout(replacement: Exclude<Replacement, { kind: 'ready' }>, entry: Entry): Applied {
+    const { progress, result, abort } = entryWithout(replacement, entry, this.#progress)
     this.#run(this.#begin)
-    this.#runStep({ kind: 'load-abort', id: step.id })
-    this.#commitWith({ ...this.#progress, ...this.#runner.counters, appliedIndex: index, appliedTerm: term, hash: fold.value })
-    this.hashes.set(index, fold.value)
-    return { index, term, outcome: { results: [trace.result] } satisfies CommandOutcome }
+    if (abort !== undefined) this.#runStep(abort)
+    this.#commitWith(progress)
+    this.hashes.set(entry.index, progress.hash)
+    return { index: entry.index, term: entry.term, outcome: { results: [result] } satisfies CommandOutcome }
   }
 
   #runStep(step: LoadStep): CommandRun {
@@ -353,8 +347,10 @@ export class EntryApplier {
     }
   }
 
-  #endsLoad(command: Command | LoadStep | undefined): boolean {
-    return command !== undefined && isStep(command) && this.#staging.isComplete(command)
+  /** `end`: it needs no place of its own. */
+  #stopBefore(command: Command | LoadStep): 'replacement' | 'alone' | 'end' {
+    if (this.#replacements.isDue(command)) return 'replacement'
+    return isStep(command) ? 'end' : 'alone'
   }
 
   #isLong(entry: Entry, command: Command | LoadStep | undefined, { costMax }: Limits): boolean {
@@ -362,12 +358,14 @@ export class EntryApplier {
     // Dropping what an earlier load has left touches each of its pages.
     if (isStep(command)) return command.kind === 'load-begin' || command.kind === 'load-abort'
     const upkeep = upkeepOf(command)
-    if (upkeep !== undefined) return upkeep.kind !== 'foreign-keys'
+    if (upkeep !== undefined) return upkeep.kind === 'analyze' || upkeep.kind === 'optimize'
     return entry.payload.length > payloadBytesMax || this.#runner.costOf(command) > costMax
   }
 
   /** A message instead: a deferred constraint does not hold, and the transaction is still open. */
-  #commitWith(progress: Progress): string | undefined {
+  #commitWith(next: Progress): string | undefined {
+    const loadLeftBytes = next.loadLeftBytes + this.#staging.takeDroppedBytes()
+    const progress = { ...next, loadLeftBytes, vacuumedMs: next.vacuumedMs === 0 ? next.timeMs : next.vacuumedMs }
     try {
       this.#bookkeeping.write(progress, this.#progress)
       this.#commit.run()
@@ -391,6 +389,7 @@ export class EntryApplier {
 
   /** After a rollback, and at start: counters, connection and handles as they were when the last transaction was committed. */
   #restore(): void {
+    this.#staging.takeDroppedBytes()
     this.#runner.forgetStatements()
     this.#bookkeeping.setLastInsertRowid(this.#progress.lastInsertId)
     this.#runner.counters.lastInsertId = this.#progress.lastInsertId

@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict'
 import { decodeCommand } from '../command/command-codec.ts'
 import type { Command } from '../command/command.ts'
-import { decodeLoadStep, isLoadStep, type LoadStep } from '../command/load-step.ts'
+import { decodeLoadStep, isLoadEnd, isLoadStep, type LoadStep } from '../command/load-step.ts'
 import type { Entry } from '../raft/entry.ts'
 import { decodeMembership } from '../raft/membership-codec.ts'
 import type { Membership } from '../raft/membership.ts'
 import { NewerCommand } from './sqlite-failure.ts'
+
+/** A statement of its own of at most 1000 characters (command/upkeep.ts), and what stands beside it. */
+const vacuumBytesMax = 8 * 1024
 
 /** Undefined: the entry is none, or holds none of any version; every node sees the same bytes and answers the same. */
 export function commandOf(entry: Entry): Command | LoadStep | undefined {
@@ -16,6 +19,12 @@ export function commandOf(entry: Entry): Command | LoadStep | undefined {
   if (command.problem === 'command_version')
     throw new NewerCommand('a newer program wrote the next entry; this one must be brought up to date')
   return undefined
+}
+
+/** Of one that does not, the thread that applies it takes none behind it along. */
+export function mayReplaceDatabase({ kind, payload }: Entry): boolean {
+  if (kind !== 'command') return false
+  return isLoadEnd(payload) || (payload.length < vacuumBytesMax && /vacuum/i.test(Buffer.from(payload).toString('latin1')))
 }
 
 /** Of a load; it changes no data that users see until the last one. */

@@ -31,7 +31,7 @@ export function assembleLoad(task: AssemblyTask): 'ready' | LoadRefusal {
   const { path } = task
   removeDatabase(path)
   const outcome = whole(task) ? adopt(task) : 'load_mismatch'
-  if (outcome === 'ready') makeDurable(path)
+  if (outcome === 'ready') syncDatabase(path)
   else removeDatabase(path)
   return outcome
 }
@@ -81,6 +81,7 @@ function adopt(task: AssemblyTask): 'ready' | LoadRefusal {
         lastInsertId: 0n,
         rowsAffected: 0,
         statementsDone: 0,
+        loadLeftBytes: 0,
         hash: hashAfter(task.entry, task.step.hash),
       }
       bookkeeping.write(progress, before)
@@ -140,12 +141,13 @@ function hashAfter(entry: Entry, fileHash: string): StateHash | undefined {
   return fold.value
 }
 
-function makeDurable(path: string): void {
+/** A new database, and its name. Throws EnvironmentFailure. */
+export function syncDatabase(path: string): void {
   const descriptor = openSync(path, 'r+')
   try {
     fsyncSync(descriptor)
   } catch (error) {
-    throw new EnvironmentFailure(`a loaded file could not be synced: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new EnvironmentFailure(`a new database could not be synced: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
     })
   } finally {
@@ -154,6 +156,7 @@ function makeDurable(path: string): void {
   syncDirectory(dirname(path))
 }
 
-function removeDatabase(path: string): void {
+/** What a crash may have left of it, too. */
+export function removeDatabase(path: string): void {
   for (const suffix of ['', '-journal', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true })
 }

@@ -59,8 +59,8 @@ function endLoad(dataDir: string, entry: Entry, files: InstallFiles): 'done' | '
     },
   })
   const replacement = new DatabaseReplacement(place, [machine])
-  machine.onLoaded((from, point) => {
-    replacement.replace(from, { point, reset: false })
+  machine.onReplaced((from, point, content) => {
+    replacement.replace(from, { point, reset: false }, content)
     replacement.ended()
   })
   machine.apply([entry])

@@ -25,6 +25,7 @@ interface Staged {
 /** Throws what SQLite throws. Every call is made within a transaction of the caller's. */
 export class LoadStaging {
   readonly #database: Database.Database
+  #droppedBytes = 0
 
   constructor(database: Database.Database) {
     this.#database = database
@@ -43,7 +44,7 @@ export class LoadStaging {
     switch (step.kind) {
       case 'load-begin':
         if (staged?.id === step.id) return { trace: accepted, changesSchema: false }
-        this.#drop()
+        this.#drop(staged)
         this.#database.exec(
           `CREATE TABLE ${loadTable} (id TEXT PRIMARY KEY, bytes INTEGER NOT NULL, received INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
         )
@@ -58,9 +59,21 @@ export class LoadStaging {
         return { trace: refusedLoad(staged?.id === step.id ? 'load_gap' : 'load_replaced'), changesSchema: false }
       case 'load-abort':
         if (staged?.id !== step.id) return { trace: accepted, changesSchema: false }
-        this.#drop()
+        this.#drop(staged)
         return { trace: accepted, changesSchema: true }
     }
+  }
+
+  /** Of loads that were given up, since this was last asked. */
+  takeDroppedBytes(): number {
+    const bytes = this.#droppedBytes
+    this.#droppedBytes = 0
+    return bytes
+  }
+
+  /** The load that is under way, and how much of its file is here. */
+  underWay(): Staged | undefined {
+    return this.#staged()
   }
 
   /** In order. */
@@ -92,7 +105,8 @@ export class LoadStaging {
     return this.#database.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?").get(table) !== undefined
   }
 
-  #drop(): void {
+  #drop(staged: Staged | undefined): void {
+    this.#droppedBytes += staged?.received ?? 0
     for (const table of stagingTables) this.#database.exec(`DROP TABLE IF EXISTS main.${table}`)
   }
 }

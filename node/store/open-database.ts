@@ -12,6 +12,7 @@ import type { IdentityFile } from './identity-file.ts'
 import { examineDatabase } from './snapshot-examination.ts'
 import { SqliteReader, type ReaderOptions } from './sqlite-reader.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
+import type { StoreLogger } from './store-logger.ts'
 import { openWriteConnection } from './write-connection.ts'
 
 export interface OpenDatabase {
@@ -28,9 +29,14 @@ export interface DatabaseProblem {
 
 export async function openDatabase(
   path: string,
-  options: { readonly identity: IdentityFile; readonly onFatal: OnFatal; readonly readers?: ReaderOptions['processes'] },
+  options: {
+    readonly identity: IdentityFile
+    readonly onFatal: OnFatal
+    readonly logger: StoreLogger
+    readonly readers?: ReaderOptions['processes']
+  },
 ): Promise<Result<OpenDatabase, DatabaseProblem>> {
-  const { identity, onFatal, readers } = options
+  const { identity, onFatal, logger, readers } = options
   if (identity.isDatabaseSuspect) {
     const examined = await examineDatabase(path, { bytes: statSync(path).size })
     if (!examined.ok) return unreadable(path, examined.problem)
@@ -42,7 +48,7 @@ export async function openDatabase(
     connection = openWriteConnection(path)
     // Before the connection refuses it: what differs between nodes must not be asked where entries are applied.
     const sqliteVersion = String(connection.prepare('SELECT sqlite_version()').pluck().get())
-    const stateMachine = new SqliteStateMachine(connection, { onFatal })
+    const stateMachine = new SqliteStateMachine(connection, { onFatal, logger })
     return ok({
       stateMachine,
       reader: new SqliteReader(path, {

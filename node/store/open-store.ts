@@ -26,6 +26,7 @@ import { openSnapshotDirectory, snapshotPaths, type SnapshotPaths } from './snap
 import { endInstall, installFiles, redoInstall, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
 import type { ReaderOptions } from './sqlite-reader.ts'
 import { Rehearsals } from './rehearsals.ts'
+import type { RoomLeft } from './room-left.ts'
 import { SqliteSnapshotStore } from './sqlite-snapshot-store.ts'
 import { readStoreFacts } from './store-facts.ts'
 import type { StoreLogger } from './store-logger.ts'
@@ -64,6 +65,10 @@ export interface Store {
   readonly copier: DatabaseCopier
   readonly trust: TrustStore
   facts(): StoreFacts
+  /** Cheap. See the state machine (sqlite-state-machine.ts). */
+  vacuumedAtMs(): number
+  /** Cheap. */
+  roomLeft(): RoomLeft | undefined
   /** An entry is being applied by a thread: an orderly exit of the process would wait for it, for ever perhaps. */
   isHeldUp(): boolean
   /** Starts the processes for what may take long ahead of its first use. */
@@ -83,7 +88,7 @@ interface Parts {
   readonly readers: PoolLimits | undefined
 }
 
-/** Nothing is judged to be long, so nothing needs to be tried. */
+/** Each write passes untried. */
 const noRehearsal: Rehearsal = {
   judge: () => ({ cost: 0, changesSchema: false }),
   rehearse: () => Promise.resolve({ kind: 'unavailable' }),
@@ -269,7 +274,7 @@ function compose(parts: Parts): Store {
     onFatal: parts.onFatal,
     logger: parts.logger,
   })
-  stateMachine.onLoaded((from, point) => snapshots.replaceByLoaded(from, point))
+  stateMachine.onReplaced((from, point, content) => snapshots.replaceByEntry(from, point, content))
   return {
     identity,
     log,
@@ -281,6 +286,8 @@ function compose(parts: Parts): Store {
     trust: identity,
     facts: () =>
       readStoreFacts({ databasePath, sqliteVersion, foreignKeys: stateMachine.foreignKeys, log, snapshotBytes: snapshots.bytes() }),
+    vacuumedAtMs: () => stateMachine.vacuumedAtMs,
+    roomLeft: () => stateMachine.roomLeft(),
     isHeldUp: () => stateMachine.isApplyingElsewhere,
     warm: () => {
       reader.warm()

@@ -26,7 +26,7 @@ async function rehearse({ writes }: RehearsalRequest): Promise<void> {
   try {
     copy = openCopy(place)
   } catch (error) {
-    // A full disk takes no copy, and not every file system one that costs little.
+    // Hard links are not for every file system, and a full disk takes no copy of the WAL.
     return send({ kind: 'unavailable', reason: error instanceof Error ? error.message : String(error) })
   }
   try {
@@ -45,7 +45,6 @@ async function applyTo(connection: Database.Database, writes: RehearsalRequest['
     const heavyNames = new HeavyNames(connection)
     const applier = new EntryApplier(connection, freeBytesBeside(databasePath))
     heavyNames.follow()
-    const copied = { index: applier.progress.appliedIndex, term: applier.progress.appliedTerm }
     const wasTooHeavy = heavyNames.isTooHeavy
     for (const [at, { payload, processorMsMax }] of writes.entries()) {
       await send({ kind: 'began', at })
@@ -55,7 +54,7 @@ async function applyTo(connection: Database.Database, writes: RehearsalRequest['
       heavyNames.follow()
       watch.end()
       if (heavyNames.isTooHeavy && !wasTooHeavy) return { kind: 'refused', message: tooHeavy }
-      await send({ kind: 'passed', at, copied })
+      await send({ kind: 'passed', at })
     }
     return undefined
   } finally {

@@ -180,7 +180,7 @@ for (const [moment, isReached] of [
     await place.fill(40)
     const taking = place.copies.take(1)
     await eventually(() => isReached(place), `the copy ${moment}`)
-    place.copies.suspend()
+    place.copies.suspend('other')
     const database = new Database(place.machine.path)
     // Were a reader left, the write-ahead log could not begin anew.
     assert.deepEqual(database.pragma('wal_checkpoint(TRUNCATE)'), [{ busy: 0, log: 0, checkpointed: 0 }])

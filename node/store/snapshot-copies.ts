@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { Clock } from '../replica/clock.ts'
 import type { SnapshotManifest } from '../replica/snapshot-store.ts'
+import type { NewContent } from './database-replacement.ts'
 import { syncDirectory } from './directory-disk.ts'
 import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
 import { removeInSteps } from './removal-in-steps.ts'
@@ -116,10 +117,10 @@ export class SnapshotCopies {
     return ok(buffer)
   }
 
-  /** The database is about to be replaced: nothing here has it open any more when it returns, and what was copied from it is not passed on. */
-  suspend(): void {
+  /** The database is about to be replaced: nothing here has it open any more when it returns, and what was copied is not passed on when the new one holds something else. */
+  suspend(content: NewContent): void {
     this.#making?.copy.release()
-    void this.#drop(this.#copies)
+    if (content === 'other') void this.#drop(this.#copies)
   }
 
   async close(): Promise<void> {

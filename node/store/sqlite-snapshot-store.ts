@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import type { Result } from '../../runtime/result.ts'
 import type { LogBase, SnapshotPoint } from '../raft/raft-port.ts'
 import type { SnapshotManifest, SnapshotStore, StagedSnapshot } from '../replica/snapshot-store.ts'
-import { DatabaseReplacement, type DatabaseUser } from './database-replacement.ts'
+import { DatabaseReplacement, type DatabaseUser, type NewContent } from './database-replacement.ts'
 import type { ReadFreeBytes } from './disk-space.ts'
 import type { OnFatal } from './fatal.ts'
 import { removeInSteps } from './removal-in-steps.ts'
@@ -43,7 +43,7 @@ export class SqliteSnapshotStore implements SnapshotStore {
     const { files = installFiles, paths, databasePath, users } = options
     this.#replacement = new DatabaseReplacement({ files, paths, databasePath }, [
       ...users,
-      { suspend: () => this.#copies.suspend(), resume: () => {} },
+      { suspend: (content) => this.#copies.suspend(content), resume: () => {} },
     ])
   }
 
@@ -64,7 +64,7 @@ export class SqliteSnapshotStore implements SnapshotStore {
     const { paths, onFatal, logger } = this.#options
     const startedAtMs = performance.now()
     try {
-      this.#replacement.replace(paths.incomingData, { point, reset })
+      this.#replacement.replace(paths.incomingData, { point, reset }, 'other')
     } catch (error) {
       onFatal({ code: 'database_failed', message: `while installing the snapshot of entry ${point.index}`, cause: error })
       return
@@ -77,9 +77,9 @@ export class SqliteSnapshotStore implements SnapshotStore {
     this.#replacement.ended()
   }
 
-  /** A database that came through the log takes the present one's place: it stands at the entry that says so, which the log holds durably. Throws as DatabaseReplacement does. */
-  replaceByLoaded(from: string, point: LogBase): void {
-    this.#replacement.replace(from, { point, reset: false })
+  /** A database that an entry has made takes the present one's place: it stands at that entry, which the log holds durably. Throws as DatabaseReplacement does. */
+  replaceByEntry(from: string, point: LogBase, content: NewContent): void {
+    this.#replacement.replace(from, { point, reset: false }, content)
     this.#replacement.ended()
   }
 

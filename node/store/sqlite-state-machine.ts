@@ -10,16 +10,18 @@ import type { Entry } from '../raft/entry.ts'
 import type { Membership } from '../raft/membership.ts'
 import type { LogBase } from '../raft/raft-port.ts'
 import type { Applied, Divergence, StateMachine } from '../replica/state-machine.ts'
-import { ApplyElsewhere, type ApplyReply, type AssembleReply } from './apply-elsewhere.ts'
-import { DatabaseReplacement } from './database-replacement.ts'
+import { ApplyElsewhere, type ApplyReply, type ReplaceReply } from './apply-elsewhere.ts'
+import { DatabaseReplacement, type NewContent } from './database-replacement.ts'
 import { freeBytesBeside, type ReadFreeBytes } from './disk-space.ts'
 import { noLimits, type Limits } from './apply-limits.ts'
 import { EntryApplier } from './entry-applier.ts'
 import type { FatalCode, OnFatal } from './fatal.ts'
-import { accepted, type LoadRefusal } from './load-staging.ts'
+import type { Replacement } from './replacements.ts'
 import { snapshotPaths } from './snapshot-directory.ts'
 import { installFiles } from './snapshot-install.ts'
 import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { roomLeftIn, type RoomLeft } from './room-left.ts'
+import type { StoreLogger } from './store-logger.ts'
 import { WalKeeper } from './wal-keeper.ts'
 import { syncWal } from './wal-sync.ts'
 import { openWriteConnection, waitUntilAlone } from './write-connection.ts'
@@ -39,7 +41,11 @@ export interface StateMachineOptions {
    * checkpoints, go to threads of their own.
    */
   readonly elsewhere?: 'threads' | 'nowhere'
+  readonly logger?: StoreLogger
 }
+
+/** `from`: a whole database, durable, on the same file system, that stands at `point`. */
+export type ReplaceDatabase = (from: string, point: LogBase, content: NewContent) => void
 
 interface Threads {
   readonly apply: ApplyElsewhere
@@ -50,6 +56,7 @@ export class SqliteStateMachine implements StateMachine {
   readonly #path: string
   readonly #onFatal: OnFatal
   readonly #readFreeBytes: ReadFreeBytes
+  readonly #logger: StoreLogger | undefined
   readonly #threads: Threads | undefined
   #database: Database.Database
   #applier: EntryApplier
@@ -57,7 +64,7 @@ export class SqliteStateMachine implements StateMachine {
   #lastIndex: number
   #writer: 'none' | 'this-thread-soon' | 'apply-thread' | 'wal-thread' = 'none'
   #state: 'open' | 'diverged' | 'halted' | 'suspended' | 'closed'
-  #replaceByLoaded: (from: string, point: LogBase) => void
+  #replaceDatabase: ReplaceDatabase
   #listener: (applied: readonly Applied[]) => void = () => {}
   #divergenceListener: (divergence: Divergence) => void = () => {}
 
@@ -66,8 +73,9 @@ export class SqliteStateMachine implements StateMachine {
     this.#path = database.name
     this.#onFatal = options.onFatal
     this.#readFreeBytes = options.readFreeBytes ?? freeBytesBeside(database.name)
+    this.#logger = options.logger
     this.#threads = options.elsewhere === 'nowhere' ? undefined : this.#makeThreads()
-    this.#replaceByLoaded = (from, point) => this.#replaceAlone(from, point)
+    this.#replaceDatabase = (from, point) => this.#replaceAlone(from, point)
     this.#database = database
     this.#applier = new EntryApplier(database, this.#readFreeBytes)
     this.#lastIndex = this.#applier.progress.appliedIndex
@@ -99,6 +107,22 @@ export class SqliteStateMachine implements StateMachine {
   /** Another object whenever the schema, or the setting of foreign keys, may have changed; undefined: it may be changing right now. */
   get schema(): object | undefined {
     return this.#writer === 'apply-thread' ? undefined : this.#applier.schema
+  }
+
+  /** When all nodes were last to write their databases anew (bookkeeping.ts); 0: never, and nothing was written. */
+  get vacuumedAtMs(): number {
+    return this.#applier.progress.vacuumedMs
+  }
+
+  /** Undefined: the database cannot be asked now. */
+  roomLeft(): RoomLeft | undefined {
+    if (this.#state !== 'open' || this.#writer === 'apply-thread') return undefined
+    try {
+      return roomLeftIn(this.#database, this.#applier.progress)
+    } catch (error) {
+      this.#halt(error instanceof Error ? new EnvironmentFailure(error.message, { cause: error }) : error)
+      return undefined
+    }
   }
 
   /** It has been found to differ from the others. */
@@ -144,9 +168,9 @@ export class SqliteStateMachine implements StateMachine {
     if (this.#state === 'diverged') this.#tellDivergence()
   }
 
-  /** How a database that came through the log takes the present one's place where others have it open too; they are suspended with this one. */
-  onLoaded(replace: (from: string, point: LogBase) => void): void {
-    this.#replaceByLoaded = replace
+  /** How another database takes the present one's place where others have it open too; they are suspended with this one. */
+  onReplaced(replace: ReplaceDatabase): void {
+    this.#replaceDatabase = replace
   }
 
   /**
@@ -205,8 +229,8 @@ export class SqliteStateMachine implements StateMachine {
           return
         case 'long':
           return this.#applyElsewhere()
-        case 'load':
-          return this.#load()
+        case 'replacement':
+          return this.#makeReplacement()
         case 'diverged':
           this.#state = 'diverged'
           this.#waiting = []
@@ -244,51 +268,64 @@ export class SqliteStateMachine implements StateMachine {
   }
 
   /** The next entry puts another database in this one's place. */
-  #load(): void {
+  #makeReplacement(): void {
     const [entry] = this.#waiting
-    assert(entry !== undefined, 'the end of a load waits')
+    assert(entry !== undefined, 'what replaces the database waits')
     const { loading } = snapshotPaths(dirname(this.#path))
     mkdirSync(dirname(loading), { recursive: true, mode: 0o700 })
-    if (this.#threads === undefined) return this.#endLoad(entry, this.#applier.assemble(entry, loading))
+    if (this.#threads === undefined) return this.#replace(entry, this.#applier.makeReplacement(entry, loading))
     this.#writer = 'apply-thread'
     this.#applier.handOver()
-    this.#threads.apply.assemble(entry, loading)
+    this.#threads.apply.replace(entry, loading)
   }
 
-  #assembledElsewhere({ outcome }: AssembleReply): void {
+  #replacementMade({ replacement }: ReplaceReply): void {
     const [entry] = this.#waiting
     if (this.#state !== 'open' || entry === undefined) return
     this.#writer = 'none'
     try {
       this.#applier.takeBack()
-      this.#endLoad(entry, outcome)
+      this.#replace(entry, replacement)
     } catch (error) {
       this.#halt(error)
     }
   }
 
-  #endLoad(entry: Entry, outcome: 'ready' | LoadRefusal): void {
+  #replace(entry: Entry, replacement: Replacement): void {
     const behind = this.#waiting.slice(1)
     this.#waiting = []
-    if (outcome === 'ready') {
+    const { index, term } = entry
+    if (replacement.kind === 'ready') {
       const { loading } = snapshotPaths(dirname(this.#path))
       try {
-        this.#replaceByLoaded(loading, { index: entry.index, term: entry.term })
+        this.#replaceDatabase(loading, { index, term }, replacement.content)
       } catch (error) {
-        throw new EnvironmentFailure('a loaded database could not be put in place; the next start does it', { cause: error })
+        throw new EnvironmentFailure('a new database could not be put in place; the next start does it', { cause: error })
       }
-      this.#tell([{ index: entry.index, term: entry.term, outcome: { results: [accepted.result] } satisfies CommandOutcome }])
-    } else this.#tell([this.#applier.refuseLoad(entry, outcome)])
+      this.#tell([{ index, term, outcome: { results: [replacement.result] } satisfies CommandOutcome }])
+    } else this.#tell([this.#applier.applyWithout(replacement, entry)])
+    this.#logReplacement(index, replacement)
     this.#waiting = behind
     this.#lastIndex = behind.at(-1)?.index ?? entry.index
     this.#work()
+  }
+
+  #logReplacement(index: number, replacement: Replacement): void {
+    if (replacement.kind === 'kept')
+      return this.#logger?.warn(
+        { index, reason: replacement.reason },
+        'VACUUM was left out: the database stays as it is, with its free pages',
+      )
+    if (replacement.kind !== 'ready' || replacement.content === 'other') return
+    const bytes = statSync(this.#path).size
+    this.#logger?.info({ index, bytes, ms: Math.round(replacement.result.seconds * 1000) }, 'the database was written anew')
   }
 
   /** Nobody else has the database open. */
   #replaceAlone(from: string, point: LogBase): void {
     const paths = snapshotPaths(dirname(this.#path))
     const replacement = new DatabaseReplacement({ files: installFiles, paths, databasePath: this.#path }, [this])
-    replacement.replace(from, { point, reset: false })
+    replacement.replace(from, { point, reset: false }, 'other')
     replacement.ended()
   }
 
@@ -316,7 +353,7 @@ export class SqliteStateMachine implements StateMachine {
       apply: new ApplyElsewhere({
         path,
         onApplied: (reply) => this.#appliedElsewhere(reply),
-        onAssembled: (reply) => this.#assembledElsewhere(reply),
+        onReplaced: (reply) => this.#replacementMade(reply),
         onFailed,
       }),
       wal: new WalKeeper({ path, onReady: () => this.#work(), onFailed }),

@@ -118,7 +118,7 @@ test('a database of a program that kept no hash opens, and takes part again once
     await two.machine.close()
     tamper(
       two,
-      `ALTER TABLE _securesql_state DROP COLUMN state_hash; ALTER TABLE _securesql_state DROP COLUMN divergence; ALTER TABLE _securesql_state DROP COLUMN time_ms; ALTER TABLE _securesql_state DROP COLUMN foreign_keys; ALTER TABLE _securesql_state DROP COLUMN statistics_index; UPDATE _securesql_state SET format = 1`,
+      `ALTER TABLE _securesql_state DROP COLUMN state_hash; ALTER TABLE _securesql_state DROP COLUMN divergence; ALTER TABLE _securesql_state DROP COLUMN time_ms; ALTER TABLE _securesql_state DROP COLUMN foreign_keys; ALTER TABLE _securesql_state DROP COLUMN statistics_index; ALTER TABLE _securesql_state DROP COLUMN vacuumed_ms; ALTER TABLE _securesql_state DROP COLUMN load_left_bytes; UPDATE _securesql_state SET format = 1`,
     )
     await two.reopen()
     assert.equal(two.machine.appliedIndex, 1)
@@ -140,9 +140,9 @@ test('a database of a later format is refused', async () => {
   const world = new TestMachine()
   try {
     await world.machine.close()
-    tamper(world, 'UPDATE _securesql_state SET format = 4')
+    tamper(world, 'UPDATE _securesql_state SET format = 5')
     await assert.rejects(world.reopen(), /another version/)
-    tamper(world, 'UPDATE _securesql_state SET format = 3')
+    tamper(world, 'UPDATE _securesql_state SET format = 4')
     await world.reopen()
   } finally {
     await world.dispose()

@@ -1,7 +1,9 @@
 // Statistics and settings, applied by an entry of their own (command/upkeep.ts). What SQLite keeps of them in a connection's memory is brought up to date
 // on every connection that applies entries, or nodes would choose other plans, and rows in another order, or check other constraints.
+import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import { quotedName } from '../command/tokenizer.ts'
+import type { Command } from '../command/command.ts'
 import type { Upkeep } from '../command/upkeep.ts'
 import type { Progress } from './bookkeeping.ts'
 import { answerOf } from './sqlite-failure.ts'
@@ -36,7 +38,7 @@ export class UpkeepRunner {
   }
 
   /** Inside a transaction that this entry has for itself; `adopt` follows behind its COMMIT. */
-  run(upkeep: Upkeep, index: number): UpkeepRun {
+  run(upkeep: Upkeep, command: Command, index: number): UpkeepRun {
     switch (upkeep.kind) {
       case 'foreign-keys':
         return { kind: 'done', settings: { foreignKeys: upkeep.isOn } }
@@ -47,6 +49,22 @@ export class UpkeepRunner {
         )
       case 'analyze':
         return this.#analyze([upkeep.sql], index)
+      case 'vacuum': {
+        const judged = this.judgeVacuum(upkeep.sql, command)
+        assert(judged !== 'rewrites', 'the database is written anew outside of a transaction')
+        return judged
+      }
+    }
+  }
+
+  /** `rewrites`: it is to be done by database-rewriting.ts; otherwise what it answers, which does nothing. The same on every node. */
+  judgeVacuum(sql: string, { transaction }: Pick<Command, 'transaction'>): 'rewrites' | UpkeepRun {
+    if (transaction) return { kind: 'failed', message: 'cannot VACUUM from within a transaction' }
+    try {
+      // SQLite does nothing for the schema temp.
+      return this.#database.prepare(sql).readonly ? { kind: 'done', settings: {} } : 'rewrites'
+    } catch (error) {
+      return { kind: 'failed', message: answerOf(error) }
     }
   }
 

@@ -125,10 +125,10 @@ export const ofApplying: readonly Mutation[] = [
   {
     hazard: 67,
     text: 'VACUUM renumbers the rows of one node',
-    file: 'node/command/gate.ts',
-    find: "  if (keyword === 'vacuum') return refused('VACUUM is not supported yet')",
-    replace: "  if (keyword === 'vacuum') return ok('write')",
-    by: testFile('node/command/gate.test.ts'),
+    file: 'node/store/database-rewriting.ts',
+    find: "    connection.pragma('journal_mode = DELETE')",
+    replace: "    connection.exec('VACUUM')",
+    by: testFile('node/store/vacuum.test.ts'),
   },
   {
     hazard: 98,

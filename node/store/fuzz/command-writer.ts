@@ -35,7 +35,11 @@ export class CommandWriter {
     // Another leader's clock may be behind.
     this.#timeMs += chance.below(10_000) - 2_000
     if (chance.isLucky(1)) return { command: this.#command([plain(foreignKeysStatement(chance.isLucky(50)))]), isOurs: true }
-    if (chance.isLucky(2)) return { command: this.#command([plain(chance.pick(['ANALYZE', 'PRAGMA optimize', 'REINDEX']))]), isOurs: false }
+    if (chance.isLucky(2))
+      return {
+        command: this.#command([plain(chance.pick(['ANALYZE', 'PRAGMA optimize', 'REINDEX', 'VACUUM', 'VACUUM main']))]),
+        isOurs: false,
+      }
     return { command: this.#command(chance.some(1, statementsMax, () => this.#statement(schema))), isOurs: false }
   }
 
@@ -60,6 +64,7 @@ export class CommandWriter {
         [60, () => this.#changes.change(schema, values)],
         [16, () => this.#changes.read(schema, values)],
         [6, () => writeHostile(chance, () => this.#changes.change(schema, values))],
+        [1, () => 'SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema'],
         [1, () => `PRAGMA user_version = ${chance.below(99)}`],
         [2, () => `${this.#changes.change(schema, [])}; ${this.#changes.read(schema, [])}`],
       ]) ?? (() => '')

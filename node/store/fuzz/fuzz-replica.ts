@@ -7,6 +7,7 @@ import type { CommandOutcome, StatementResult } from '../../command/command.ts'
 import type { Entry } from '../../raft/entry.ts'
 import type { Chance } from './chance.ts'
 import { fingerprintDatabase } from '../database-fingerprint.ts'
+import { freeBytesMin } from '../disk-space.ts'
 import { SqliteStateMachine } from '../sqlite-state-machine.ts'
 import { hashText } from '../state-hash.ts'
 import { decodeHashPayload } from '../state-hash.ts'
@@ -19,6 +20,8 @@ export interface ReplicaOptions {
   /** In percent, behind each group. */
   readonly restarts: number
   readonly elsewhere: 'threads' | 'nowhere'
+  /** For a second copy of the database. */
+  readonly hasRoom: boolean
 }
 
 /** Nothing of it may change but by an entry. */
@@ -61,7 +64,8 @@ export class FuzzReplica {
       this.#machine.apply(group)
       do await this.#news()
       while (!this.#results.has(last) && this.#fatal === undefined)
-      if (this.#chance.isLucky(this.#options.restarts)) await this.#reopen()
+      // Closed by a VACUUM; the machine's new one is out of sight.
+      if (this.#chance.isLucky(this.#options.restarts) || !this.#connection.open) await this.#reopen()
     }
   }
 
@@ -83,7 +87,7 @@ export class FuzzReplica {
     if (this.#machine.appliedIndex !== appliedIndex) return `stands at ${this.#machine.appliedIndex} instead of ${appliedIndex}`
     const now = this.#settings()
     if (now !== this.#expectedSettings) return `settings: ${now} instead of ${this.#expectedSettings}`
-    const strangers = readdirSync(this.#directory).filter((name) => !name.startsWith('db.sqlite'))
+    const strangers = readdirSync(this.#directory).filter((name) => !name.startsWith('db.sqlite') && name !== 'snapshots')
     return strangers.length > 0 ? `files: ${strangers.join(', ')}` : undefined
   }
 
@@ -98,7 +102,7 @@ export class FuzzReplica {
 
   async dispose(): Promise<void> {
     await this.#machine.close()
-    rmSync(this.#directory, { recursive: true })
+    rmSync(this.#directory, { recursive: true, maxRetries: 20, retryDelay: 50 })
   }
 
   #news(): Promise<void> {
@@ -112,6 +116,8 @@ export class FuzzReplica {
         this.#told?.()
       },
       elsewhere: this.#options.elsewhere,
+      // Room for what statements need, but not for more.
+      ...(this.#options.hasRoom ? {} : { readFreeBytes: () => freeBytesMin }),
     })
     machine.onApplied((applied) => {
       for (const { index, outcome } of applied) {

@@ -1,5 +1,6 @@
 // Writes commands, puts them before the gate, applies them on three replicas that group and restart each in its own way, and compares everything that can be seen.
 import { isDeepStrictEqual } from 'node:util'
+import { upkeepOf } from '../../command/upkeep.ts'
 import { encodeCommand } from '../../command/command-codec.ts'
 import type { Command } from '../../command/command.ts'
 import { judgeText } from '../../command/gate.ts'
@@ -52,9 +53,9 @@ export class FuzzRun {
     this.#writer = new CommandWriter(this.#chance)
     const chance = (n: number): Chance => new Chance(seed + n)
     this.#replicas = [
-      new FuzzReplica({ name: 'one by one', groupMax: 1, restarts: 0, elsewhere: 'nowhere' }, chance(1)),
-      new FuzzReplica({ name: 'groups and restarts', groupMax: 16, restarts: 10, elsewhere: 'nowhere' }, chance(2)),
-      new FuzzReplica({ name: 'groups and threads', groupMax: 16, restarts: 0, elsewhere: 'threads' }, chance(3)),
+      new FuzzReplica({ name: 'one by one', groupMax: 1, restarts: 0, elsewhere: 'nowhere', hasRoom: true }, chance(1)),
+      new FuzzReplica({ name: 'groups and restarts', groupMax: 16, restarts: 10, elsewhere: 'nowhere', hasRoom: false }, chance(2)),
+      new FuzzReplica({ name: 'groups and threads', groupMax: 16, restarts: 0, elsewhere: 'threads', hasRoom: true }, chance(3)),
     ]
   }
 
@@ -114,7 +115,7 @@ export class FuzzRun {
       this.#count(expected)
       for (const other of others) {
         const results = other.results(index)
-        if (isDeepStrictEqual(results, expected)) continue
+        if (isDeepStrictEqual(results, expected) || isVacuum(commands[at])) continue
         const place = expected.findIndex((result, one) => !isDeepStrictEqual(result, results[one]))
         const told = `${first.name}: ${inWords(expected[place])}\n${other.name}: ${inWords(results[place])}`
         return { kind: 'divergence', message: `entry ${index}, statement ${place + 1}\n${inWords(commands[at])}\n${told}` }
@@ -160,4 +161,9 @@ function inWords(value: unknown): string {
     if (typeof one === 'bigint') return `${one}n`
     return one instanceof Uint8Array ? Buffer.from(one).toString('hex') : one
   })
+}
+
+/** A replica without room answers so; nothing else may tell. */
+function isVacuum(command: Command | undefined): boolean {
+  return command !== undefined && upkeepOf(command)?.kind === 'vacuum'
 }
