@@ -15,7 +15,7 @@ import { JoinAuthority } from './access/join-authority.ts'
 import { openAccess, type OpenedAccess } from './access/open-access.ts'
 import type { ForwardedRequestHandler } from './api/forwarder.ts'
 import type { NodeFacts, NodeView } from './api/node-view.ts'
-import { openApi } from './api/open-api.ts'
+import { openApi, type OpenedApi } from './api/open-api.ts'
 import { openFiles, type OpenedFiles } from './files/open-files.ts'
 import { stopInOrder, type StoppingParts } from './lifecycle/orderly-stop.ts'
 import { seedBytes } from './command/entry-moment.ts'
@@ -279,7 +279,7 @@ function encodeNow(upkeep: Parameters<typeof encodeUpkeep>[0]): Uint8Array {
 function lookAfter(
   ground: Ground,
   replica: ReplicaLoop,
-  around: { readonly peers: Peers; readonly store: Store; readonly stop: (reason: string) => void },
+  around: { readonly api: OpenedApi; readonly peers: Peers; readonly store: Store; readonly stop: (reason: string) => void },
 ): void {
   const { configuration, logger, metrics } = ground
   const { reaping, leaving } = configuration.raft
@@ -292,7 +292,7 @@ function lookAfter(
     metrics,
   })
   const housekeeping = new Housekeeping({
-    replica,
+    replica: { leads: () => replica.leads(), propose: (payload, options) => around.api.proposeUpkeep(payload, options) },
     ...configuration.database,
     clusterForeignKeys: () => around.store.facts().foreignKeys,
     clusterVacuumedAtMs: () => around.store.vacuumedAtMs(),
@@ -386,7 +386,7 @@ async function run(ground: Ground): Promise<void> {
   if (cluster.value.origin === 'formed') await writeFirstEntry(store, cluster.value.members)
   // Who joins has no membership of its own yet: it follows whoever leads, and learns it from the log.
   replica = openReplica(ground, store, peers, cluster.value.origin === 'formed' ? cluster.value.members : { members: [] })
-  lookAfter(ground, replica, { peers, store, stop })
+  lookAfter(ground, replica, { api: api.value, peers, store, stop })
 }
 
 process.umask(0o077)

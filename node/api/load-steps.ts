@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert'
 import { randomBytes } from 'node:crypto'
 import type { RefusalCode } from '../../contract/refusal.ts'
 import type { CommandOutcome } from '../command/command.ts'
-import { encodeLoadStep, isLoadStep, loadChunkBytesMax, type LoadStep } from '../command/load-step.ts'
+import { encodeLoadStep, isLoadChunk, isLoadStep, loadChunkBytesMax, type LoadStep } from '../command/load-step.ts'
 import type { Replica } from '../replica/replica-port.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -12,7 +12,7 @@ import { msLeft, refuse, refuseWith, streamOf } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import type { SoundFile } from './file-intake.ts'
 import { atLeader, type Served } from './leader-route.ts'
-import { replicaRefusal } from './replica-refusal.ts'
+import { turnstileRefusal } from './replica-refusal.ts'
 import { parseRequestParameters } from './request-parameters.ts'
 import { ok } from '../../runtime/result.ts'
 
@@ -109,7 +109,11 @@ async function propose(parts: ApiParts, request: ApiRequest, step: LoadStep): Pr
     stream: () => streamOf(payload),
     deadlineAtMs: performance.now() + timeoutOf(request, step),
   }
-  const reply = await atLeader(parts, asked, { name: 'load', changes: true, serve: (replica) => proposeHere(asked, replica, payload) })
+  const reply = await atLeader(parts, asked, {
+    name: 'load',
+    changes: true,
+    serve: (replica) => proposeHere(parts, asked, replica, payload),
+  })
   return reply.status === 200 ? undefined : reply
 }
 
@@ -120,13 +124,14 @@ function timeoutOf(request: ApiRequest, step: LoadStep): number {
 }
 
 function proposeStep(parts: ApiParts, request: ApiRequest, payload: Uint8Array): Promise<ApiReply> {
-  return atLeader(parts, request, { name: 'load', changes: true, serve: (replica) => proposeHere(request, replica, payload) })
+  return atLeader(parts, request, { name: 'load', changes: true, serve: (replica) => proposeHere(parts, request, replica, payload) })
 }
 
-async function proposeHere(request: ApiRequest, replica: Replica, payload: Uint8Array): Promise<Served> {
+async function proposeHere(parts: ApiParts, request: ApiRequest, replica: Replica, payload: Uint8Array): Promise<Served> {
   if (msLeft(request) <= 0) return refuse('deadline', 'not answered within the timeout; nothing was changed')
-  const applied = await replica.propose(payload, { timeoutMs: msLeft(request) })
-  if (!applied.ok) return replicaRefusal(applied.problem)
+  const changes = isLoadChunk(payload) ? 'data' : 'judgements'
+  const applied = await parts.turnstile.propose(replica, { payload, changes, msLeft: () => msLeft(request) })
+  if (!applied.ok) return turnstileRefusal(applied.problem)
   const { results } = applied.value.outcome as CommandOutcome // the state machine's answer to a command
   const [result] = results
   if (result?.kind === 'written') return { status: 200, headers: {}, body: '' }

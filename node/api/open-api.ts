@@ -3,7 +3,7 @@ import type { HostPort } from '../../contract/host-port.ts'
 import type { WriteQueueConfiguration } from '../../contract/node-configuration.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
-import { ok } from '../../runtime/result.ts'
+import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Access } from '../access/access.ts'
 import { encodeCommand } from '../command/command-codec.ts'
@@ -31,6 +31,7 @@ import type { NodeView } from './node-view.ts'
 import { sendQueued } from './queue-sending.ts'
 import type { Reader } from './reader.ts'
 import type { Rehearsal } from './rehearsal.ts'
+import type { WriteEnd } from './log-door.ts'
 import { WriteTurnstile } from './write-turnstile.ts'
 import { WriteQueue } from './write-queue.ts'
 
@@ -60,6 +61,8 @@ export interface OpenedApi {
   readonly address: { readonly host: string; readonly port: number }
   /** For node/peer: what other members forward to this node. */
   readonly handler: ForwardedRequestHandler
+  /** What the leader changes by itself: it goes the way of all writes (write-turnstile.ts). */
+  proposeUpkeep(payload: Uint8Array, options: { readonly timeoutMs: number }): Promise<WriteEnd>
   /** The node is about to end: /readyz says so, and each connection ends with its next answer. Everything is still served. */
   drain(): void
   /** Resolves when the write queue is empty, at the latest after `withinMs`. */
@@ -89,7 +92,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     access,
     view,
     reader,
-    turnstile: new WriteTurnstile(options.rehearsal),
+    turnstile: new WriteTurnstile(options.rehearsal, logger),
     forwarder,
     compactor,
     intake,
@@ -124,6 +127,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
   return ok({
     address: address.value,
     handler: forwardedRequests(parts, service, forwardable),
+    proposeUpkeep: (payload, { timeoutMs }) => proposeUpkeep(parts, payload, timeoutMs),
     drain: () => {
       isEnding = true
       writeQueue.hurry()
@@ -138,4 +142,11 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
       leaderWatch.close()
     },
   })
+}
+
+async function proposeUpkeep({ view, turnstile }: ApiParts, payload: Uint8Array, timeoutMs: number): Promise<WriteEnd> {
+  const replica = view.replica()
+  const endMs = performance.now() + timeoutMs
+  if (replica === undefined) return fail({ code: 'leader_unknown', leader: undefined })
+  return turnstile.propose(replica, { payload, changes: 'judgements', msLeft: () => Math.max(0, endMs - performance.now()) })
 }

@@ -61,6 +61,7 @@ const meanings = {
   statement_timeout: 'refused',
   statement_out_of_memory: 'refused',
   write_too_large: 'refused',
+  rehearsal_unavailable: 'again',
   internal: 'unknown',
 } as const satisfies Record<RefusalCode, Sent['kind']>
 

@@ -1,6 +1,7 @@
 // Port: what a write would cost, before it is in the log. A committed entry is applied on every node, however long that takes, so what may take long is tried first. Owned by
 // the API; `node/store` implements it with a process that can be ended.
 import type { Statement } from '../command/command.ts'
+import type { EntryPlace } from '../replica/replica-port.ts'
 
 export interface Judgement {
   /** Roughly the instructions that it carries out, under the schema as applied now; Infinity: it may run, or be prepared, for any time. */
@@ -22,12 +23,12 @@ export interface RehearsedWrite {
 }
 
 /**
- * `done`: all have passed. `interrupted`: those behind `passed` were not tried, through no fault of theirs. `ended`: the one at `at` was ended, or cannot run; those before it have passed, those behind it were not tried. `unavailable`: none can be tried
- * on this machine.
+ * `done`: all have passed. `interrupted`: those that have not passed were not tried, through no fault of theirs. `ended`: the one at `at` was ended, or cannot run; those before it have passed, those behind it were not tried. `unavailable`: those that have
+ * not passed cannot be tried now, and must not be proposed.
  */
 export type RehearsalEnd =
   | { readonly kind: 'done' }
-  | { readonly kind: 'interrupted'; readonly passed: number }
+  | { readonly kind: 'interrupted' }
   | {
       readonly kind: 'ended'
       readonly at: number
@@ -38,11 +39,14 @@ export type RehearsalEnd =
     }
   | { readonly kind: 'unavailable' }
 
+/** The write at `at` has passed. `copied`: the last entry that the copy held when the first one began. */
+export type OnPassed = (at: number, copied: EntryPlace) => void
+
 export interface Rehearsal {
   judge(statements: readonly Statement[]): Judgement
   /**
    * Carries them out one after the other, each on what those before it have done, on a copy that nobody sees: everything that is applied when it begins is in it. One call at
    * a time. `onPassed` is told of each as it passes.
    */
-  rehearse(writes: readonly RehearsedWrite[], onPassed: (at: number) => void): Promise<RehearsalEnd>
+  rehearse(writes: readonly RehearsedWrite[], onPassed: OnPassed): Promise<RehearsalEnd>
 }

@@ -1,6 +1,7 @@
 // What the replica's problems mean to a client.
+import type { Refusal } from '../../contract/refusal.ts'
 import type { ReplicaProblem } from '../replica/replica-port.ts'
-import { refuse } from './exchange.ts'
+import { refuse, refuseWith } from './exchange.ts'
 import { leaderNotFound, outcomeUnknown } from './leader-route.ts'
 import type { Served } from './leader-route.ts'
 import { nodeRemoved, stateDiverged } from './standing.ts'
@@ -14,6 +15,8 @@ export function replicaRefusal({ code }: ReplicaProblem): Served {
     case 'transfer_in_progress':
       return { again: refuse('leader_unknown', 'leadership is being handed over; try again') }
     case 'overloaded':
+    // The turnstile tries again by itself.
+    case 'log_moved_on':
       return refuse('overloaded', 'too many writes are waiting to be committed; try again')
     case 'outcome_unknown':
       return outcomeUnknown()
@@ -30,4 +33,9 @@ export function replicaRefusal({ code }: ReplicaProblem): Served {
     case 'membership_change_invalid':
       return refuse('transfer_failed', 'not a voter of this cluster')
   }
+}
+
+/** Of what went through the turnstile, which refuses by itself as well. */
+export function turnstileRefusal(problem: ReplicaProblem | Refusal): Served {
+  return 'message' in problem ? refuseWith(problem) : replicaRefusal(problem)
 }

@@ -7,13 +7,14 @@ import type { Replica } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { ApiParts } from './api-parts.ts'
 import { drawSeed } from './entry-seed.ts'
-import { clientOf, inResults, msLeft, refuse, refuseWith } from './exchange.ts'
+import { clientOf, inResults, msLeft, refuse } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { atLeader, outcomeUnknown } from './leader-route.ts'
 import type { Served } from './leader-route.ts'
-import { replicaRefusal } from './replica-refusal.ts'
+import { turnstileRefusal } from './replica-refusal.ts'
 import { statementReply } from './statement-reply.ts'
-import type { TurnstileWrite, WriteEnd } from './write-turnstile.ts'
+import type { WriteEnd } from './log-door.ts'
+import type { TurnstileWrite } from './write-turnstile.ts'
 
 // The disk empties what waits in tens of milliseconds, or it stands still.
 const roomPauses = { firstMs: 10, maxMs: 250 }
@@ -62,7 +63,7 @@ async function propose(parts: ApiParts, request: ApiRequest, replica: Replica, w
     msLeft: () => msLeft(request),
     isAbandoned: request.isAbandoned,
   })
-  if (!applied.ok) return 'message' in applied.problem ? refuseWith(applied.problem) : replicaRefusal(applied.problem)
+  if (!applied.ok) return turnstileRefusal(applied.problem)
   const outcome = parseOutcome(applied.value)
   const results = write.isDump === true ? outcome.results.slice(-1) : outcome.results
   return statementReply(parts, request, { results, raftIndex: applied.value.index, changed: true })

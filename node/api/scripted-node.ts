@@ -7,14 +7,14 @@ import { decodeCommand } from '../command/command-codec.ts'
 import { decodeLoadStep, isLoadStep, type LoadStep } from '../command/load-step.ts'
 import type { Member, MembershipChange, NodeId } from '../raft/membership.ts'
 import type { RaftEvent, RaftStatus } from '../raft/raft-port.ts'
-import type { Replica, ReplicaProblem, Standing } from '../replica/replica-port.ts'
+import type { EntryPlace, ProposeOptions, Replica, ReplicaProblem, Standing } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { BackupOptions, BackupProblem, Backups } from './backups.ts'
 import type { Compacted, Compactor } from './compactor.ts'
 import type { FileIntake, FileProblem, IncomingFile } from './file-intake.ts'
 import type { ForwardedReply, ForwardedRequest, Forwarder, ForwardProblem } from './forwarder.ts'
 import type { NodeFacts, NodeView, Reachability, StoreFacts } from './node-view.ts'
-import type { Judgement, Rehearsal, RehearsalEnd, RehearsedWrite } from './rehearsal.ts'
+import type { Judgement, OnPassed, Rehearsal, RehearsalEnd, RehearsedWrite } from './rehearsal.ts'
 import type { Read, ReadOptions, ReadProblem, Reader } from './reader.ts'
 
 export function nodeId(name: string): NodeId {
@@ -64,8 +64,9 @@ export class ScriptedReplica implements Replica {
     }
   }
 
-  async propose(payload: Uint8Array, { timeoutMs }: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>> {
+  async propose(payload: Uint8Array, { timeoutMs, onPlaced }: ProposeOptions): Promise<Result<Applied, ReplicaProblem>> {
     this.timeoutsMs.push(timeoutMs)
+    onPlaced?.({ index: 8, term: 3 })
     await this.beforeAnswer()
     if (isLoadStep(payload)) return this.#takeStep(payload)
     const command = decodeCommand(payload)
@@ -169,8 +170,9 @@ export class ScriptedReader implements Reader {
 export class ScriptedRehearsal implements Rehearsal {
   judgement: (sql: string) => Judgement = () => ({ cost: 1, changesSchema: false })
   readonly rehearsed: (readonly RehearsedWrite[])[] = []
-  end: (writes: readonly RehearsedWrite[], onPassed: (at: number) => void) => Promise<RehearsalEnd> = (writes, onPassed) => {
-    for (const at of writes.keys()) onPassed(at)
+  copied: () => EntryPlace = () => ({ index: 7, term: 3 })
+  end: (writes: readonly RehearsedWrite[], onPassed: OnPassed) => Promise<RehearsalEnd> = (writes, onPassed) => {
+    for (const at of writes.keys()) onPassed(at, this.copied())
     return Promise.resolve({ kind: 'done' })
   }
 
@@ -178,7 +180,7 @@ export class ScriptedRehearsal implements Rehearsal {
     return this.judgement(statements.map(({ sql }) => sql).join(';'))
   }
 
-  rehearse(writes: readonly RehearsedWrite[], onPassed: (at: number) => void): Promise<RehearsalEnd> {
+  rehearse(writes: readonly RehearsedWrite[], onPassed: OnPassed): Promise<RehearsalEnd> {
     this.rehearsed.push(writes)
     return this.end(writes, onPassed)
   }

@@ -1,274 +1,290 @@
-// The one way into the log for what clients write, on the leader. What provably ends soon goes straight through. Everything else is rehearsed first (rehearsal.ts), one
-// after the other, on the very state on which it will be applied: so nothing is committed that would keep the nodes busy for ever. Two rules make it safe: nothing is
-// judged while a change of the schema is under way, and a rehearsed write is only proposed when nothing else was proposed since its copy was made. (A little would not do:
-// one row can be what an endless loop waits for.)
-import { fail, type Result } from '../../runtime/result.ts'
-import type { Refusal } from '../../contract/refusal.ts'
+// The one way into the log for everything that changes the state, on the leader. What provably ends soon goes straight through. Everything else of clients is rehearsed first
+// (rehearsal.ts), one after the other, on the very state on which it will be applied: so nothing is committed that would keep the nodes busy for ever. Two rules make it safe:
+// nothing is judged while something is under way that judgements go by (log-door.ts), and what was rehearsed enters the log only right behind the entry up to which its copy
+// went. (A little more would not do: one row can be what an endless loop waits for.)
+import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { fail } from '../../runtime/result.ts'
+import type { Logger } from '../../runtime/log.ts'
 import type { Statement } from '../command/command.ts'
-import type { Replica, ReplicaProblem } from '../replica/replica-port.ts'
-import type { Applied } from '../replica/state-machine.ts'
-import type { Rehearsal, RehearsalEnd, RehearsalLimit } from './rehearsal.ts'
+import type { EntryPlace, Replica } from '../replica/replica-port.ts'
+import { LogDoor, appliedAll, inTime, type Closing, type WriteEnd } from './log-door.ts'
+import { RehearsalTurns, type Turn } from './rehearsal-turns.ts'
+import type { OnPassed, Rehearsal, RehearsalEnd, RehearsalLimit, RehearsedWrite } from './rehearsal.ts'
 
-export interface TurnstileWrite {
-  readonly statements: readonly Statement[]
+interface Proposal {
   readonly payload: Uint8Array
+  readonly msLeft: () => number
+}
+
+export interface TurnstileWrite extends Proposal {
+  readonly statements: readonly Statement[]
   readonly limit: RehearsalLimit
   /** Whom it is for: writes that must be rehearsed take turns by it. */
   readonly client: string
-  readonly msLeft: () => number
   readonly isAbandoned: () => boolean
 }
 
-export type WriteEnd = Result<Applied, ReplicaProblem | Refusal>
+/** What no client has written: a step of a load, upkeep. `judgements`: what a write costs may be another behind it. */
+export interface OwnEntry extends Proposal {
+  readonly changes: 'data' | 'judgements'
+}
 
 /** Instructions that are known to end, a few hundred milliseconds of them, need no rehearsal. */
 const shortCostMax = 5_000_000
+/** So long everybody may wait for a rehearsal, of clients whose writes have not taken longer lately: most have passed by then, and need no second one. */
+const quickMsMax = 25
 /** Writes that wait for their rehearsal. */
 const waitingMax = 256
-/** Rehearsed on one copy. */
-const batchMax = 16
-/** Whoever has used so much of the rehearsals lately is served alone, and last. */
-const usedMsMax = 100
-const usedForgottenAfterMs = 10_000
-const barrierMs = 1_000
 
 interface Waiting {
   readonly write: TurnstileWrite
   readonly changesSchema: boolean
   readonly settle: (end: WriteEnd) => void
+  /** A fault of ours: whether anything was changed is not known. */
+  readonly reject: (error: unknown) => void
+}
+
+/** How a batch is tried. */
+interface Try {
+  readonly batch: readonly Waiting[]
+  /** The door may be closed by these. */
+  readonly closings: Set<Closing>
+  /** Instead of the clients' limits: they have passed once. */
+  readonly againMsMax?: number
 }
 
 export class WriteTurnstile {
   readonly #rehearsal: Rehearsal
-  /** What the next copy should have in it. */
-  readonly #inFlight = new Set<Promise<unknown>>()
+  readonly #logger: Logger
+  readonly #door = new LogDoor()
+  readonly #turns: RehearsalTurns<Waiting>
+  readonly #quickMsMax: number
   #replica: Replica | undefined
-  #closed: Promise<void> | undefined
-  #waiting: Waiting[] = []
   #isRehearsing = false
-  /** How often something was proposed that no rehearsal has seen. */
-  #untried = 0
-  #used = new Map<string, number>()
-  #usedSinceMs = 0
 
-  constructor(rehearsal: Rehearsal) {
+  constructor(rehearsal: Rehearsal, logger: Logger, limits = { quickMsMax }) {
     this.#rehearsal = rehearsal
+    this.#logger = logger
+    this.#quickMsMax = limits.quickMsMax
+    this.#turns = new RehearsalTurns(limits.quickMsMax)
   }
 
   async write(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
     this.#watch(replica)
-    while (this.#closed !== undefined) {
-      if ((await inTime(this.#closed, write.msLeft())) === 'late') return late
+    for (;;) {
+      // Nothing may be awaited between finding it open and going through.
+      while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, write.msLeft())) === 'late') return late
+      const { cost, changesSchema } = this.#rehearsal.judge(write.statements)
+      if (cost > shortCostMax) return this.#rehearsed(replica, { write, changesSchema })
+      if (!changesSchema) return this.#pass(replica, write)
+      // What went through before it may have made it a long one.
+      const end = await this.#alone(replica, write, () => this.#rehearsal.judge(write.statements).cost <= shortCostMax)
+      if (end !== 'long') return end
     }
-    const { cost, changesSchema } = this.#rehearsal.judge(write.statements)
-    if (cost <= shortCostMax) return changesSchema ? this.#proposeChange(replica, write) : this.#proposeUntried(replica, write)
-    if (this.#waiting.length >= waitingMax) return overloaded
-    return new Promise((settle) => {
-      this.#waiting.push({ write, changesSchema, settle })
-      void this.#rehearseAll(replica)
-    })
+  }
+
+  /** Not judged: whoever calls vouches that it ends. */
+  async propose(replica: Replica, entry: OwnEntry): Promise<WriteEnd> {
+    this.#watch(replica)
+    while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, entry.msLeft())) === 'late') return late
+    if (entry.changes === 'data') return this.#pass(replica, entry)
+    const end = await this.#alone(replica, entry, () => true)
+    assert(end !== 'long', 'it is not judged')
+    return end
   }
 
   /** A new leader has entries that it has not applied yet, and cannot judge before it has. */
   #watch(replica: Replica): void {
     if (this.#replica === replica) return
     this.#replica = replica
-    this.#close(appliedAll(replica))
+    const closeUntilApplied = (): void => {
+      const closing = this.#door.close()
+      void appliedAll(replica).finally(() => closing.open())
+    }
+    closeUntilApplied()
     replica.onEvent((event) => {
-      if (event.kind === 'became-leader') this.#close(appliedAll(replica))
+      if (event.kind === 'became-leader') closeUntilApplied()
     })
   }
 
-  /** Nothing goes through, nor is judged, until then. */
-  #close(until: Promise<unknown>): void {
-    const before = this.#closed ?? Promise.resolve()
-    const closed: Promise<void> = Promise.all([before, until]).then(() => {
-      if (this.#closed === closed) this.#closed = undefined
+  #pass(replica: Replica, { payload, msLeft }: Proposal): Promise<WriteEnd> {
+    const proposed = replica.propose(payload, { timeoutMs: msLeft() })
+    void this.#door.pass(replica, proposed)
+    return proposed
+  }
+
+  /** Behind everything that went through before it, and everything else waits until it is applied. */
+  async #alone(replica: Replica, { payload, msLeft }: Proposal, isStillShort: () => boolean): Promise<WriteEnd | 'long'> {
+    const closing = this.#door.close()
+    let proposed: Promise<WriteEnd>
+    try {
+      if ((await inTime(closing.ready, msLeft())) === 'late') return late
+      if (!isStillShort()) return 'long'
+      proposed = replica.propose(payload, { timeoutMs: msLeft() })
+      this.#openWhen(this.#door.pass(replica, proposed))
+    } finally {
+      closing.open()
+    }
+    return proposed
+  }
+
+  /** Closes it behind whoever has closed it now. */
+  #openWhen(applied: Promise<void>): Closing {
+    const closing = this.#door.close()
+    void applied.finally(() => closing.open())
+    return closing
+  }
+
+  #rehearsed(replica: Replica, { write, changesSchema }: Pick<Waiting, 'write' | 'changesSchema'>): Promise<WriteEnd> {
+    if (this.#turns.count >= waitingMax) return Promise.resolve(overloaded)
+    return new Promise((settle, reject) => {
+      this.#turns.wait({ write, changesSchema, settle, reject })
+      void this.#rehearseAll(replica)
     })
-    this.#closed = closed
-  }
-
-  /** No rehearsal that is under way counts any more. */
-  #proposeUntried(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
-    this.#untried += 1
-    return this.#proposeLong(replica, write)
-  }
-
-  #propose(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
-    return replica.propose(write.payload, { timeoutMs: write.msLeft() })
   }
 
   async #rehearseAll(replica: Replica): Promise<void> {
     if (this.#isRehearsing) return
     this.#isRehearsing = true
-    try {
-      while (this.#waiting.length > 0) await this.#rehearseSome(replica)
-    } finally {
-      this.#isRehearsing = false
+    while (this.#turns.count > 0) {
+      const turn = this.#turns.take()
+      for (const one of turn.over) one.settle(late)
+      try {
+        if (turn.batch.length > 0) await this.#rehearseSome(replica, turn)
+      } catch (error) {
+        // They hear of it as of any fault; the node goes on.
+        for (const one of turn.batch) one.reject(error)
+      }
+      // Those who wait at the door go through in between.
+      await nextTurn()
     }
+    this.#isRehearsing = false
   }
 
-  async #rehearseSome(replica: Replica): Promise<void> {
-    const batch = this.#take()
-    const [first] = batch
-    if (first === undefined) return
-    const isSettled = await inTime(this.#settled(), first.write.msLeft())
-    if (isSettled === 'late') {
-      first.settle(late)
-      this.#waiting.unshift(...batch.slice(1))
-      return
-    }
+  async #rehearseSome(replica: Replica, { batch, isQuick }: Turn<Waiting>): Promise<void> {
+    const msLeft = Math.max(...batch.map(({ write }) => write.msLeft()))
+    if ((await inTime(this.#door.settled(), msLeft)) === 'late') return this.#turns.again(batch)
     const startedAtMs = performance.now()
-    const outdated = await this.#rehearse(replica, batch)
+    const outdated =
+      isQuick && this.#quickMsMax > 0
+        ? await this.#rehearseAlone(replica, { batch }, this.#quickMsMax)
+        : await this.#rehearse(replica, { batch, closings: new Set() })
     if (outdated.length === 0) return
     // Others have written meanwhile: once more, while they wait. It is known to end, and about when.
-    const ms = Math.ceil(2 * (performance.now() - startedAtMs)) + 100
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#close(promise)
+    const againMsMax = Math.ceil(2 * (performance.now() - startedAtMs)) + 100
+    this.#turns.again(await this.#rehearseAlone(replica, { batch: outdated, againMsMax }, Infinity))
+  }
+
+  /** With the door closed: for so long. */
+  async #rehearseAlone(replica: Replica, asked: Omit<Try, 'closings'>, closedMsMax: number): Promise<readonly Waiting[]> {
+    const closing = this.#door.close()
+    let timer: NodeJS.Timeout | undefined
     try {
-      await Promise.allSettled(this.#inFlight)
-      const again = outdated.map((one) => ({
-        ...one,
-        write: { ...one.write, limit: { kind: 'clock', ms } as const },
-        settle: retrying(one.settle),
-      }))
-      this.#waiting.unshift(...(await this.#rehearse(replica, again)))
+      await closing.ready
+      if (closedMsMax < Infinity) timer = setTimeout(() => closing.open(), closedMsMax)
+      return await this.#rehearse(replica, { ...asked, closings: new Set([closing]) })
     } finally {
-      resolve()
+      clearTimeout(timer)
+      closing.open()
     }
   }
 
-  /** What was proposed is applied, and no change of the schema is under way. */
-  async #settled(): Promise<void> {
-    while (this.#closed !== undefined) await this.#closed
-    await Promise.allSettled(this.#inFlight)
-  }
-
-  /** Proposes each as it passes. Those that passed when something else had been proposed meanwhile are given back; those that were not tried wait again. */
-  async #rehearse(replica: Replica, batch: readonly Waiting[]): Promise<readonly Waiting[]> {
+  /** Proposes each as it passes, behind those that passed before it. Those that passed when something else had gone through are given back; those that were not tried wait again. */
+  async #rehearse(replica: Replica, { batch, closings, againMsMax }: Try): Promise<readonly Waiting[]> {
     const outdated: Waiting[] = []
-    const isBehind = this.#inFlight.size > 0
-    const before = this.#untried
+    const isBehind = this.#door.isBusy
+    let through = this.#door.passed
+    let passed = 0
     let sinceMs = performance.now()
-    const pass = (one: Waiting): void => {
-      this.#use(one.write.client, performance.now() - sinceMs)
-      sinceMs = performance.now()
-      if (outdated.length > 0 || isBehind || this.#untried > before) outdated.push(one)
-      else this.#proposeRehearsed(replica, one)
+    // Where the one before has come to stand; undefined: nowhere.
+    let place: Promise<EntryPlace | undefined> | undefined
+    const goOn = (one: Waiting, behind: EntryPlace | undefined): Promise<EntryPlace | undefined> => {
+      if (behind === undefined || isBehind || this.#door.passed !== through || !this.#door.isOpenTo(closings)) {
+        outdated.push(one)
+        return Promise.resolve(undefined)
+      }
+      through += 1
+      return this.#proposeBehind(replica, { one, behind, closings, outdated })
     }
-    const end = await this.#rehearsal.rehearse(
-      batch.map(({ write: { payload, limit } }) => ({ payload, limit })),
-      (at) => {
+    const limitOf = ({ limit }: TurnstileWrite): RehearsalLimit => (againMsMax === undefined ? limit : { kind: 'clock', ms: againMsMax })
+    const end = await this.#tried(
+      batch.map(({ write }) => ({ payload: write.payload, limit: limitOf(write) })),
+      (at, copied) => {
         const one = batch[at]
-        if (one !== undefined) pass(one)
+        if (one === undefined) return
+        passed += 1
+        this.#turns.use(one.write.client, performance.now() - sinceMs)
+        sinceMs = performance.now()
+        place = (place ?? Promise.resolve(copied)).then((behind) => goOn(one, behind))
       },
     )
-    this.#conclude(replica, { batch, end, ms: performance.now() - sinceMs })
+    if (end.kind === 'ended') this.#turns.use(batch[end.at]?.write.client ?? '', performance.now() - sinceMs)
+    await place
+    this.#conclude(batch, end, { passed, isAgain: againMsMax !== undefined })
     return outdated
   }
 
-  #conclude(
+  async #tried(writes: readonly RehearsedWrite[], onPassed: OnPassed): Promise<RehearsalEnd> {
+    try {
+      return await this.#rehearsal.rehearse(writes, onPassed)
+    } catch (err) {
+      // Whatever it was: what could not be tried is not proposed.
+      this.#logger.error({ part: 'rehearsal', err }, 'a rehearsal has failed')
+      return { kind: 'unavailable' }
+    }
+  }
+
+  /** Where it stands; undefined: nowhere, so that what was rehearsed behind it does not count. */
+  #proposeBehind(
     replica: Replica,
-    { batch, end, ms }: { readonly batch: readonly Waiting[]; readonly end: RehearsalEnd; readonly ms: number },
+    { one, behind, closings, outdated }: Pick<Try, 'closings'> & { one: Waiting; behind: EntryPlace; outdated: Waiting[] },
+  ): Promise<EntryPlace | undefined> {
+    const { promise, resolve } = Promise.withResolvers<EntryPlace | undefined>()
+    const fault = (error: unknown): void => {
+      one.reject(error)
+      resolve(undefined)
+    }
+    try {
+      const { payload, msLeft } = one.write
+      const proposed: Promise<WriteEnd> = replica.propose(payload, { timeoutMs: msLeft(), behind, onPlaced: resolve })
+      const applied = this.#door.pass(replica, proposed)
+      if (one.changesSchema) closings.add(this.#openWhen(applied))
+      proposed.then((end) => {
+        if (!end.ok && end.problem.code === 'log_moved_on') outdated.push(one)
+        else one.settle(end)
+        resolve(undefined)
+      }, fault)
+    } catch (error) {
+      fault(error)
+    }
+    return promise
+  }
+
+  #conclude(
+    batch: readonly Waiting[],
+    end: RehearsalEnd,
+    { passed, isAgain }: { readonly passed: number; readonly isAgain: boolean },
   ): void {
     switch (end.kind) {
       case 'done':
         return
       case 'interrupted':
-        this.#waiting.unshift(...batch.slice(end.passed))
-        return
+        return this.#turns.again(batch.slice(passed))
       case 'unavailable':
-        for (const one of batch) this.#proposeRehearsed(replica, one)
+        for (const one of batch.slice(passed)) one.settle(untried)
         return
-      case 'ended': {
-        const culprit = batch[end.at]
-        if (culprit !== undefined) {
-          this.#use(culprit.write.client, ms)
-          culprit.settle(fail(end.problem))
-        }
-        this.#waiting.unshift(...batch.slice(end.at + 1))
-      }
+      case 'ended':
+        // The limit of the second time is ours, not the client's.
+        batch[end.at]?.settle(isAgain && end.problem.code === 'statement_timeout' ? overloaded : fail(end.problem))
+        this.#turns.again(batch.slice(end.at + 1))
     }
-  }
-
-  #proposeRehearsed(replica: Replica, { write, changesSchema, settle }: Waiting): void {
-    void (changesSchema ? this.#proposeChange(replica, write) : this.#proposeLong(replica, write)).then(settle)
-  }
-
-  #proposeChange(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
-    this.#untried += 1
-    const proposed = this.#propose(replica, write)
-    this.#close(this.#applied(replica, proposed))
-    return proposed
-  }
-
-  #proposeLong(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
-    const proposed = this.#propose(replica, write)
-    void this.#applied(replica, proposed)
-    return proposed
-  }
-
-  /** Resolves when it is known to be in the data, or never to be. The next copy waits for it. */
-  #applied(replica: Replica, proposed: Promise<WriteEnd>): Promise<void> {
-    const applied: Promise<void> = proposed
-      .then(
-        (end) => (isUnknown(end) ? appliedAll(replica) : undefined),
-        () => undefined, // a fault of ours: whoever proposed it hears of it
-      )
-      .finally(() => this.#inFlight.delete(applied))
-    this.#inFlight.add(applied)
-    return applied
-  }
-
-  /** The next ones: first those of clients that have used little, so many together; of the others one. */
-  #take(): readonly Waiting[] {
-    if (performance.now() - this.#usedSinceMs > usedForgottenAfterMs) {
-      this.#used.clear()
-      this.#usedSinceMs = performance.now()
-    }
-    const used = ({ write }: Waiting): number => this.#used.get(write.client) ?? 0
-    const isOver = ({ write }: Waiting): boolean => write.isAbandoned() || write.msLeft() <= 0
-    for (const one of this.#waiting.filter(isOver)) one.settle(late)
-    const inTurn = this.#waiting.filter((one) => !isOver(one)).sort((left, right) => used(left) - used(right))
-    const light = inTurn.findIndex((one) => used(one) > usedMsMax)
-    const count = Math.min(batchMax, light === -1 ? inTurn.length : Math.max(1, light))
-    this.#waiting = inTurn.slice(count)
-    return inTurn.slice(0, count)
-  }
-
-  #use(client: string, ms: number): void {
-    this.#used.set(client, (this.#used.get(client) ?? 0) + ms)
-  }
-}
-
-/** The limit of the second time is ours, not the client's. */
-function retrying(settle: (end: WriteEnd) => void): (end: WriteEnd) => void {
-  return (end) => settle(!end.ok && end.problem.code === 'statement_timeout' ? overloaded : end)
-}
-
-/** As long as this node leads. */
-async function appliedAll(replica: Replica): Promise<void> {
-  while (replica.leads()) {
-    const applied = await replica.whenApplied(replica.status().lastIndex, { timeoutMs: barrierMs })
-    if (applied.ok || applied.problem.code !== 'deadline') return
-  }
-}
-
-function isUnknown(end: WriteEnd): boolean {
-  return !end.ok && end.problem.code === 'outcome_unknown'
-}
-
-async function inTime(promise: Promise<void>, timeoutMs: number): Promise<'done' | 'late'> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), Math.min(timeoutMs, 2 ** 31 - 1)).unref()
-  })
-  try {
-    return await Promise.race([promise.then(() => 'done' as const), timeout])
-  } finally {
-    clearTimeout(timer)
   }
 }
 
 const late: WriteEnd = fail({ code: 'deadline', message: 'not answered within the timeout; nothing was changed' })
 const overloaded: WriteEnd = fail({ code: 'overloaded', message: 'too many writes wait to be tried before they are committed; try again' })
+const untried: WriteEnd = fail({
+  code: 'rehearsal_unavailable',
+  message: 'what may take long is tried before it is committed, and that was not possible; nothing was changed; try again',
+})

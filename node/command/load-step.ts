@@ -28,6 +28,11 @@ export function isLoadStep(bytes: Uint8Array): boolean {
   return bytes[0] === mark
 }
 
+/** Data on its way, which nobody sees before the end. */
+export function isLoadChunk(bytes: Uint8Array): boolean {
+  return isLoadStep(bytes) && bytes[2] === kinds.indexOf('load-chunk')
+}
+
 /** Of a load step: whether it is a last one. */
 export function isLoadEnd(bytes: Uint8Array): boolean {
   return isLoadStep(bytes) && bytes[2] === kinds.indexOf('load-end')

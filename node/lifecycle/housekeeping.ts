@@ -1,13 +1,18 @@
 // What the leader proposes by itself, so that all nodes have it at the same entry: the setting of foreign keys (-fk) when the cluster's is another than its own,
 // PRAGMA optimize (-auto-optimize-int) and VACUUM (-auto-vacuum-int) now and then. The others follow the cluster, whatever their flags say, and a node that would have it otherwise says so.
 import type { Logger } from '../../runtime/log.ts'
+import type { Result } from '../../runtime/result.ts'
 import type { Clock } from '../replica/clock.ts'
 import type { Replica } from '../replica/replica-port.ts'
+import type { Applied } from '../replica/state-machine.ts'
 
 type Upkeep = 'foreign-keys-on' | 'foreign-keys-off' | 'optimize' | 'vacuum'
 
 export interface HousekeepingOptions {
-  readonly replica: Pick<Replica, 'leads' | 'propose'>
+  readonly replica: Pick<Replica, 'leads'> & {
+    /** The way of all writes: what they cost may be another behind this one. */
+    propose(payload: Uint8Array, options: { readonly timeoutMs: number }): Promise<Result<Applied, { readonly code: string }>>
+  }
   /** The flag. */
   readonly foreignKeys: boolean
   /** 0: never. */

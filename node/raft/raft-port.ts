@@ -31,8 +31,14 @@ export type Input =
   /** One unit of time. A late event loop delivers at most one election's worth. */
   | { readonly kind: 'tick' }
   | { readonly kind: 'message'; readonly from: NodeId; readonly message: Message }
-  /** Commands to append; `id` comes back in `proposed` or `refused`. */
-  | { readonly kind: 'propose'; readonly id: number; readonly payload: Uint8Array; readonly entryKind?: 'command' | 'state-hash' }
+  /** Commands to append; `id` comes back in `proposed` or `refused`. `behind`: only as the next entry after this one, else `log_moved_on`. */
+  | {
+      readonly kind: 'propose'
+      readonly id: number
+      readonly payload: Uint8Array
+      readonly entryKind?: 'command' | 'state-hash'
+      readonly behind?: LogBase
+    }
   | { readonly kind: 'change-membership'; readonly id: number; readonly change: MembershipChange }
   /** A linearizable read; `id` comes back in `reads` or `refused`. On a follower it is asked of the leader. */
   | { readonly kind: 'read'; readonly id: number }
@@ -74,6 +80,7 @@ export type RefusalCode =
   | 'membership_change_invalid'
   | 'leadership_lost'
   | 'transfer_in_progress'
+  | 'log_moved_on'
 
 export type RaftEvent =
   | { readonly kind: 'became-follower'; readonly term: number; readonly leader: NodeId | undefined }

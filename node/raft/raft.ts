@@ -205,6 +205,10 @@ function propose(state: RaftState, input: Extract<Input, { kind: 'propose' }>): 
   const { role, out } = state
   if (role.kind !== 'leader') return out.refuse(input.id, notLeader(state))
   if (role.transfer !== undefined) return out.refuse(input.id, 'transfer_in_progress')
+  // Same index and term: the whole log before it is the same (Raft §5.3, log matching).
+  const { log } = state
+  if (input.behind !== undefined && (input.behind.index !== log.lastIndex || input.behind.term !== log.lastTerm))
+    return out.refuse(input.id, 'log_moved_on')
   if (!hasRoom(state, role, input.payload.length)) return out.refuse(input.id, 'overloaded')
   out.proposed(input.id, appendOwn(state, role, { kind: input.entryKind ?? 'command', payload: input.payload }))
 }

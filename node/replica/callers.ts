@@ -6,7 +6,7 @@ import { fail, ok, type Result } from '../../runtime/result.ts'
 import { PendingProposals, type ProposalEnd, type ProposalInput } from './pending-proposals.ts'
 import { PendingReads, type ReadEnd } from './pending-reads.ts'
 import { PendingTransfers } from './pending-transfers.ts'
-import type { ReplicaProblem } from './replica-port.ts'
+import type { ProposeOptions, ReplicaProblem } from './replica-port.ts'
 import type { Applied } from './state-machine.ts'
 import { WaitingRoom } from './waiting-room.ts'
 
@@ -43,9 +43,13 @@ export class Callers {
     return this.#proposals.count + this.#reads.count + this.#waits.count + this.#transfers.count
   }
 
-  propose(input: ProposalInput, options: { readonly timeoutMs: number }): Promise<Ended<Applied>> {
+  propose(input: ProposalInput, options: ProposeOptions): Promise<Ended<Applied>> {
     return new Promise((resolve) => {
-      this.#proposals.add(input, { deadlineAtMs: this.#deadline(options), end: (end) => resolve(this.#proposalEnded(end)) })
+      this.#proposals.add(input, {
+        deadlineAtMs: this.#deadline(options),
+        placed: options.onPlaced,
+        end: (end) => resolve(this.#proposalEnded(end)),
+      })
     })
   }
 

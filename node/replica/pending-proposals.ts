@@ -1,6 +1,7 @@
 // Proposals between being made and being answered. A proposal's fate is known when an entry is applied at its index: the same term means that it is this
 // proposal, another term that it was replaced; and since at most one entry is ever committed at an index (Raft §5.4.3), a replaced one never will be.
 import type { Input, RefusalCode } from '../raft/raft-port.ts'
+import type { EntryPlace } from './replica-port.ts'
 import type { Applied } from './state-machine.ts'
 
 /** `refused`: it never entered the log. `replaced`: certainly not committed, now or later. `unknown`: may still be. */
@@ -14,6 +15,7 @@ export type ProposalInput = Extract<Input, { readonly kind: 'propose' | 'change-
 
 interface Proposal {
   readonly deadlineAtMs: number
+  readonly placed?: ((place: EntryPlace) => void) | undefined
   readonly end: (end: ProposalEnd) => void
 }
 
@@ -73,13 +75,14 @@ export class PendingProposals {
     return inputs
   }
 
-  placed(id: number, place: { readonly index: number; readonly term: number }): void {
+  placed(id: number, { index, term }: EntryPlace): void {
     const pending = this.#byId.get(id)
     if (pending === undefined) return
     // A node that led, lost its tail and leads again may give an index twice: the older proposal there was replaced.
-    this.#end(this.#idAt.get(place.index), { kind: 'unknown' })
-    pending.progress = { kind: 'placed', index: place.index, term: place.term }
-    this.#idAt.set(place.index, id)
+    this.#end(this.#idAt.get(index), { kind: 'unknown' })
+    pending.progress = { kind: 'placed', index, term }
+    this.#idAt.set(index, id)
+    pending.placed?.({ index, term })
   }
 
   applied(applied: Applied): void {

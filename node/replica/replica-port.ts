@@ -5,7 +5,7 @@ import type { RaftEvent, RaftStatus, RefusalCode } from '../raft/raft-port.ts'
 import type { Applied } from './state-machine.ts'
 
 /**
- * `not_leader` and `leader_unknown`, `overloaded`: nothing was appended, or what was appended has certainly been replaced: safe to try again. `outcome_unknown`: the command may or may not have been committed
+ * `not_leader` and `leader_unknown`, `overloaded`, `log_moved_on`: nothing was appended, or what was appended has certainly been replaced: safe to try again. `outcome_unknown`: the command may or may not have been committed
  * (leadership was lost, or the deadline passed while it was in flight): never answered as a failure. `deadline` is only given to reads, waits and transfers. `closing`: nothing was appended.
  * `removed`, `diverged`: see Standing; nothing was appended by this node, and nothing of its own may be served.
  */
@@ -16,8 +16,22 @@ export type ReplicaProblem = {
 
 export type Standing = 'member' | 'removed' | 'diverged'
 
+/** Of one entry in the log: with the same index and term everything before it is the same, too. */
+export interface EntryPlace {
+  readonly index: number
+  readonly term: number
+}
+
+export interface ProposeOptions {
+  readonly timeoutMs: number
+  /** Only as the next entry after this one, whatever else is proposed meanwhile; else `log_moved_on`. */
+  readonly behind?: EntryPlace
+  /** It is in this node's log, and nowhere else in it; whether it is committed is not known yet. Called at most once, before the proposal ends. */
+  readonly onPlaced?: (place: EntryPlace) => void
+}
+
 export interface Replica {
-  propose(payload: Uint8Array, options: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>>
+  propose(payload: Uint8Array, options: ProposeOptions): Promise<Result<Applied, ReplicaProblem>>
   changeMembership(change: MembershipChange, options: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>>
   /** Resolves with the confirmed index once the state machine has applied it: a read begun now is linearizable (thesis §6.4). */
   readBarrier(options: { readonly timeoutMs: number }): Promise<Result<number, ReplicaProblem>>

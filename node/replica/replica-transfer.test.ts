@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeId } from '../raft/membership.ts'
+import type { EntryPlace } from './replica-port.ts'
 import { ids, tickMs, timeoutMs, World } from './replica-world.ts'
 
 async function handingOver(): Promise<{ readonly world: World; readonly first: NodeId; readonly to: NodeId }> {
@@ -111,4 +112,31 @@ test('a leader that is asked for more than it may have in flight says overloaded
   const overloaded = answers.filter((code) => code === 'overloaded').length
   assert(overloaded > 3_900, `${overloaded} of 5000 were refused`)
   assert(world.node(first).disk.entries.reduce((sum, { bytes }) => sum + bytes.length, 0) < 1_200_000)
+})
+
+test('what may only stand behind a certain entry is told its place, and refused when something else has come before it, also while a transfer made it wait', async () => {
+  const { world, first, to } = await handingOver()
+  const places: EntryPlace[] = []
+  const here = (): EntryPlace => {
+    const { lastIndex: index, lastTerm: term } = world.at(first).status()
+    return { index, term }
+  }
+  const behind = here()
+  const next = { index: behind.index + 1, term: behind.term }
+  const onPlaced = (place: EntryPlace): unknown => places.push(place)
+  const [fits, late] = await world.answer(
+    Promise.all(['a', 'b'].map((text) => world.at(first).propose(Buffer.from(text), { timeoutMs, behind, onPlaced }))),
+  )
+  assert.deepEqual([fits?.ok, places], [true, [next]])
+  assert.deepEqual(late, { ok: false, problem: { code: 'log_moved_on', leader: first } })
+  const otherTerm = { index: here().index, term: here().term - 1 }
+  assert.equal((await world.answer(world.at(first).propose(Buffer.from('c'), { timeoutMs, behind: otherTerm }))).ok, false)
+  world.network.cut(first, to)
+  const done = world.at(first).transferLeadership({ to, timeoutMs: 2_000 })
+  const waited = ['first', 'second'].map((text) => world.at(first).propose(Buffer.from(text), { timeoutMs: 10_000, behind: here() }))
+  const [one, two] = await world.answer(Promise.all(waited))
+  await world.answer(done)
+  assert.equal(one?.ok, true)
+  assert.deepEqual(two, { ok: false, problem: { code: 'log_moved_on', leader: first } })
+  for (const text of ['b', 'c', 'second']) assert(!world.commands(first).includes(text))
 })

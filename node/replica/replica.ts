@@ -14,7 +14,7 @@ import type { LoopEvent } from './loop-event.ts'
 import type { ProposalInput } from './pending-proposals.ts'
 import { transferRefusal } from './pending-transfers.ts'
 import type { ReplicaOptions } from './replica-options.ts'
-import type { Replica, Standing } from './replica-port.ts'
+import type { ProposeOptions, Replica, Standing } from './replica-port.ts'
 import { SnapshotFetch } from './snapshot-fetch.ts'
 import { OwnStanding } from './standing.ts'
 import type { Applied, Divergence } from './state-machine.ts'
@@ -106,9 +106,10 @@ export class ReplicaLoop implements Replica {
     this.#ticks = new TickSource({ clock, tickMs: options.tickMs, owedMax: options.electionTicks, onOwed: () => this.#schedule() })
   }
 
-  propose(payload: Uint8Array, options: { readonly timeoutMs: number }): Promise<Ended<Applied>> {
+  propose(payload: Uint8Array, options: ProposeOptions): Promise<Ended<Applied>> {
     if (payload.length > payloadBytesMax) throw new RangeError(`a command of ${payload.length} bytes does not fit into an entry`)
-    return this.#change((id) => ({ kind: 'propose', id, payload }), options)
+    const { behind } = options
+    return this.#change((id) => ({ kind: 'propose', id, payload, ...(behind === undefined ? {} : { behind }) }), options)
   }
 
   changeMembership(change: MembershipChange, options: { readonly timeoutMs: number }): Promise<Ended<Applied>> {
@@ -201,7 +202,7 @@ export class ReplicaLoop implements Replica {
     return this.#closed
   }
 
-  #change(input: (id: number) => ProposalInput, options: { readonly timeoutMs: number }): Promise<Ended<Applied>> {
+  #change(input: (id: number) => ProposalInput, options: ProposeOptions): Promise<Ended<Applied>> {
     const refusal = this.#refusal()
     if (refusal !== undefined) return this.#refuse(refusal)
     this.#lastId += 1

@@ -88,7 +88,7 @@ interface Parts {
   readonly readers: PoolLimits | undefined
 }
 
-/** Each write passes untried. */
+/** Nothing is judged to be long, so nothing needs to be tried. */
 const noRehearsal: Rehearsal = {
   judge: () => ({ cost: 0, changesSchema: false }),
   rehearse: () => Promise.resolve({ kind: 'unavailable' }),

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
@@ -15,10 +16,11 @@ interface World {
   readonly copy: (work: Partial<Omit<CopyWork, 'place'>>) => Promise<{ readonly rows: unknown[][]; readonly check: unknown }>
 }
 
-async function withCopies(body: (world: World) => Promise<void>): Promise<void> {
+/** `beyond`: the directory of the copies, where it is not beside the database. */
+async function withCopies(body: (world: World) => Promise<void>, beyond?: string): Promise<void> {
   const machine = new TestMachine()
-  const directory = join(dirname(machine.path), 'rehearsal')
-  mkdirSync(directory)
+  const directory = beyond ?? join(dirname(machine.path), 'rehearsal')
+  mkdirSync(directory, { recursive: true })
   const child = fork(new URL('test-copy-process.ts', import.meta.url), { serialization: 'advanced', execArgv: [] })
   const place = { databasePath: machine.path, directory }
   const copy: World['copy'] = async (work) => {
@@ -31,6 +33,7 @@ async function withCopies(body: (world: World) => Promise<void>): Promise<void> 
   } finally {
     child.kill('SIGKILL')
     await machine.dispose()
+    rmSync(directory, { recursive: true, force: true })
   }
 }
 
@@ -75,42 +78,52 @@ test('the guard is needed: with its name in place, SQLite would write the copy i
     await machine.reopen()
   }))
 
+/** A hard link cannot lead to another file system. */
+const elsewhere = '/dev/shm'
+const cannotLink = existsSync(elsewhere) && statSync(elsewhere).dev !== statSync(tmpdir()).dev
+
 test('a copy that is made while the database is written and checkpointed is whole, and holds everything that was applied before', () =>
-  withCopies(async ({ machine, copy }) => {
-    await machine.run(['CREATE TABLE t (n INTEGER PRIMARY KEY, pad)', 'CREATE TABLE sums (total)', 'INSERT INTO sums VALUES (0)'])
-    const checkpointer = new Database(machine.path)
-    const write = (n: number) =>
-      machine.run(
-        [
-          ['INSERT INTO t VALUES (?, zeroblob(20000))', n],
-          ['UPDATE sums SET total = total + ?', n],
-        ],
-        { transaction: true },
-      )
-    for (let round = 1; round <= 60; round += 1) {
-      await write(round)
-      // An empty WAL, one that was copied back but not begun anew, one with frames that were not copied back.
-      if (round % 3 === 0) checkpointer.pragma('wal_checkpoint(TRUNCATE)')
-      if (round % 3 === 1) checkpointer.pragma('wal_checkpoint(PASSIVE)')
-      const pin = pinned(machine.path)
-      if (round % 2 === 0) await write(-round)
+  withCopies(staysWhole))
+
+test('so is one that is copied as a whole, where there are no hard links', { skip: !cannotLink }, () =>
+  withCopies(staysWhole, mkdtempSync(join(elsewhere, 'rehearsal-'))),
+)
+
+async function staysWhole({ machine, copy }: World): Promise<void> {
+  await machine.run(['CREATE TABLE t (n INTEGER PRIMARY KEY, pad)', 'CREATE TABLE sums (total)', 'INSERT INTO sums VALUES (0)'])
+  const checkpointer = new Database(machine.path)
+  const write = (n: number) =>
+    machine.run(
+      [
+        ['INSERT INTO t VALUES (?, zeroblob(20000))', n],
+        ['UPDATE sums SET total = total + ?', n],
+      ],
+      { transaction: true },
+    )
+  for (let round = 1; round <= 60; round += 1) {
+    await write(round)
+    // An empty WAL, one that was copied back but not begun anew, one with frames that were not copied back.
+    if (round % 3 === 0) checkpointer.pragma('wal_checkpoint(TRUNCATE)')
+    if (round % 3 === 1) checkpointer.pragma('wal_checkpoint(PASSIVE)')
+    const pin = pinned(machine.path)
+    if (round % 2 === 0) await write(-round)
+    checkpointer.pragma('wal_checkpoint(PASSIVE)')
+    const copying = copy({
+      run: 'DELETE FROM t WHERE n % 2; DELETE FROM sums',
+      read: `SELECT sum(n), sum(n = ${round}), (SELECT total FROM sums) FROM t`,
+    })
+    for (let more = 1; more <= 3; more += 1) {
+      await write(1_000 * round + more)
+      await write(-1_000 * round - more)
       checkpointer.pragma('wal_checkpoint(PASSIVE)')
-      const copying = copy({
-        run: 'DELETE FROM t WHERE n % 2; DELETE FROM sums',
-        read: `SELECT sum(n), sum(n = ${round}), (SELECT total FROM sums) FROM t`,
-      })
-      for (let more = 1; more <= 3; more += 1) {
-        await write(1_000 * round + more)
-        await write(-1_000 * round - more)
-        checkpointer.pragma('wal_checkpoint(PASSIVE)')
-        await new Promise((resolve) => setImmediate(resolve))
-      }
-      const { rows, check } = await copying
-      pin.close()
-      const [sum, own, total] = rows[0] as number[]
-      assert.deepEqual([check, sum, own], ['ok', total, 1], `round ${round}`)
+      await new Promise((resolve) => setImmediate(resolve))
     }
-    checkpointer.close()
-    assert.deepEqual(machine.rows('SELECT sum(n) = (SELECT total FROM sums) FROM t'), [[1]])
-    assert.deepEqual(machine.rows('PRAGMA integrity_check'), [['ok']])
-  }))
+    const { rows, check } = await copying
+    pin.close()
+    const [sum, own, total] = rows[0] as number[]
+    assert.deepEqual([check, sum, own], ['ok', total, 1], `round ${round}`)
+  }
+  checkpointer.close()
+  assert.deepEqual(machine.rows('SELECT sum(n) = (SELECT total FROM sums) FROM t'), [[1]])
+  assert.deepEqual(machine.rows('PRAGMA integrity_check'), [['ok']])
+}

@@ -26,7 +26,7 @@ async function rehearse({ writes }: RehearsalRequest): Promise<void> {
   try {
     copy = openCopy(place)
   } catch (error) {
-    // Hard links are not for every file system, and a full disk takes no copy of the WAL.
+    // A full disk takes no copy, and not every file system one that costs little.
     return send({ kind: 'unavailable', reason: error instanceof Error ? error.message : String(error) })
   }
   try {
@@ -45,6 +45,7 @@ async function applyTo(connection: Database.Database, writes: RehearsalRequest['
     const heavyNames = new HeavyNames(connection)
     const applier = new EntryApplier(connection, freeBytesBeside(databasePath))
     heavyNames.follow()
+    const copied = { index: applier.progress.appliedIndex, term: applier.progress.appliedTerm }
     const wasTooHeavy = heavyNames.isTooHeavy
     for (const [at, { payload, processorMsMax }] of writes.entries()) {
       await send({ kind: 'began', at })
@@ -54,7 +55,7 @@ async function applyTo(connection: Database.Database, writes: RehearsalRequest['
       heavyNames.follow()
       watch.end()
       if (heavyNames.isTooHeavy && !wasTooHeavy) return { kind: 'refused', message: tooHeavy }
-      await send({ kind: 'passed', at })
+      await send({ kind: 'passed', at, copied })
     }
     return undefined
   } finally {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rmSync, statSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
@@ -7,11 +7,12 @@ import type { RehearsalEnd, RehearsalLimit } from '../api/rehearsal.ts'
 import { encodeCommand } from '../command/command-codec.ts'
 import { meanwhile } from '../replica/eventually.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
-import { Rehearsals } from './rehearsals.ts'
+import { Rehearsals, type RehearsalsOptions } from './rehearsals.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { TestMachine, command, type ShortStatement } from './test-machine.ts'
 
 const logger = { info: () => {}, warn: () => {}, error: (_: unknown, text?: string) => assert.fail(text) }
+const quiet = { info: () => {}, warn: () => {}, error: () => {} }
 const processor: RehearsalLimit = { kind: 'processor', ms: 1_000 }
 const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t SELECT i FROM n WHERE i < 0'
 const growing = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t SELECT i FROM n'
@@ -26,7 +27,7 @@ interface World {
 
 async function withRehearsals(
   body: (world: World) => Promise<void>,
-  options: { readonly walBytesMax?: number; readonly walBytesLong?: number } = {},
+  options: Partial<Pick<RehearsalsOptions, 'walBytesMax' | 'walBytesLong' | 'program' | 'logger'>> = {},
 ): Promise<void> {
   const machine = new TestMachine()
   const reader = new SqliteReader(machine.path, { onFatal: (problem) => assert.fail(problem.message) })
@@ -135,12 +136,48 @@ test('a write is tried from its first statement on, also while an entry of sever
     assert.deepEqual(problemOf(await rehearse([[endless, 'INSERT INTO t VALUES (1)']])), [0, 'statement_timeout', 'execute timeout'])
   }))
 
-test('where no copy can be made nothing is tried, and the log says so', () =>
-  withRehearsals(async ({ machine, rehearse }) => {
-    assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
-    rmSync(join(dirname(machine.path), 'rehearsal'), { recursive: true })
-    assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'unavailable')
-  }))
+test('where no copy can be made it is tried again for a while; then nothing passes, and the next one is tried again', () =>
+  withRehearsals(
+    async ({ machine, passed, rehearse }) => {
+      const place = join(dirname(machine.path), 'rehearsal')
+      assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
+      rmSync(place, { recursive: true })
+      assert.deepEqual([(await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, passed], ['unavailable', []])
+      const later = rehearse([['INSERT INTO t SELECT a FROM t']])
+      await meanwhile()
+      mkdirSync(place)
+      assert.deepEqual([(await later).kind, passed], ['done', [0]])
+    },
+    { logger: quiet },
+  ))
+
+test('a process that does not start, or a database that cannot be opened, ends the rehearsal and not the node', async () => {
+  const program = new URL('no-such-program.ts', import.meta.url)
+  await withRehearsals(
+    async ({ passed, rehearse }) => {
+      for (let n = 0; n < 2; n += 1) assert.deepEqual([(await rehearse([[endless]])).kind, passed], ['unavailable', []])
+    },
+    { program, logger: quiet },
+  )
+  await withRehearsals(
+    async ({ machine, passed, rehearse }) => {
+      const away = `${machine.path}-away`
+      renameSync(machine.path, away)
+      assert.deepEqual([(await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, passed], ['unavailable', []])
+      renameSync(away, machine.path)
+      assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
+    },
+    { logger: quiet },
+  )
+})
+
+test('a process that is killed while it makes its copy is no fault of the write', () =>
+  withRehearsals(
+    async ({ rehearse }) => {
+      assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']], { kind: 'clock', ms: 60_000 })).kind, 'unavailable')
+    },
+    { program: new URL('test-dying-rehearsal.ts', import.meta.url), logger: quiet },
+  ))
 
 test('statements that roll everything back, fail, or change the schema are rehearsed as they are applied', () =>
   withRehearsals(async ({ machine, passed, rehearse }) => {
@@ -170,12 +207,19 @@ test('views of views are refused where they would take long to write out, which 
   }))
 
 test('the database can be replaced while a rehearsal runs: that one is interrupted, the next ones are not', () =>
-  withRehearsals(async ({ machine, rehearsals, reader, rehearse }) => {
+  withRehearsals(async ({ machine, rehearsals, reader, passed, rehearse }) => {
     const running = rehearse([[endless]])
     for (const user of [rehearsals, reader, machine.machine]) user.suspend()
     for (const user of [machine.machine, reader, rehearsals]) user.resume()
-    assert.deepEqual(await running, { kind: 'interrupted', passed: 0 })
+    assert.deepEqual(await running, { kind: 'interrupted' })
     assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
+    // Nothing is begun in between.
+    rehearsals.suspend()
+    const waiting = rehearse([['INSERT INTO t SELECT a FROM t']])
+    await meanwhile()
+    assert.deepEqual(passed, [])
+    rehearsals.resume()
+    assert.equal((await waiting).kind, 'done')
   }))
 
 test('judging: what is bounded costs little, what is not costs anything, and a change of the schema is told', () =>

@@ -3,7 +3,7 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { join, dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import type { Judgement, Rehearsal, RehearsalEnd, RehearsedWrite } from '../api/rehearsal.ts'
+import type { Judgement, OnPassed, Rehearsal, RehearsalEnd, RehearsedWrite } from '../api/rehearsal.ts'
 import type { Statement } from '../command/command.ts'
 import { bookkeepingTable } from './bookkeeping.ts'
 import { freeBytesBeside } from './disk-space.ts'
@@ -23,6 +23,8 @@ export interface RehearsalsOptions {
   readonly walBytesMax?: number
   /** Smaller in tests. */
   readonly walBytesLong?: number
+  /** Another program in tests. */
+  readonly program?: URL
 }
 
 /** A limit of processor time ends after so many times as much by the clock: what waits for the disk takes none. */
@@ -39,15 +41,22 @@ const emptyWaitMsMax = 3_000
 const noWaitMs = 30_000
 /** In a row; after that the write itself is to blame. */
 const lostMax = 2
+/** A machine that has no process, no memory or no room for a copy may have it a moment later. After these tries, and in any case after this time, nothing can be tried. */
+const failuresMax = 3
+const pauseMs = 200
+const preparingMsMax = 15_000
 
 interface Running {
   readonly writes: readonly RehearsedWrite[]
-  readonly onPassed: (at: number) => void
+  readonly onPassed: OnPassed
   readonly settle: (end: RehearsalEnd) => void
   readonly freeBytes: number
   readonly askedAtMs: number
   at: number
+  failures: number
   hasBegun: boolean
+  /** Until the first write begins. */
+  preparing: NodeJS.Timeout | undefined
   timer: NodeJS.Timeout | undefined
   /** Why we have ended it. */
   cause: 'late' | 'large' | undefined
@@ -65,7 +74,7 @@ export class Rehearsals implements Rehearsal {
   #look: NodeJS.Timeout | undefined
   #lost = 0
   #noWaitUntilMs = 0
-  #isClosed = false
+  #state: 'open' | 'suspended' | 'closed' = 'open'
 
   constructor(options: RehearsalsOptions) {
     this.#options = options
@@ -76,56 +85,90 @@ export class Rehearsals implements Rehearsal {
 
   /** Starts the process, so that the first rehearsal does not wait for it. */
   warm(): void {
-    if (!this.#isClosed) this.#process ??= this.#start()
+    if (this.#state === 'open') this.#attempt(() => (this.#process ??= this.#start()))
   }
 
   judge(statements: readonly Statement[]): Judgement {
     return this.#options.judge(statements)
   }
 
-  rehearse(writes: readonly RehearsedWrite[], onPassed: (at: number) => void): Promise<RehearsalEnd> {
+  rehearse(writes: readonly RehearsedWrite[], onPassed: OnPassed): Promise<RehearsalEnd> {
     if (this.#running !== undefined) throw new Error('one rehearsal at a time')
     return new Promise((settle) => {
-      if (this.#isClosed) return settle({ kind: 'unavailable' })
+      if (this.#state === 'closed') return settle({ kind: 'unavailable' })
       const freeBytes = freeBytesBeside(this.#options.databasePath)()
-      const askedAtMs = performance.now()
-      this.#running = { writes, onPassed, settle, freeBytes, askedAtMs, at: 0, hasBegun: false, timer: undefined, cause: undefined }
-      this.#look = setInterval(() => this.#lookAtWal(), lookEveryMs)
+      const preparing = setTimeout(() => this.#giveUp('it could not be prepared in time'), preparingMsMax)
+      const state = { at: 0, failures: 0, hasBegun: false, preparing, timer: undefined, cause: undefined }
+      this.#running = { writes, onPassed, settle, freeBytes, askedAtMs: performance.now(), ...state }
+      this.#look = setInterval(() => this.#attempt(() => this.#lookAtWal()), lookEveryMs)
       this.#begin()
     })
   }
 
-  /** Ends the process, so that the database may be replaced. */
+  /** Ends the process, so that the database may be replaced; nothing is begun until `resume`. */
   suspend(): void {
+    if (this.#state === 'open') this.#state = 'suspended'
     this.#discard()
-    this.#pin?.close()
-    this.#pin = undefined
-    this.#conclude({ kind: 'interrupted', passed: this.#running?.at ?? 0 })
+    this.#unpin()
+    this.#conclude({ kind: 'interrupted' })
   }
 
   resume(): void {
-    // It is started when it is needed.
+    if (this.#state === 'suspended') this.#state = 'open'
+    this.#begin()
   }
 
   close(): void {
-    this.#isClosed = true
     this.suspend()
+    this.#state = 'closed'
   }
 
   #begin(): void {
-    const running = this.#running
-    if (running === undefined || this.#isClosed) return
-    this.#process ??= this.#start()
-    if (!this.#isReady || running.hasBegun) return
-    if (this.#mustWait(running)) {
+    this.#attempt(() => {
+      const running = this.#running
+      if (running === undefined || this.#state !== 'open') return
+      this.#process ??= this.#start()
+      if (!this.#isReady || running.hasBegun) return
       clearTimeout(running.timer)
-      running.timer = setTimeout(() => this.#begin(), lookEveryMs)
-      return
+      if (this.#mustWait(running)) {
+        running.timer = setTimeout(() => this.#begin(), lookEveryMs)
+        return
+      }
+      running.hasBegun = true
+      this.#pinSnapshot()
+      const writes = running.writes.map(({ payload, limit }) => ({ payload, processorMsMax: limit.kind === 'processor' ? limit.ms : 0 }))
+      this.#process.send({ kind: 'rehearse', writes })
+    })
+  }
+
+  /** Files, processes and SQLite may refuse at any time. That ends a rehearsal and never the node. */
+  #attempt(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#failed(error instanceof Error ? error.message : String(error))
     }
-    running.hasBegun = true
-    this.#pinSnapshot()
-    const writes = running.writes.map(({ payload, limit }) => ({ payload, processorMsMax: limit.kind === 'processor' ? limit.ms : 0 }))
-    this.#process.send({ kind: 'rehearse', writes })
+  }
+
+  /** Once more, a moment later, with a process of its own. */
+  #failed(reason: string): void {
+    const running = this.#running
+    this.#options.logger.warn({ reason }, 'a rehearsal could not begin')
+    this.#discard()
+    if (running === undefined) return
+    // What has passed is proposed already, and the others need another copy.
+    if (running.at > 0) return this.#conclude({ kind: 'interrupted' })
+    running.failures += 1
+    if (running.failures >= failuresMax) return this.#giveUp(reason)
+    running.hasBegun = false
+    clearTimeout(running.timer)
+    running.timer = setTimeout(() => this.#begin(), pauseMs * running.failures)
+  }
+
+  #giveUp(reason: string): void {
+    this.#options.logger.error({ reason }, 'no write can be rehearsed: those that may take long are refused')
+    this.#discard()
+    this.#conclude({ kind: 'unavailable' })
   }
 
   #mustWait({ askedAtMs }: Running): boolean {
@@ -140,7 +183,7 @@ export class Rehearsals implements Rehearsal {
   #start(): KillableProcess<RehearsalRequest, RehearsalReply> {
     this.#isReady = false
     const child = new KillableProcess<RehearsalRequest, RehearsalReply>({
-      file: new URL('rehearsal-process.ts', import.meta.url),
+      file: this.#options.program ?? new URL('rehearsal-process.ts', import.meta.url),
       arguments: [this.#options.databasePath, this.#directory, String(this.#options.growthBytesMax)],
       onReply: (reply) => {
         if (this.#process === child) this.#replied(reply)
@@ -166,6 +209,11 @@ export class Rehearsals implements Rehearsal {
     this.#pin.prepare(`SELECT applied_index FROM ${bookkeepingTable}`).get()
   }
 
+  #unpin(): void {
+    this.#pin?.close()
+    this.#pin = undefined
+  }
+
   #replied(reply: RehearsalReply): void {
     if (reply.kind === 'ready') {
       this.#isReady = true
@@ -179,7 +227,7 @@ export class Rehearsals implements Rehearsal {
       case 'passed':
         clearTimeout(running.timer)
         running.at += 1
-        return running.onPassed(running.at - 1)
+        return running.onPassed(running.at - 1, reply.copied)
       case 'done':
         if (reply.isSwollen) this.#discard()
         this.#lost = 0
@@ -187,8 +235,7 @@ export class Rehearsals implements Rehearsal {
       case 'refused':
         return this.#end({ code: 'statement_refused', message: reply.message })
       case 'unavailable':
-        this.#options.logger.warn({ reason: reply.reason }, 'no write can be rehearsed here: writes are proposed untried')
-        return this.#conclude({ kind: 'unavailable' })
+        return this.#failed(reply.reason)
       case 'failed':
         this.#options.logger.warn({ reason: reply.message }, 'a write could not be rehearsed')
         return this.#end({ code: 'internal', message: 'the write could not be tried; nothing was changed' })
@@ -198,6 +245,8 @@ export class Rehearsals implements Rehearsal {
   #beginWrite(running: Running): void {
     const limit = running.writes[running.at]?.limit
     if (limit === undefined) return
+    clearTimeout(running.preparing)
+    running.preparing = undefined
     clearTimeout(running.timer)
     running.timer = setTimeout(
       () => {
@@ -221,19 +270,18 @@ export class Rehearsals implements Rehearsal {
     this.#process = undefined
     this.#isReady = false
     const running = this.#running
-    if (!wasReady) {
-      this.#options.logger.error({ reason: end.reason }, 'the rehearsal process did not start: writes are proposed untried')
-      return this.#conclude({ kind: 'unavailable' })
-    }
+    if (!wasReady) return this.#failed(`its process did not start: ${end.reason}`)
     if (running === undefined) return
+    // It was making its copy, which no write of a client can hurt.
+    if (running.preparing !== undefined) return this.#failed(`its process has ended: ${end.reason}`)
     // Somebody else's signal: an administrator's, or the kernel's when memory is short.
     if (end.cause === 'killed' && running.cause === undefined && this.#lost < lostMax) {
       this.#lost += 1
-      return this.#conclude({ kind: 'interrupted', passed: running.at })
+      return this.#conclude({ kind: 'interrupted' })
     }
     this.#end(this.#problemOf(running, end))
     // The next one is there when it is needed.
-    if (!this.#isClosed) this.#process ??= this.#start()
+    this.warm()
   }
 
   #problemOf({ cause }: Running, end: ProcessEnd): Problem {
@@ -254,10 +302,14 @@ export class Rehearsals implements Rehearsal {
   #conclude(end: RehearsalEnd): void {
     const running = this.#running
     if (running === undefined) return
-    clearTimeout(running.timer)
+    for (const timer of [running.preparing, running.timer]) clearTimeout(timer)
     clearInterval(this.#look)
     this.#running = undefined
-    if (this.#pin?.inTransaction === true) this.#pin.exec('COMMIT')
+    try {
+      if (this.#pin?.inTransaction === true) this.#pin.exec('COMMIT')
+    } catch {
+      this.#unpin()
+    }
     running.settle(end)
   }
 }
