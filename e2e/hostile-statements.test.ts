@@ -1,5 +1,5 @@
-// Statements that are meant to hurt, sent to real processes: each is answered in time, as an error or as what it is, while another user's small reads and writes are answered
-// too, and nobody loses the leader.
+// Statements that are meant to hurt, sent to real processes, one of them alone and three together: each is answered in time, as an error or as what it is, while another user's
+// small reads and writes are answered too, and nobody loses the leader.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { nodeStatus } from '../contract/admin-api.ts'
@@ -45,6 +45,27 @@ const endlessWrites: Readonly<Record<string, Text>> = {
   'an update with growing values': ["UPDATE w SET x = replace(printf('%.*c', ?, 'x'), 'x', printf('%.*c', ?, 'y'))", 20_000, 20_000],
   'a table made of everything': `CREATE TABLE everything AS ${many} SELECT i FROM n`,
   'a value of views': `INSERT INTO t ${many} SELECT a.x FROM n, v7 a, v7 b`,
+  'triggers that multiply': 'INSERT INTO m0 VALUES (1)',
+  'a subquery for each row of a large table': 'UPDATE large SET y = (SELECT count(*) FROM large b WHERE b.x < large.x)',
+  'a delete that cascades row by row through a table without an index': 'DELETE FROM parents',
+  'a large value': ['INSERT INTO t VALUES (hex(zeroblob(?)))', 400_000_000],
+  'growing by ||': `WITH RECURSIVE g(v) AS (SELECT 'x' UNION ALL SELECT v || v FROM g) INSERT INTO t SELECT v FROM g`,
+  'LIKE with many percent signs': ["UPDATE large SET y = 1 WHERE printf('%.*c', ?, 'a') || id LIKE ?", long, `${'%a'.repeat(20)}b`],
+  'a generated column': 'CREATE TABLE generated (a, b AS (hex(zeroblob(a))) STORED); INSERT INTO generated (a) VALUES (400000000)',
+  'a giant index': 'CREATE INDEX giant ON large (hex(zeroblob(50000)) || x)',
+  'a full-text table of everything': `CREATE VIRTUAL TABLE f USING fts5(v); INSERT INTO f ${many} SELECT i FROM n`,
+  'rows returned without end': 'UPDATE large SET y = 1 RETURNING hex(zeroblob(100000))',
+  'the same row again and again': `${many} INSERT INTO small SELECT 1, i FROM n WHERE true ON CONFLICT (id) DO UPDATE SET v = excluded.v`,
+}
+
+/** They take their time, and are carried out, or are refused at the limit of processor time where the machine is slow. */
+const largeWrites: Readonly<Record<string, Text>> = {
+  'an index on a large table': 'CREATE INDEX i ON large (y, x)',
+  'all indexes anew': 'REINDEX',
+  'all statistics': 'ANALYZE',
+  'each row of a large table': "UPDATE large SET y = y || '!'",
+  'a column less': 'ALTER TABLE large DROP COLUMN z',
+  'half of the rows': 'DELETE FROM large WHERE id % 2',
 }
 
 /** They end, one way or the other, and nothing else is asked of them. */
@@ -57,119 +78,142 @@ const heavy: Readonly<Record<string, Text>> = {
   'a wide answer': `SELECT a.*, b.* FROM w a, w b`,
 }
 
-describe('hostile statements', () => {
-  let cluster: ClusterOfProcesses
-  let leader: NodeProcess
-  let follower: NodeProcess
-  before(async () => {
-    cluster = await ClusterOfProcesses.start({ nodes: 3, users: [mallory] })
-    const found = await cluster.leader()
-    const other = cluster.nodes.find(({ id }) => id !== found?.id)
-    assert.ok(found !== undefined && other !== undefined)
-    leader = found
-    follower = other
-    const views = Array.from({ length: 7 }, (_, n) => `CREATE VIEW v${n + 1} AS SELECT a.x FROM v${n} a, v${n} b LIMIT 5`)
-    const made = await cluster.client(leader).send({
-      path: '/db/execute',
-      timeoutMs: patienceMs,
-      body: [
-        'CREATE TABLE t (x)',
-        'CREATE TABLE small (id INTEGER PRIMARY KEY, v)',
-        'CREATE TABLE w (x)',
-        'INSERT INTO w WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 500) SELECT i FROM n',
-        'CREATE TABLE chain (x)',
-        `CREATE TRIGGER calls AFTER INSERT ON chain BEGIN INSERT INTO t ${many} SELECT i FROM n; END`,
-        'CREATE VIEW v0 AS SELECT 1 AS x',
-        ...views,
-      ],
-    })
-    assert.ok(made.kind === 'reply' && !made.body.includes('error'), JSON.stringify(made))
-  })
-  after(async () => {
-    await cluster?.close()
-  })
-
-  const send = async (node: NodeProcess, path: string, text: Text): Promise<ApiReply> => {
-    const answer = await cluster.client(node, mallory).send({ path, body: [text], timeoutMs: patienceMs })
-    assert.ok(answer.kind === 'reply', `${path}: ${JSON.stringify(answer)}`)
-    return answer
-  }
-
-  const term = async (): Promise<number> => {
-    const answer = await cluster.client(leader).send({ path: '/status', timeoutMs: patienceMs })
-    assert.ok(answer.kind === 'reply')
-    return nodeStatus.parse(JSON.parse(answer.body)).store.raft.term
-  }
-
-  /** Small reads and writes of another user, one after the other, as long as `work` lasts; at least five. */
-  const beside = async (work: Promise<unknown>): Promise<number> => {
-    const state = { isOver: false }
-    let answered = 0
-    const over = work.finally(() => (state.isOver = true))
-    over.catch(() => {}) // awaited below
-    const client = cluster.client(follower)
-    for (let n = 0; !state.isOver; n += 1) {
-      const written = await client.send({ path: '/db/execute', body: [['INSERT INTO small (v) VALUES (?)', n]], timeoutMs: patienceMs })
-      const read = await client.send({
-        path: '/db/query?level=linearizable',
-        body: [['SELECT v FROM small WHERE id = ?', 1]],
+for (const nodes of [1, 3])
+  describe(`hostile statements, ${nodes} node${nodes === 1 ? '' : 's'}`, () => {
+    let cluster: ClusterOfProcesses
+    let leader: NodeProcess
+    let follower: NodeProcess
+    before(async () => {
+      cluster = await ClusterOfProcesses.start({ nodes, users: [mallory], flags: ['-fk'] })
+      const found = await cluster.leader()
+      const other = cluster.nodes.find(({ id }) => id !== found?.id) ?? found
+      assert.ok(found !== undefined && other !== undefined)
+      leader = found
+      follower = other
+      const views = Array.from({ length: 7 }, (_, n) => `CREATE VIEW v${n + 1} AS SELECT a.x FROM v${n} a, v${n} b LIMIT 5`)
+      const made = await cluster.client(leader).send({
+        path: '/db/execute?timeout=60s&db_timeout=10s',
         timeoutMs: patienceMs,
+        body: [
+          'CREATE TABLE t (x)',
+          'CREATE TABLE small (id INTEGER PRIMARY KEY, v)',
+          'CREATE TABLE w (x)',
+          'INSERT INTO w WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 500) SELECT i FROM n',
+          'CREATE TABLE chain (x)',
+          `CREATE TRIGGER calls AFTER INSERT ON chain BEGIN INSERT INTO t ${many} SELECT i FROM n; END`,
+          'CREATE VIEW v0 AS SELECT 1 AS x',
+          ...views,
+          'CREATE TABLE large (id INTEGER PRIMARY KEY, x, y, z)',
+          `INSERT INTO large (x, y) ${many.replace('FROM n)', 'FROM n LIMIT 50000)')} SELECT i * 7919 % 50021, 'row ' || i FROM n`,
+          'CREATE TABLE parents (id INTEGER PRIMARY KEY)',
+          'CREATE TABLE children (id INTEGER PRIMARY KEY, parent REFERENCES parents ON DELETE CASCADE)',
+          'INSERT INTO parents SELECT id FROM large WHERE id <= 20000',
+          'INSERT INTO children SELECT id, id FROM parents',
+          ...Array.from({ length: 8 }, (_, n) => `CREATE TABLE m${n} (x)`),
+          ...Array.from(
+            { length: 7 },
+            (_, n) => `CREATE TRIGGER call${n} AFTER INSERT ON m${n} BEGIN INSERT INTO m${n + 1} SELECT 1 FROM large LIMIT 40; END`,
+          ),
+        ],
       })
-      for (const answer of [written, read])
-        assert.ok(answer.kind === 'reply' && answer.status === 200 && !answer.body.includes('error'), JSON.stringify(answer))
-      if (!state.isOver) answered += 2
-    }
-    await over
-    return answered
-  }
+      assert.ok(made.kind === 'reply' && !made.body.includes('error'), JSON.stringify(made))
+    })
+    after(async () => {
+      await cluster?.close()
+    })
 
-  const isEnded = ({ code }: ApiReply): boolean =>
-    code === 'statement_timeout' || code === 'statement_out_of_memory' || code === 'write_too_large'
-
-  test('reads: each is ended at every level, on the leader and through a follower, and others are answered meanwhile', async () => {
-    const before = await term()
-    let answered = 0
-    for (const [name, text] of Object.entries(endlessReads)) {
-      const asked = (['none', 'weak', 'linearizable'] as const).map(async (level, n) => {
-        const reply = await send(n === 1 ? follower : leader, `/db/query?level=${level}&db_timeout=${limitMs}ms`, text)
-        assert.ok(isEnded(reply), `${name}, ${level}: ${reply.code} ${reply.body.slice(0, 200)}`)
-      })
-      answered += await beside(Promise.all(asked))
+    const send = async (node: NodeProcess, path: string, text: Text): Promise<ApiReply> => {
+      const answer = await cluster.client(node, mallory).send({ path, body: [text], timeoutMs: patienceMs })
+      assert.ok(answer.kind === 'reply', `${path}: ${JSON.stringify(answer)}`)
+      return answer
     }
-    assert.ok(answered >= 2 * Object.keys(endlessReads).length, `${answered} answers beside them`)
-    assert.equal(await term(), before, 'nobody stood for election')
+
+    const term = async (): Promise<number> => {
+      const answer = await cluster.client(leader).send({ path: '/status', timeoutMs: patienceMs })
+      assert.ok(answer.kind === 'reply')
+      return nodeStatus.parse(JSON.parse(answer.body)).store.raft.term
+    }
+
+    /** Small reads and writes of another user, one after the other, as long as `work` lasts; at least five. */
+    const beside = async (work: Promise<unknown>): Promise<number> => {
+      const state = { isOver: false }
+      let answered = 0
+      const over = work.finally(() => (state.isOver = true))
+      over.catch(() => {}) // awaited below
+      const client = cluster.client(follower)
+      for (let n = 0; !state.isOver; n += 1) {
+        const written = await client.send({ path: '/db/execute', body: [['INSERT INTO small (v) VALUES (?)', n]], timeoutMs: patienceMs })
+        const read = await client.send({
+          path: '/db/query?level=linearizable',
+          body: [['SELECT v FROM small WHERE id = ?', 1]],
+          timeoutMs: patienceMs,
+        })
+        for (const answer of [written, read])
+          assert.ok(answer.kind === 'reply' && answer.status === 200 && !answer.body.includes('error'), JSON.stringify(answer))
+        if (!state.isOver) answered += 2
+      }
+      await over
+      return answered
+    }
+
+    const isEnded = ({ code }: ApiReply): boolean =>
+      code === 'statement_timeout' || code === 'statement_out_of_memory' || code === 'write_too_large'
+
+    test('reads: each is ended at every level, on the leader and through a follower, and others are answered meanwhile', async () => {
+      const before = await term()
+      let answered = 0
+      for (const [name, text] of Object.entries(endlessReads)) {
+        const levels = nodes === 1 ? (['weak'] as const) : (['none', 'weak', 'linearizable'] as const)
+        const asked = levels.map(async (level, n) => {
+          const reply = await send(n === 1 ? follower : leader, `/db/query?level=${level}&db_timeout=${limitMs}ms`, text)
+          assert.ok(isEnded(reply), `${name}, ${level}: ${reply.code} ${reply.body.slice(0, 200)}`)
+        })
+        answered += await beside(Promise.all(asked))
+      }
+      assert.ok(answered >= 2 * Object.keys(endlessReads).length, `${answered} answers beside them`)
+      assert.equal(await term(), before, 'nobody stood for election')
+    })
+
+    test('writes: each is refused before it is in the log, and others are applied meanwhile', async () => {
+      const before = await term()
+      let answered = 0
+      for (const [name, text] of Object.entries(endlessWrites)) {
+        const asked = [...new Set([leader, follower])].map(async (node) => {
+          const reply = await send(node, `/db/execute?db_timeout=${limitMs}ms&timeout=60s`, text)
+          assert.ok(isEnded(reply), `${name}: ${reply.code} ${reply.body.slice(0, 200)}`)
+        })
+        answered += await beside(Promise.all(asked))
+      }
+      assert.ok(answered >= 2 * Object.keys(endlessWrites).length, `${answered} answers beside them`)
+      assert.equal(await term(), before, 'nobody stood for election')
+      const counts = ['t', 'chain', 'parents', 'children', 'm1'].map((table) => `SELECT count(*) FROM ${table}`)
+      const left = await cluster.client(leader).send({ path: '/db/query?level=linearizable', body: counts })
+      assert.ok(left.kind === 'reply')
+      assert.deepEqual(
+        resultsOf(left)?.results.map(({ values }) => values?.[0]?.[0]),
+        [0, 0, 20_000, 20_000, 0],
+      )
+    })
+
+    test('large ones are carried out, or refused at their limit', async () => {
+      const before = await term()
+      for (const [name, text] of Object.entries(largeWrites)) {
+        const asked = send(leader, '/db/execute?timeout=60s', text)
+        await beside(asked)
+        const { status, code, body } = await asked
+        assert.ok(status === 200 && (code === 'statement_timeout' || !body.includes('error')), `${name}: ${code} ${body.slice(0, 200)}`)
+      }
+      assert.equal(await term(), before, 'nobody stood for election')
+    })
+
+    test('heavy ones are answered, and the node is as it was', async () => {
+      const before = await term()
+      for (const text of Object.values(heavy)) {
+        await beside(send(leader, '/db/query?db_timeout=5s', text))
+        await beside(send(leader, '/db/execute?db_timeout=5s', text))
+      }
+      assert.equal(await term(), before, 'nobody stood for election')
+      const alive = await send(leader, '/db/query', 'SELECT count(*) FROM w WHERE x > 0')
+      assert.equal(resultsOf(alive)?.results[0]?.values?.[0]?.[0], 500)
+    })
   })
-
-  test('writes: each is refused before it is in the log, and others are applied meanwhile', async () => {
-    const before = await term()
-    let answered = 0
-    for (const [name, text] of Object.entries(endlessWrites)) {
-      const asked = [leader, follower].map(async (node) => {
-        const reply = await send(node, `/db/execute?db_timeout=${limitMs}ms&timeout=60s`, text)
-        assert.ok(isEnded(reply), `${name}: ${reply.code} ${reply.body.slice(0, 200)}`)
-      })
-      answered += await beside(Promise.all(asked))
-    }
-    assert.ok(answered >= 2 * Object.keys(endlessWrites).length, `${answered} answers beside them`)
-    assert.equal(await term(), before, 'nobody stood for election')
-    const left = await cluster
-      .client(leader)
-      .send({ path: '/db/query?level=linearizable', body: ['SELECT count(*) FROM t', 'SELECT count(*) FROM chain'] })
-    assert.ok(left.kind === 'reply')
-    assert.deepEqual(
-      resultsOf(left)?.results.map(({ values }) => values?.[0]?.[0]),
-      [0, 0],
-    )
-  })
-
-  test('heavy ones are answered, and the node is as it was', async () => {
-    const before = await term()
-    for (const text of Object.values(heavy)) {
-      await beside(send(leader, '/db/query?db_timeout=5s', text))
-      await beside(send(leader, '/db/execute?db_timeout=5s', text))
-    }
-    assert.equal(await term(), before, 'nobody stood for election')
-    const alive = await send(leader, '/db/query', 'SELECT count(*) FROM w WHERE x > 0')
-    assert.equal(resultsOf(alive)?.results[0]?.values?.[0]?.[0], 500)
-  })
-})

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
@@ -13,6 +13,7 @@ import { TestMachine, command, type ShortStatement } from './test-machine.ts'
 
 const logger = { info: () => {}, warn: () => {}, error: (_: unknown, text?: string) => assert.fail(text) }
 const quiet = { info: () => {}, warn: () => {}, error: () => {} }
+const growthBytesMax = 96 * 1024 * 1024
 const processor: RehearsalLimit = { kind: 'processor', ms: 1_000 }
 const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t SELECT i FROM n WHERE i < 0'
 const growing = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO t SELECT i FROM n'
@@ -32,7 +33,7 @@ async function withRehearsals(
   const machine = new TestMachine()
   const reader = new SqliteReader(machine.path, { onFatal: (problem) => assert.fail(problem.message) })
   const judge: Rehearsals['judge'] = (statements) => reader.judge(statements)
-  const rehearsals = new Rehearsals({ databasePath: machine.path, judge, growthBytesMax: 96 * 1024 * 1024, logger, ...options })
+  const rehearsals = new Rehearsals({ databasePath: machine.path, judge, growthBytesMax, logger, ...options })
   const passed: number[] = []
   const rehearse: World['rehearse'] = (writes, limit = processor) => {
     passed.length = 0
@@ -88,6 +89,44 @@ test('what never ends, takes too much memory or too much of the disk is ended; e
     assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
     assert.deepEqual(machine.rows('SELECT a FROM t'), [[1], [2]])
   }))
+
+test('what has passed takes no more memory where it is applied than it might have where it was tried', () =>
+  withRehearsals(async ({ machine, rehearse }) => {
+    const patient: RehearsalLimit = { kind: 'clock', ms: 120_000 }
+    await machine.run(['CREATE TABLE s (id INTEGER PRIMARY KEY, a)'])
+    let refused = 0
+    let applied = 0
+    for (const rows of [2_000, 8_000, 16_000]) {
+      const filled = await machine.run([
+        'DELETE FROM s',
+        `INSERT INTO s (a) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ${rows}) SELECT zeroblob(10000) FROM n`,
+      ])
+      assert.deepEqual(filled.at(-1), { kind: 'written', lastInsertId: BigInt(rows), rowsAffected: rows })
+      // The rows to be sorted, or those that a failure would bring back, are kept in memory.
+      for (const sql of ['INSERT INTO s (a) SELECT a FROM s ORDER BY a, id', 'UPDATE OR REPLACE s SET a = zeroblob(10001)']) {
+        const end = problemOf(await rehearse([[sql]], patient))
+        if (end !== 'done') {
+          assert.deepEqual(end, [0, 'statement_out_of_memory', 'out of memory'])
+          refused += 1
+          continue
+        }
+        // https://www.kernel.org/doc/html/latest/filesystems/proc.html: forgets the peak.
+        writeFileSync('/proc/self/clear_refs', '5')
+        const before = memoryBytes('VmRSS')
+        await machine.run([sql])
+        applied += 1
+        // Some room for what the heap of this process does meanwhile.
+        assert.ok(memoryBytes('VmHWM') - before < growthBytesMax + 32 * 1024 * 1024, `${rows} rows, ${sql}`)
+      }
+    }
+    assert.ok(refused > 0 && applied > 1, `${refused} refused, ${applied} applied`)
+  }))
+
+/** Of this process, now or at its peak. */
+function memoryBytes(what: 'VmRSS' | 'VmHWM'): number {
+  const [, kibibytes] = new RegExp(`${what}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+  return Number(kibibytes) * 1024
+}
 
 test('what would be too large for the disk is ended', () =>
   withRehearsals(
