@@ -57,7 +57,8 @@ export class VirtualSnapshotStore implements SnapshotStore {
     const newest = Array.from(this.#copies.values()).at(-1)
     if (newest !== undefined && newest.manifest.index >= options.indexMin) return ok(newest.manifest)
     const { life, database } = this.#ports
-    if (life.isAlive && life.loop?.standing() !== 'member') return fail('snapshot_unavailable')
+    // As the production's: a state in doubt is given to nobody. A removed node may lead once more, and be the only one that can bring a voter up to date.
+    if (life.isAlive && life.loop?.standing() === 'diverged') return fail('snapshot_unavailable')
     const copy = database.copy()
     if (copy === undefined || copy.point.index < options.indexMin) return fail('snapshot_unavailable')
     const hash = sha256(copy.bytes)
