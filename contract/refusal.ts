@@ -21,6 +21,7 @@ export const refusals = {
   file_refused: 400,
   backup_refused: 400,
   load_replaced: 409,
+  database_not_empty: 409,
   no_space: 507,
   backup_failed: 500,
   not_single_node: 503,

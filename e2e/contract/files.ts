@@ -79,8 +79,37 @@ export const files: readonly ContractCase[] = [
       assert.equal(await place.values('SELECT name FROM kept'), '["fiona"]')
       const again = await place.ask('/db/load', { method: 'POST', body: text })
       assert.equal(again.body, '{"results":[{"error":"table kept already exists"}]}')
-      const unsound = await place.ask('/db/load', { method: 'POST', body: 'PRAGMA writable_schema=ON; SELECT 1;' })
+      const unsound = await place.ask('/db/load', { method: 'POST', body: 'PRAGMA writable_schema=RESET; SELECT 1;' })
       assert.equal(unsound.headers['x-securesql-code'], 'statement_refused')
+    },
+  },
+  {
+    title: 'a dump of the sqlite3 shell with virtual tables, and a long one, are loaded into an empty database, unlike in rqlite',
+    run: async (place) => {
+      const shell = readFileSync(join(import.meta.dirname, '../../node/files/dumps/with-virtual-tables.sql'), 'utf8')
+      const rows = Array.from({ length: 9_500 }, (_, n) => `INSERT INTO long VALUES(${n},'${'x'.repeat(1_000)}');\n`)
+      const long = `BEGIN TRANSACTION;\nCREATE TABLE long (n INTEGER PRIMARY KEY, x TEXT CHECK (x <> "none"));\n${rows.join('')}COMMIT;\n`
+      for (const body of [shell, long]) {
+        const refused = await place.ask('/db/load', { method: 'POST', body })
+        assert.deepEqual([refused.status, refused.headers['x-securesql-code']], [409, 'database_not_empty'])
+      }
+      await keeping(place, async () => {
+        for (const [body, sql, found] of [
+          [shell, "SELECT rowid, title FROM docs WHERE docs MATCH 'run'", '[70,"running again"]'],
+          [long, 'SELECT count(*), max(n) FROM long', '[9500,9499]'],
+        ] as const) {
+          await place.ask('/db/load', { method: 'POST', body: fileOf('PRAGMA user_version = 1') })
+          const broken = await place.ask('/db/load', {
+            method: 'POST',
+            body: body.replace(/COMMIT;\n$/, 'INSERT INTO nowhere VALUES (1);\nCOMMIT;\n'),
+          })
+          assert.deepEqual([broken.status, broken.headers['x-securesql-code']], [400, 'file_refused'])
+          assert.match(broken.body, /^the text cannot be loaded: statement \d+: no such table: nowhere$/m)
+          const loaded = await place.ask('/db/load', { method: 'POST', body })
+          assert.deepEqual([loaded.status, loaded.body], [200, '{"results":[]}'])
+          assert.equal(await place.values(sql, '?level=linearizable'), found)
+        }
+      })
     },
   },
   {

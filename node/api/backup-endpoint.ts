@@ -6,10 +6,10 @@ import type { Refusal } from '../../contract/refusal.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { BackupOptions } from './backups.ts'
 import type { Endpoint } from './endpoint.ts'
-import { msLeft, refuse, refuseWith } from './exchange.ts'
+import { refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
-import { leaderNotFound, redirectToLeader, servedByHeader } from './leader-route.ts'
-import { replicaRefusal } from './replica-refusal.ts'
+import { redirectToLeader, servedByHeader } from './leader-route.ts'
+import { upToDate } from './read-barrier.ts'
 import { apiAddress } from './statement-reply.ts'
 
 const formats = ['binary', 'delete', 'sql'] as const
@@ -49,20 +49,4 @@ function optionsOf({ parameters, isAbandoned }: ApiRequest): Result<BackupOption
   const tables = (parameters.text('tables') ?? '').split(',').filter((name) => name !== '')
   if (tables.length > 0 && format !== 'sql') return fail({ code: 'invalid_parameter', message: 'tables can only be chosen with fmt=sql' })
   return ok({ format, vacuum, compress: parameters.has('compress'), tables, isAbandoned })
-}
-
-/** Until this node has applied what was committed when it was asked; otherwise why not. */
-async function upToDate(parts: ApiParts, request: ApiRequest): Promise<ApiReply | undefined> {
-  for (let attempt = 0; ; attempt += 1) {
-    const seen = parts.leaderWatch.changes
-    const barrier = await parts.view.replica()?.readBarrier({ timeoutMs: msLeft(request) })
-    if (barrier?.ok === true) return undefined
-    const refused = barrier === undefined ? { again: leaderNotFound() } : replicaRefusal(barrier.problem)
-    if (!('again' in refused)) return refused
-    const timeoutMs = msLeft(request)
-    if (timeoutMs <= 0 || request.isAbandoned()) return refused.again
-    const waited = await parts.leaderWatch.next(seen, { attempt, timeoutMs })
-    if (waited === 'overloaded') return refuse('overloaded', 'too many requests are waiting for a leader; try again')
-    if (waited === 'closing') return refuse('not_ready', 'the node is shutting down; nothing was changed')
-  }
 }

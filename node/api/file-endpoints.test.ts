@@ -212,13 +212,46 @@ test('text is one transaction, answered with its last result; on a follower the 
   assert.deepEqual([refused.status, refused.headers[code]], [200, 'statement_refused'])
   const noText = await api.ask('/db/load', post(new Uint8Array([0xff, 0xfe, 0xfd, ...new Uint8Array(30)])))
   assert.deepEqual([noText.status, noText.headers[code]], [400, 'invalid_request'])
-  const long = await api.ask('/db/load', post(`-- ${'x'.repeat(9 * 1024 * 1024)}`))
-  assert.deepEqual([long.status, long.headers[code]], [413, 'body_too_large'])
   assert.equal(api.replica.proposed.length, 1)
   const follower = await open(context, { leader: 'n2' })
   await follower.ask('/db/load', post(dump))
   const [sent] = follower.forwarder.sent
   assert.deepEqual([sent?.request.path, Buffer.from(sent?.request.body ?? []).toString()], ['/db/load', dump])
+})
+
+const longText = Buffer.from(`CREATE TABLE t (a); -- ${'x'.repeat(9 * 1024 * 1024)}`)
+const shellText = Buffer.from(
+  "PRAGMA writable_schema=ON; INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','ft','ft',0,'CREATE VIRTUAL TABLE ft USING fts5(a)'); PRAGMA writable_schema=OFF;",
+)
+
+test('text that no entry of the log can carry becomes a file, which may only take the place of nothing', async (context) => {
+  for (const text of [longText, shellText]) {
+    const api = await open(context)
+    const answer = await api.ask('/db/load', post(text))
+    assert.deepEqual([answer.status, answer.body], [200, '{"results":[]}'])
+    assert.deepEqual(api.intake.forms, ['text'])
+    assert.equal(Buffer.compare(api.intake.received[0] ?? new Uint8Array(0), text), 0)
+    assert.equal(api.reader.asked.length, 1, 'it has looked whether there is anything')
+    const last = api.replica.steps.at(-1)
+    assert(last?.kind === 'load-end' && last.onto === 'nothing')
+    assert.deepEqual([api.replica.proposed, api.intake.discarded], [[], 1])
+  }
+})
+
+test('where there is something, such a text is refused before it is received, and says what to do; and so it is when something has come meanwhile', async (context) => {
+  const api = await open(context)
+  api.reader.results = [{ kind: 'rows', columns: [{ name: '1', declaredType: '' }], rows: [[1n]], seconds: 0 }]
+  const refused = await api.ask('/db/load', post(shellText))
+  assert.deepEqual([refused.status, refused.headers[code], api.intake.forms, api.replica.steps], [409, 'database_not_empty', [], []])
+  assert.match(
+    refused.body,
+    /into an empty database only; here, send it in parts, or add it to a backup \(sqlite3 backup\.db < dump\.sql\)/,
+  )
+  api.reader.results = []
+  const meanwhile = ok({ index: 9, term: 3, outcome: { results: [{ kind: 'error', message: 'load_onto_something', seconds: 0 }] } })
+  api.replica.proposals.push(taken, taken, meanwhile)
+  const late = await api.ask('/db/load', post(shellText))
+  assert.deepEqual([late.status, late.headers[code]], [409, 'database_not_empty'])
 })
 
 test('boot is for the leader of a cluster of one node, and for files only', async (context) => {

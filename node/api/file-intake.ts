@@ -1,4 +1,4 @@
-// Port: a database file that a client sends, before anything is done with it. Owned by the API; `node/files` implements it with files in the data directory and a process that
+// Port: a database file, or a long dump, that a client sends, before anything is done with it. Owned by the API; `node/files` implements it with files in the data directory and a process that
 // may crash on what it is given.
 import type { Result } from '../../runtime/result.ts'
 
@@ -17,11 +17,14 @@ export interface SoundFile {
   read(offset: number, length: number): Promise<Uint8Array>
 }
 
+/** `text`: the statements of a dump, which become a database of their own. */
+export type FileForm = 'database' | 'text'
+
 export interface IncomingFile {
   /** The next bytes, in order; resolves when the next may come. */
   write(bytes: Uint8Array): Promise<Result<void, FileProblem>>
   /** After the last of them. `isAbandoned`: nobody waits any more. */
-  examine(options: { readonly isAbandoned: () => boolean }): Promise<Result<SoundFile, FileProblem>>
+  examine(options: { readonly form: FileForm; readonly isAbandoned: () => boolean }): Promise<Result<SoundFile, FileProblem>>
   /** Nothing is left of it; whoever has begun a file ends it so. */
   discard(): Promise<void>
 }

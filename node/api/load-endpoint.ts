@@ -1,5 +1,6 @@
 // POST /db/load and POST /boot. A file (told by its first bytes) is received on this node's disk, examined there, and sent through the log in steps; text is one
-// transaction of the statements in it. Service goes on meanwhile; what is written between the first and the last step is lost, because the file replaces everything.
+// transaction of the statements in it (load-text.ts). Service goes on meanwhile; what is written between the first and the last step is lost, because the file replaces
+// everything. Where a text has become a file, nothing is: it only ever takes the place of an empty database.
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Refusal } from '../../contract/refusal.ts'
@@ -7,10 +8,10 @@ import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
 import { jsonReply, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest, BodyStream } from './exchange.ts'
-import type { IncomingFile } from './file-intake.ts'
+import type { FileForm, IncomingFile } from './file-intake.ts'
 import { redirectToLeader, servedByHeader } from './leader-route.ts'
 import { sendThroughLog } from './load-steps.ts'
-import { loadText } from './load-text.ts'
+import { loadText, type BegunBody } from './load-text.ts'
 import { apiAddress } from './statement-reply.ts'
 
 /** What rqlite looks for; the file's other header fields are the examination's. */
@@ -32,8 +33,9 @@ async function load(parts: ApiParts, request: ApiRequest): Promise<ApiReply> {
   if (!body.ok) return refuseWith(body.problem)
   const { head, stream } = body.value
   if (startsWith(head, gzipMagic)) return refuse('file_refused', 'the body is compressed; send the file itself')
-  if (!startsWith(head, magic)) return loadText(parts, request, { head, stream })
-  const refusal = await loadFile(parts, request, { head, stream })
+  if (!startsWith(head, magic))
+    return loadText(parts, request, { head, stream }, (body) => loadFile(parts, request, { body, form: 'text' }))
+  const refusal = await loadFile(parts, request, { body: { head, stream }, form: 'database' })
   return refusal ?? jsonReply('{"results":[]}', { [servedByHeader]: apiAddress(parts) })
 }
 
@@ -46,14 +48,8 @@ async function boot(parts: ApiParts, request: ApiRequest): Promise<ApiReply> {
   const body = await beginBody(request.stream())
   if (!body.ok) return refuseWith(body.problem)
   if (!startsWith(body.value.head, magic)) return refuse('file_refused', 'invalid SQLite data')
-  const refusal = await loadFile(parts, request, body.value)
+  const refusal = await loadFile(parts, request, { body: body.value, form: 'database' })
   return refusal ?? { status: 200, headers: { [servedByHeader]: apiAddress(parts) }, body: '' }
-}
-
-/** The body's first bytes, so many that it can be told what it is. */
-export interface BegunBody {
-  readonly head: Uint8Array
-  readonly stream: BodyStream
 }
 
 async function beginBody(stream: BodyStream): Promise<Result<BegunBody, Refusal>> {
@@ -72,16 +68,20 @@ function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
 }
 
 /** Undefined: it is the database now. */
-async function loadFile(parts: ApiParts, request: ApiRequest, body: BegunBody): Promise<ApiReply | undefined> {
+async function loadFile(
+  parts: ApiParts,
+  request: ApiRequest,
+  { body, form }: { readonly body: BegunBody; readonly form: FileForm },
+): Promise<ApiReply | undefined> {
   const begun = parts.intake.begin()
   if (!begun.ok) return refuseWith(begun.problem)
   const file = begun.value
   try {
     const received = await receive(file, body)
     if (!received.ok) return refuseWith(received.problem)
-    const sound = await file.examine({ isAbandoned: request.isAbandoned })
+    const sound = await file.examine({ form, isAbandoned: request.isAbandoned })
     if (!sound.ok) return refuseWith(sound.problem)
-    return await sendThroughLog(parts, request, sound.value)
+    return await sendThroughLog(parts, request, { file: sound.value, onto: form === 'text' ? 'nothing' : 'anything' })
   } finally {
     await file.discard()
   }

@@ -16,6 +16,10 @@ import { turnstileRefusal } from './replica-refusal.ts'
 import { parseRequestParameters } from './request-parameters.ts'
 import { ok } from '../../runtime/result.ts'
 
+/** Of a dump that can only become a database of its own. */
+export const notEmpty =
+  'a dump of more than 8 MiB, or with virtual tables as sqlite3 writes them, is loaded into an empty database only; here, send it in parts, or add it to a backup (sqlite3 backup.db < dump.sql) and load that file'
+
 const stepPath = '/db/load/step'
 /** After one of these a step may have been carried out or not; either way it may be sent again. */
 const mayBeSentAgain: ReadonlySet<RefusalCode> = new Set([
@@ -50,8 +54,12 @@ export function loadStepEndpoint(parts: ApiParts): Endpoint {
   }
 }
 
-/** Undefined: the file is the database of every node, or will be when it has come so far in its log. */
-export async function sendThroughLog(parts: ApiParts, request: ApiRequest, file: SoundFile): Promise<ApiReply | undefined> {
+/** Undefined: the file is the database of every node, or will be when it has come so far in its log. `onto`: what may be there by then. */
+export async function sendThroughLog(
+  parts: ApiParts,
+  request: ApiRequest,
+  { file, onto }: { readonly file: SoundFile; readonly onto: 'anything' | 'nothing' },
+): Promise<ApiReply | undefined> {
   const { bytes, hash } = file
   const id = randomBytes(16).toString('hex')
   const startedAtMs = performance.now()
@@ -70,7 +78,7 @@ export async function sendThroughLog(parts: ApiParts, request: ApiRequest, file:
     }
     offset += data.length
   }
-  const refusal = await send(parts, request, { kind: 'load-end', id, bytes, hash })
+  const refusal = await send(parts, request, { kind: 'load-end', id, bytes, hash, onto })
   log.info({ load: id, bytes, ms: Math.round(performance.now() - startedAtMs), code: refusal?.refusal?.code }, 'load ended')
   return refusal
 }
@@ -138,6 +146,8 @@ async function proposeHere(parts: ApiParts, request: ApiRequest, replica: Replic
   switch (result?.kind === 'error' ? result.message : '') {
     case 'load_replaced':
       return refuse('load_replaced', 'another load has begun since')
+    case 'load_onto_something':
+      return refuse('database_not_empty', notEmpty)
     case 'load_mismatch':
     case 'load_unusable':
       return refuse('file_refused', 'the file was found damaged on its way')

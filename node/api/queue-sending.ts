@@ -37,6 +37,7 @@ const meanings = {
   file_refused: 'refused',
   backup_refused: 'refused',
   load_replaced: 'refused',
+  database_not_empty: 'refused',
   no_space: 'refused',
   backup_failed: 'refused',
   not_single_node: 'refused',

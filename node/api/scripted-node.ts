@@ -11,7 +11,7 @@ import type { EntryPlace, ProposeOptions, Replica, ReplicaProblem, Standing } fr
 import type { Applied } from '../replica/state-machine.ts'
 import type { BackupOptions, BackupProblem, Backups } from './backups.ts'
 import type { Compacted, Compactor } from './compactor.ts'
-import type { FileIntake, FileProblem, IncomingFile } from './file-intake.ts'
+import type { FileForm, FileIntake, FileProblem, IncomingFile } from './file-intake.ts'
 import type { ForwardedReply, ForwardedRequest, Forwarder, ForwardProblem } from './forwarder.ts'
 import type { NodeFacts, NodeView, Reachability, StoreFacts } from './node-view.ts'
 import type { Judgement, OnPassed, Rehearsal, RehearsalEnd, RehearsedWrite } from './rehearsal.ts'
@@ -212,6 +212,7 @@ export class ScriptedIntake implements FileIntake {
   problem: FileProblem | undefined
   isBusy = false
   readonly received: Uint8Array[] = []
+  readonly forms: FileForm[] = []
   discarded = 0
 
   begin(): Result<IncomingFile, FileProblem> {
@@ -222,7 +223,8 @@ export class ScriptedIntake implements FileIntake {
         chunks.push(Uint8Array.from(bytes))
         return Promise.resolve(ok(undefined))
       },
-      examine: () => {
+      examine: ({ form }) => {
+        this.forms.push(form)
         const whole = Buffer.concat(chunks)
         this.received.push(whole)
         const read = (offset: number, length: number): Promise<Uint8Array> => Promise.resolve(whole.subarray(offset, offset + length))

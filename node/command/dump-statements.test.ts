@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readDump } from './dump-statements.ts'
+import { dumpStatements, readDump } from './dump-statements.ts'
 import { judgeText } from './gate.ts'
 
 function kept(text: string): readonly string[] | string {
-  const reading = readDump(text, (sql) => judgeText(sql, { for: 'execute' }))
+  const reading = readDump(text, judgeText)
   for (;;) {
     const step = reading.next()
     if (step.done === true) return step.value.ok ? step.value.value : step.value.problem.code
@@ -45,7 +45,9 @@ test('what only looks like the parts of a dump is left to the gate', () => {
     'INSERT INTO t VALUES (1); BEGIN',
     'BEGIN; ROLLBACK',
     'SAVEPOINT a; RELEASE a',
-    'PRAGMA writable_schema=ON; COMMIT',
+    'PRAGMA writable_schema=RESET; COMMIT',
+    'PRAGMA main.writable_schema=ON',
+    "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','t','t',0,'CREATE VIRTUAL TABLE t USING dbstat')",
     'PRAGMA foreign_keys=OFF, x; COMMIT',
     "INSERT INTO sqlite_sequence VALUES('t',9223372036854775807)",
     "INSERT INTO sqlite_sequence VALUES('t',-5)",
@@ -55,6 +57,39 @@ test('what only looks like the parts of a dump is left to the gate', () => {
     "ATTACH 'x' AS y",
   ]) {
     assert.equal(kept(text), 'statement_refused', text)
+  }
+})
+
+const row = (name: string, definition: string): string =>
+  `INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','${name}','${name}',0,'${definition.replaceAll("'", "''")}');`
+
+test('a virtual table as the shell writes it makes a dump one that only a file can be made of', () => {
+  const definition = `CREATE VIRTUAL TABLE ft USING fts5(a, tokenize='porter')`
+  const text = `BEGIN; PRAGMA writable_schema=ON; ${row('ft', definition)} CREATE TABLE IF NOT EXISTS 'ft_data'(id); PRAGMA writable_schema=OFF; COMMIT;`
+  assert.equal(kept(text), 'as-file')
+  const kinds = [...dumpStatements([text], judgeText)].map((read) => read?.kind)
+  assert.deepEqual(kinds, ['virtual-table', 'statement'])
+  // What else would be written into the schema is a statement like any other: the gate refuses it, or SQLite does.
+  for (const other of [
+    row('ft', 'CREATE TABLE ft (a)'),
+    row('other', definition),
+    row('ft', `${definition}; SELECT 1`),
+    row('ft', definition).replace(",0,'CREATE", ",2,'CREATE"),
+    row('ft', definition).replace("'table'", "'view'"),
+    "UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE ft USING fts5(a)'",
+  ]) {
+    const [read, second] = dumpStatements([other], judgeText)
+    assert(second === undefined && (read?.kind === 'statement' || read?.kind === 'refused'), other)
+  }
+})
+
+test('a text may be cut anywhere', () => {
+  const text = `BEGIN; INSERT INTO t VALUES('a;b''c'); /* ; */ CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT ';'; END; COMMIT`
+  for (let at = 1; at < text.length; at += 1) {
+    const found = [...dumpStatements([text.slice(0, at), text.slice(at)], judgeText)].flatMap((read) =>
+      read?.kind === 'statement' ? [read.piece.sql] : [],
+    )
+    assert.deepEqual(found, kept(text))
   }
 })
 

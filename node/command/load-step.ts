@@ -2,14 +2,15 @@
 // carries them), and at the end takes the database's place on every node at the same entry. Each step names the load that it belongs to, so that one that is sent
 // again, or comes late, changes nothing.
 // Layout, big-endian: u8 mark | u8 version | u8 kind | 16 bytes id | then: begin: f64 bytes; chunk: f64 offset, data to the end; end: f64 bytes, 32 bytes hash; abort: nothing.
+// An end that replaces nothing is a kind and a version of its own on the wire.
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { CommandDefect } from './command-codec.ts'
 
 export type LoadStep =
   | { readonly kind: 'load-begin'; readonly id: string; readonly bytes: number }
   | { readonly kind: 'load-chunk'; readonly id: string; readonly offset: number; readonly data: Uint8Array }
-  /** `hash`: SHA-256 of the whole file, hexadecimal. */
-  | { readonly kind: 'load-end'; readonly id: string; readonly bytes: number; readonly hash: string }
+  /** `hash`: SHA-256 of the whole file, hexadecimal. `onto`: what may be there at that moment; a file that came as text must not take the place of what it was meant to be added to. */
+  | { readonly kind: 'load-end'; readonly id: string; readonly bytes: number; readonly hash: string; readonly onto: 'anything' | 'nothing' }
   | { readonly kind: 'load-abort'; readonly id: string }
 
 /** 16 bytes, hexadecimal: chosen by the node that received the file. */
@@ -17,7 +18,11 @@ const idPattern = /^[0-9a-f]{32}$/
 /** Where a command has its version: to programs that know no load steps they are commands of a later version, at which they stop instead of skipping them. */
 const mark = 0x40
 const version = 1
+/** Of an end onto nothing: programs that know no such condition stop, instead of leaving it out. */
+const conditionVersion = 2
 const kinds = ['load-begin', 'load-chunk', 'load-end', 'load-abort'] as const
+/** Behind those. */
+const conditionalEnd = kinds.length
 const headBytes = 19
 const hashBytes = 32
 
@@ -35,14 +40,15 @@ export function isLoadChunk(bytes: Uint8Array): boolean {
 
 /** Of a load step: whether it is a last one. */
 export function isLoadEnd(bytes: Uint8Array): boolean {
-  return isLoadStep(bytes) && bytes[2] === kinds.indexOf('load-end')
+  return isLoadStep(bytes) && (bytes[2] === kinds.indexOf('load-end') || bytes[2] === conditionalEnd)
 }
 
 export function encodeLoadStep(step: LoadStep): Uint8Array {
   if (!idPattern.test(step.id)) throw new RangeError('a load is named by 16 bytes, hexadecimal')
   const tail = tailOf(step)
   const bytes = new Uint8Array(headBytes + tail.length)
-  bytes.set([mark, version, kinds.indexOf(step.kind)])
+  const isConditional = step.kind === 'load-end' && step.onto === 'nothing'
+  bytes.set(isConditional ? [mark, conditionVersion, conditionalEnd] : [mark, version, kinds.indexOf(step.kind)])
   bytes.set(Buffer.from(step.id, 'hex'), 3)
   bytes.set(tail, headBytes)
   return bytes
@@ -70,8 +76,10 @@ function number(value: number): Uint8Array {
 /** Of bytes that are a load step. The data of a chunk is a view into `bytes`. */
 export function decodeLoadStep(bytes: Uint8Array): Result<LoadStep, CommandDefect> {
   if (bytes.length < headBytes) return fail('command_cut')
-  if (bytes[1] !== version) return fail((bytes[1] ?? 0) > version ? 'command_version' : 'command_shape')
-  const kind = kinds[bytes[2] ?? kinds.length]
+  const [, given = 0, wireKind = 0] = bytes
+  if (given !== version && given !== conditionVersion) return fail(given > conditionVersion ? 'command_version' : 'command_shape')
+  if ((given === conditionVersion) !== (wireKind === conditionalEnd)) return fail('command_shape')
+  const kind = wireKind === conditionalEnd ? 'load-end' : kinds[wireKind]
   if (kind === undefined) return fail('command_shape')
   const id = hex(bytes.subarray(3, headBytes))
   const tail = bytes.subarray(headBytes)
@@ -87,7 +95,7 @@ export function decodeLoadStep(bytes: Uint8Array): Result<LoadStep, CommandDefec
       return ok({ kind, id, offset: value, data: rest })
     case 'load-end':
       if (rest.length !== hashBytes) return fail(rest.length < hashBytes ? 'command_cut' : 'command_trailing')
-      return ok({ kind, id, bytes: value, hash: hex(rest) })
+      return ok({ kind, id, bytes: value, hash: hex(rest), onto: wireKind === conditionalEnd ? 'nothing' : 'anything' })
   }
 }
 

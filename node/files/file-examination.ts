@@ -1,8 +1,9 @@
 // The node's end of file-examiner.ts: starts it, ends it in time, and reads what it has found.
 import { statSync } from 'node:fs'
 import { fail, ok, type Result } from '../../runtime/result.ts'
-import type { FileProblem } from '../api/file-intake.ts'
+import type { FileForm, FileProblem } from '../api/file-intake.ts'
 import { KillableProcess } from '../store/killable-process.ts'
+import { builtBytesMax } from './text-building.ts'
 
 export type ExaminerReply =
   | { readonly kind: 'sound'; readonly bytes: number; readonly hash: string }
@@ -11,13 +12,14 @@ export type ExaminerReply =
 
 /** Reading and writing a gigabyte takes about 10 s on a busy machine. */
 const msMin = 60_000
-const msPerGigabyte = 120_000
+const msPerGigabyte = { database: 120_000, text: 1_200_000 } as const
 /** Beyond what the process takes by itself: caches and one row are a few tens of megabytes. */
 const growthBytesMax = 512 * 1024 * 1024
 const lookEveryMs = 200
 
 export interface ExaminationTask {
   readonly path: string
+  readonly form: FileForm
   /** Where a sound file is written anew; what is left there of a refused one is the caller's to remove. */
   readonly output: string
   readonly isAbandoned: () => boolean
@@ -25,18 +27,19 @@ export interface ExaminationTask {
 
 export async function examineFile({
   path,
+  form,
   output,
   isAbandoned,
 }: ExaminationTask): Promise<Result<{ readonly bytes: number; readonly hash: string }, FileProblem>> {
   const given = statSync(path).size
-  const untilMs = performance.now() + msMin + (given / 2 ** 30) * msPerGigabyte
+  const untilMs = performance.now() + msMin + (given / 2 ** 30) * msPerGigabyte[form]
   // No sound file grows by being written anew; one that does is a bomb.
-  const outputBytesMax = 2 * given + 64 * 1024 * 1024
+  const outputBytesMax = form === 'text' ? builtBytesMax(given) : 2 * given + 64 * 1024 * 1024
   let ended: string | undefined
   const reply = await new Promise<ExaminerReply | undefined>((resolve) => {
     const examiner = new KillableProcess<object, ExaminerReply>({
       file: new URL('file-examiner.ts', import.meta.url),
-      arguments: [path, output, String(growthBytesMax)],
+      arguments: [path, output, String(growthBytesMax), form],
       onReply: (said) => {
         resolve(said)
         clearInterval(watch)
@@ -59,5 +62,6 @@ export async function examineFile({
   })
   if (reply?.kind === 'sound') return ok({ bytes: reply.bytes, hash: reply.hash })
   if (reply?.kind === 'full') return fail({ code: 'no_space', message: 'no room to examine the file' })
-  return fail({ code: 'file_refused', message: `invalid SQLite data: ${reply?.reason ?? ended ?? 'no answer'}` })
+  const what = form === 'text' ? 'the text cannot be loaded' : 'invalid SQLite data'
+  return fail({ code: 'file_refused', message: `${what}: ${reply?.reason ?? ended ?? 'no answer'}` })
 }

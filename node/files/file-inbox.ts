@@ -3,7 +3,7 @@ import { closeSync, openSync, rmSync } from 'node:fs'
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fail, ok, type Result } from '../../runtime/result.ts'
-import type { FileIntake, FileProblem, IncomingFile, SoundFile } from '../api/file-intake.ts'
+import type { FileForm, FileIntake, FileProblem, IncomingFile, SoundFile } from '../api/file-intake.ts'
 import { examineFile } from './file-examination.ts'
 
 /** Bytes that this process may still write there. */
@@ -79,7 +79,7 @@ class Incoming implements IncomingFile {
     return ok(undefined)
   }
 
-  async examine(options: { readonly isAbandoned: () => boolean }): Promise<Result<SoundFile, FileProblem>> {
+  async examine(options: { readonly form: FileForm; readonly isAbandoned: () => boolean }): Promise<Result<SoundFile, FileProblem>> {
     await this.#file?.close()
     this.#file = undefined
     if (this.#readFreeBytes() < copiesAhead * this.#bytes + freeBytesMin) return fail(noSpace)
@@ -92,6 +92,8 @@ class Incoming implements IncomingFile {
     const sound = await open(output, 'r')
     this.#sound = sound
     const { bytes, hash } = examined.value
+    // What a text becomes may be larger than it was.
+    if (this.#readFreeBytes() < (copiesAhead - 1) * bytes + freeBytesMin) return fail(noSpace)
     return ok({
       bytes,
       hash,

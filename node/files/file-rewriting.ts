@@ -1,11 +1,12 @@
 // Judges a database file from elsewhere, and has SQLite write a sound one anew (VACUUM INTO), so that no node ever opens a page that somebody else has made: with pages of 4096
 // bytes, without auto_vacuum and without statistics; rowids, encoding, user_version and application_id stay.
 import { createHash } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import type { ExaminerReply } from './file-examination.ts'
 import { headerBytes, headerProblem, journalBytes, journalOffset } from './file-header.ts'
 import { rewriteSchemaStrings } from './schema-strings.ts'
+import { buildFromText } from './text-building.ts'
 import { integrityProblem, rowidProblem, schemaProblem, valueProblem } from './file-judgement.ts'
 
 const bufferBytes = 1024 * 1024
@@ -25,6 +26,17 @@ export function rewriteFile({ path, output }: RewritingTask): ExaminerReply {
     return problem === undefined ? { kind: 'sound', ...describe(output) } : refused(problem)
   } catch (error) {
     return refused(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** The same for the text of a dump. */
+export function rewriteText({ path, output }: RewritingTask): ExaminerReply {
+  const built = `${path}.built`
+  try {
+    const problem = buildFromText({ path, output: built })
+    return problem === undefined ? rewriteFile({ path: built, output }) : refused(problem)
+  } finally {
+    rmSync(built, { force: true })
   }
 }
 

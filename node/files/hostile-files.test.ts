@@ -41,7 +41,7 @@ async function offerToInbox(bytes: Uint8Array): Promise<Found> {
   const file = begun.value
   try {
     for (let at = 0; at < bytes.length; at += 100_000) assert((await file.write(bytes.subarray(at, at + 100_000))).ok)
-    const examined = await file.examine({ isAbandoned: () => false })
+    const examined = await file.examine({ form: 'database', isAbandoned: () => false })
     if (!examined.ok) {
       assert.equal(examined.problem.code, 'file_refused')
       return { refused: examined.problem.message }

@@ -18,7 +18,7 @@ function dumpOf(database: Database.Database, tables: readonly string[] = []): st
 
 /** As /db/load reads it: through the gate, statement by statement. */
 function loaded(text: string): Database.Database {
-  const reading = readDump(text, (sql) => judgeText(sql, { for: 'execute' }))
+  const reading = readDump(text, judgeText)
   let step = reading.next()
   while (step.done !== true) step = reading.next()
   const judged = step.value

@@ -32,7 +32,13 @@ test('a page of ours that is broken on this node alone is no refusal of the file
     const descriptor = openSync(path, 'r+')
     writeSync(descriptor, Buffer.alloc(4096, 0xff), 0, 4096, (root - 1) * 4096)
     closeSync(descriptor)
-    const step = { kind: 'load-end', id, bytes: data.length, hash: createHash('sha256').update(data).digest('hex') } as const
+    const step = {
+      kind: 'load-end',
+      id,
+      bytes: data.length,
+      hash: createHash('sha256').update(data).digest('hex'),
+      onto: 'anything',
+    } as const
     const entry = makeEntry({ index: 1, term: 1, kind: 'command', payload: encodeLoadStep(step) })
     const database = new Database(path)
     try {

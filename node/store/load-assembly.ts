@@ -30,10 +30,25 @@ export interface AssemblyTask {
 export function assembleLoad(task: AssemblyTask): 'ready' | LoadRefusal {
   const { path } = task
   removeDatabase(path)
+  if (task.step.onto === 'nothing' && holdsSomething(task.database)) return 'load_onto_something'
   const outcome = whole(task) ? adopt(task) : 'load_mismatch'
   if (outcome === 'ready') syncDatabase(path)
   else removeDatabase(path)
   return outcome
+}
+
+/** Anything that a user has made, rows or not. */
+function holdsSomething(database: Database.Database): boolean {
+  try {
+    const found = database
+      .prepare(
+        "SELECT 1 FROM main.sqlite_schema WHERE name NOT LIKE '\\_securesql\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' LIMIT 1",
+      )
+      .get()
+    return found !== undefined
+  } catch (error) {
+    throw new EnvironmentFailure(answerOf(error), { cause: error })
+  }
 }
 
 /** Writes the file; false when it is not the one that was announced. */

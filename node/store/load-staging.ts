@@ -13,8 +13,8 @@ const chunkTable = '_securesql_load_chunk'
 export const loadedTable = '_securesql_loaded'
 export const stagingTables: readonly string[] = [loadTable, chunkTable]
 
-/** What a step answers; the node that proposed it reads it. `load_replaced`: another load has begun since, or it was given up. `load_gap`: a step before it is missing. */
-export type LoadRefusal = 'load_replaced' | 'load_gap' | 'load_mismatch' | 'load_unusable'
+/** What a step answers; the node that proposed it reads it. `load_replaced`: another load has begun since, or it was given up. `load_gap`: a step before it is missing. `load_onto_something`: it was to replace nothing, and there is something. */
+export type LoadRefusal = 'load_replaced' | 'load_gap' | 'load_mismatch' | 'load_unusable' | 'load_onto_something'
 
 interface Staged {
   readonly id: string

@@ -41,7 +41,7 @@ function stepsOf(file: Buffer, options: { readonly id?: string; readonly chunkBy
   const steps: LoadStep[] = [{ kind: 'load-begin', ...named, bytes: file.length }]
   for (let offset = 0; offset < file.length; offset += chunkBytes)
     steps.push({ kind: 'load-chunk', ...named, offset, data: file.subarray(offset, offset + chunkBytes) })
-  steps.push({ kind: 'load-end', ...named, bytes: file.length, hash })
+  steps.push({ kind: 'load-end', ...named, bytes: file.length, hash, onto: 'anything' })
   return steps
 }
 
@@ -137,6 +137,34 @@ test('a step that is sent again changes nothing, and one that is missing is told
     )
     assert.deepEqual(world.rows('SELECT count(*) FROM loaded'), [[100]])
   })
+})
+
+test('a file that may only take the place of nothing is refused where there is a table, even an empty one, and taken where all are gone', async () => {
+  const onto = (steps: readonly LoadStep[]): readonly LoadStep[] =>
+    steps.map((step) => (step.kind === 'load-end' ? { ...step, onto: 'nothing' } : step))
+  for (const elsewhere of ['nowhere', 'threads'] as const) {
+    await withMachine({ elsewhere }, async (world) => {
+      const steps = onto(stepsOf(file))
+      const end = steps.at(-1)
+      assert(end !== undefined)
+      const log = logOf([
+        ['CREATE TABLE old (n INTEGER PRIMARY KEY AUTOINCREMENT)', 'INSERT INTO old VALUES (7)', 'DELETE FROM old'],
+        ...steps,
+        ['DROP TABLE old'],
+        ...onto(stepsOf(file, { id: otherId })),
+        after,
+      ])
+      const refusedAt = 2 + steps.length
+      await world.apply(log)
+      assert.deepEqual(world.results(refusedAt), refused('load_onto_something'))
+      assert.deepEqual(world.results(log.length), [written(1000, 1)])
+      assert.deepEqual(world.rows('SELECT count(*) FROM loaded'), [[101]])
+      // A node that did not hear of it sends it once more.
+      const again = makeEntry({ index: log.length + 1, term: 1, kind: 'command', payload: encodeLoadStep({ ...end, id: otherId }) })
+      await world.apply([again])
+      assert.deepEqual(world.results(log.length + 1), accepted)
+    })
+  }
 })
 
 test('the next load replaces one that nobody has ended, and steps of the older one are refused', async () => {

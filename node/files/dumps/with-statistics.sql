@@ -1,0 +1,15 @@
+PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE IF NOT EXISTS "items" (id INTEGER PRIMARY KEY AUTOINCREMENT, "state" TEXT CHECK ("state" IN ("new", "old")), n REAL, b BLOB);
+INSERT INTO items VALUES(1,'new',1.5,X'00ff');
+INSERT INTO items VALUES(2,'old',1.0e+100,NULL);
+INSERT INTO items VALUES(3,'old',0.0,X'');
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 VALUES('items','items_state','2 2');
+INSERT INTO sqlite_stat1 VALUES('items',NULL,'4');
+DELETE FROM sqlite_sequence;
+INSERT INTO sqlite_sequence VALUES('items',4);
+CREATE INDEX items_state ON items("state") WHERE "state" = "old";
+CREATE TRIGGER items_t AFTER UPDATE ON items BEGIN UPDATE items SET n = 0 WHERE state = "nothing"; END;
+CREATE VIEW shown AS SELECT id, state || " it's" AS said FROM items;
+COMMIT;
