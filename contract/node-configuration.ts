@@ -123,6 +123,8 @@ export interface NodeConfiguration {
     readonly optimizeIntervalMs: number
     /** 0: never. */
     readonly vacuumIntervalMs: number
+    /** Of the whole database, on all nodes. 0: only when it is asked for. */
+    readonly checkIntervalMs: number
   }
   readonly join: JoinConfiguration
   readonly writeQueue: WriteQueueConfiguration

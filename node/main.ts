@@ -14,9 +14,13 @@ import { fail } from '../runtime/result.ts'
 import { JoinAuthority } from './access/join-authority.ts'
 import { openAccess, type OpenedAccess } from './access/open-access.ts'
 import type { ForwardedRequestHandler } from './api/forwarder.ts'
-import type { NodeFacts, NodeView } from './api/node-view.ts'
+import { askForReport } from './api/check-endpoints.ts'
+import type { Checks } from './api/checks.ts'
+import { nodeFacts } from './api/node-facts.ts'
+import type { NodeView } from './api/node-view.ts'
 import { openApi, type OpenedApi } from './api/open-api.ts'
 import { openFiles, type OpenedFiles } from './files/open-files.ts'
+import { ContentChecks } from './lifecycle/content-checks.ts'
 import { stopInOrder, type StoppingParts } from './lifecycle/orderly-stop.ts'
 import { seedBytes } from './command/entry-moment.ts'
 import { encodeLoadStep } from './command/load-step.ts'
@@ -35,6 +39,7 @@ import { raftReports } from './replica/raft-reports.ts'
 import { compactionLimits, raftLimits, stateHashEveryEntries, ticks } from './replica/production-limits.ts'
 import { ReplicaLoop } from './replica/replica.ts'
 import { systemClock } from './replica/system-clock.ts'
+import { encodeCheckMark } from './store/check-mark.ts'
 import type { FatalProblem } from './store/fatal.ts'
 import { openStore, type Store } from './store/open-store.ts'
 import { readerLimits } from './store/reader-limits.ts'
@@ -137,36 +142,6 @@ async function openPeersOf(
     onEvent: peerReports({ logger, metrics, clock: systemClock }),
   })
   return opened.ok ? opened.value : refuseWith(ground, opened.problem)
-}
-
-function factsOf(ground: Ground): NodeFacts {
-  const { configuration, nodeId, version } = ground
-  const { http, raft } = configuration
-  return {
-    id: nodeId,
-    version,
-    startedAtMs: systemClock.wallMs(),
-    raftAddress: formatHostPort(raft.advertised),
-    apiUrl: http.advertisedUrl,
-    httpBindAddress: formatHostPort(http.listen),
-    tls: {
-      api: http.tls !== undefined,
-      apiVerifyClient: http.tls?.verifyClient === true,
-      node: raft.tls !== undefined,
-      nodeVerifyClient: raft.tls?.verifyClient === true,
-    },
-    dataDir: configuration.dataDir,
-    settings: {
-      heartbeatTimeoutMs: raft.heartbeatTimeoutMs,
-      electionTimeoutMs: raft.electionTimeoutMs,
-      applyTimeoutMs: raft.applyTimeoutMs,
-      compactionEveryEntries: raft.compaction.everyEntries,
-      compactionIntervalMs: raft.compaction.intervalMs,
-      trailingEntries: compactionLimits.trailingEntries,
-      reapVoterMs: raft.reaping.voterMs,
-      reapNonVoterMs: raft.reaping.nonVoterMs,
-    },
-  }
 }
 
 /** The founders' first entry must be on disk before the replica reads its log. */
@@ -275,12 +250,21 @@ function encodeNow(upkeep: Parameters<typeof encodeUpkeep>[0]): Uint8Array {
   return encodeUpkeep(upkeep, { proposedAtMs: systemClock.wallMs(), seed: randomBytes(seedBytes) })
 }
 
+function checksOf(store: Store, running: () => ContentChecks | undefined): Checks {
+  return {
+    begin: async (asked) => (await running()?.begin(asked)) ?? fail({ code: 'closing', leader: undefined }),
+    report: () => store.checks.report(),
+    result: () => store.checks.result(),
+    endedAtMs: () => store.checks.endedAtMs,
+  }
+}
+
 /** What looks after the cluster while the node runs. */
 function lookAfter(
   ground: Ground,
   replica: ReplicaLoop,
   around: { readonly api: OpenedApi; readonly peers: Peers; readonly store: Store; readonly stop: (reason: string) => void },
-): void {
+): ContentChecks {
   const { configuration, logger, metrics } = ground
   const { reaping, leaving } = configuration.raft
   const reaper = new Reaper({
@@ -307,18 +291,31 @@ function lookAfter(
     clock: systemClock,
     logger,
   })
+  const checks = new ContentChecks({
+    replica,
+    propose: (payload, asked) => replica.propose(payload, { ...asked, entryKind: 'state-hash' }),
+    own: around.store.checks,
+    ask: (member) => askForReport(around.peers.forwarder, member),
+    encode: encodeCheckMark,
+    intervalMs: configuration.database.checkIntervalMs,
+    clock: systemClock,
+    logger,
+    metrics,
+  })
   keepLinksWarm({ replica, reach: (member, options) => around.peers.reach(member, options), clock: systemClock })
   const heed = (): void => {
     if (replica.standing() !== 'removed') return
     reaper.close()
     housekeeping.close()
     abandonedLoads.close()
+    checks.close()
     if (leaving.exitWhenRemoved) around.stop('removed')
   }
   replica.onLoopEvent((event) => {
     if (event.kind === 'standing-changed') heed()
   })
   heed()
+  return checks
 }
 
 async function run(ground: Ground): Promise<void> {
@@ -333,10 +330,11 @@ async function run(ground: Ground): Promise<void> {
   await refuseTakenAddresses(ground)
   const store = await openStoreOf(ground)
   let replica: ReplicaLoop | undefined
+  let checks: ContentChecks | undefined
   let handler: ForwardedRequestHandler | undefined
   const peers = await openPeersOf(ground, { files, store, access: access.value, replica: () => replica, handler: () => handler })
   const view: NodeView = {
-    facts: factsOf(ground),
+    facts: nodeFacts({ ...ground, startedAtMs: systemClock.wallMs(), trailingEntries: compactionLimits.trailingEntries }),
     replica: () => replica,
     reach: (member, options) => peers.reach(member, options),
     store: () => store.facts(),
@@ -353,6 +351,7 @@ async function run(ground: Ground): Promise<void> {
     rehearsal: store.rehearsal,
     forwarder: peers.forwarder,
     compactor: { compact: async (asked) => (await replica?.compact(asked)) ?? fail({ code: 'closing', leader: undefined }) },
+    checks: checksOf(store, () => checks),
     applyTimeoutMs: configuration.raft.applyTimeoutMs,
     writeQueue: { capacity, batchSize, timeoutMs, transaction },
     ...openFilesOf(ground, store),
@@ -386,7 +385,7 @@ async function run(ground: Ground): Promise<void> {
   if (cluster.value.origin === 'formed') await writeFirstEntry(store, cluster.value.members)
   // Who joins has no membership of its own yet: it follows whoever leads, and learns it from the log.
   replica = openReplica(ground, store, peers, cluster.value.origin === 'formed' ? cluster.value.members : { members: [] })
-  lookAfter(ground, replica, { api: api.value, peers, store, stop })
+  checks = lookAfter(ground, replica, { api: api.value, peers, store, stop })
 }
 
 process.umask(0o077)

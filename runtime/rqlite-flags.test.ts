@@ -58,6 +58,7 @@ const works: readonly Works[] = [
   ['db-max-ro-conns', '7', ({ database }) => database.readersMax],
   ['auto-optimize-int', '7h', ({ database }) => database.optimizeIntervalMs],
   ['auto-vacuum-int', '7h', ({ database }) => database.vacuumIntervalMs],
+  ['auto-check-int', '7h', ({ database }) => database.checkIntervalMs],
   ['write-queue-capacity', '7', ({ writeQueue }) => writeQueue.capacity],
   ['write-queue-batch-size', '7', ({ writeQueue }) => writeQueue.batchSize],
   ['write-queue-timeout', '7ms', ({ writeQueue }) => writeQueue.timeoutMs],

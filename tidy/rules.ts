@@ -35,6 +35,7 @@ const isOurCode = (file: SourceFile): boolean =>
 const processAllowed: Readonly<Record<string, string>> = {
   'node/files/backup-writer.ts': 'a program that the node starts',
   'node/files/file-examiner.ts': 'a program that the node starts',
+  'node/store/check-process.ts': 'a program that the node starts',
   'node/store/reader-process.ts': 'a program that the node starts',
   'node/store/rehearsal-process.ts': 'a program that the node starts',
   'node/store/self-watch.ts': 'ends its program when the node is gone',

@@ -19,6 +19,7 @@ export function configurationFromFlags(flags: NodeFlagValues, dataDir: string): 
       foreignKeys: flags.fk,
       optimizeIntervalMs: flags['auto-optimize-int'],
       vacuumIntervalMs: flags['auto-vacuum-int'],
+      checkIntervalMs: flags['auto-check-int'],
     },
     join: {
       targets: flags.join,

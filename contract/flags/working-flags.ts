@@ -292,6 +292,12 @@ const databaseFlags = {
     default: '0s',
     help: 'How often the leader lets all nodes run VACUUM, counted from the last one, over restarts; 0: never.',
   },
+  'auto-check-int': {
+    kind: 'duration',
+    group: 'Database',
+    default: '24h',
+    help: 'How often the leader has all nodes read through their databases and compare them; also after a node has ended otherwise than by a signal. 0: never.',
+  },
   'db-max-ro-conns': {
     kind: 'int',
     group: 'Database',

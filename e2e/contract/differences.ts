@@ -109,6 +109,7 @@ export const differences: Readonly<Record<string, Seen>> = {
   '`-fk`': see('the leader proposes its own setting of foreign keys, until the cluster has it'),
   '`-auto-optimize-int`': see('the leader proposes PRAGMA optimize in its interval'),
   '`-auto-vacuum-int`': see('the leader proposes VACUUM when the last one is as long ago as its interval says'),
+  '`-auto-check-int`': see('the leader begins a check in its interval, and nobody else does', 'POST /check begins one on every node'),
   '`-on-disk`': see('the on-disk family of old versions is refused with what replaced it'),
   '`-node-encrypt`': see('its first node starts with -node-encrypt and -node-no-verify, with a warning for each'),
   '`-join` takes': see('an API address is asked for the Raft address, with the credentials that stand in it'),

@@ -11,7 +11,8 @@ const rqlites = {
   'store.sqlite3': 'db_size fk_constraints size version wal_size',
 } as const
 
-const ours = 'http.tls.client_verify network.node_tls.client_verify network.node_tls.enabled store.raft.trust store.standing'
+const ours =
+  'http.tls.client_verify network.node_tls.client_verify network.node_tls.enabled store.raft.trust store.standing store.check.ended_at store.check.faults store.check.hash store.check.index store.check.latest_index store.check.phase store.check.reason store.check.result store.check.wanted'
 
 export const statusKeys: readonly string[] = [
   ...Object.entries(rqlites).flatMap(([section, keys]) => keys.split(' ').map((key) => (section === '' ? key : `${section}.${key}`))),

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, 
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { waitUntil } from '../apiserver/wait-until.ts'
+import { untilDatabasesAgree } from './content-checks.ts'
 import type { ClusterOfProcesses } from './cluster-of-processes.ts'
 import type { NamespaceNetwork } from './namespaces.ts'
 import type { NodeProcess } from './node-process.ts'
@@ -123,7 +124,10 @@ export async function strikeWith(ground: FaultGround, fault: Fault): Promise<voi
       await startAgain(cluster, [node])
       // The leader may find out only from the answers to its first messages; the node is not ready then until it is whole again.
       await delay(damageFoundMs)
-      return await cluster.whenReady()
+      await cluster.whenReady()
+      // Until it has been found this node's word about its data is worth nothing: a flip in each file, and no majority would have the same.
+      if (fault.kind === 'flip-database') await findFlip(ground)
+      return
     case 'wipe':
       return await replaceNode(ground, node)
     case 'restart-all':
@@ -183,6 +187,13 @@ function damage(dataDir: string, fault: Fault): void {
   const position = Math.floor(length * fault.where)
   bytes[position] = (bytes[position] ?? 0) ^ 0x10
   writeFileSync(path, bytes)
+}
+
+async function findFlip({ cluster, say }: FaultGround): Promise<void> {
+  const clients = cluster.nodes.map((node) => cluster.client(node))
+  const { rounds, mended } = await untilDatabasesAgree(clients)
+  for (const client of clients) client.close()
+  say(mended > 0 ? `a flipped byte was found, ${mended} rebuilt in ${rounds} rounds` : `the flipped byte changed nothing that counts`)
 }
 
 function newestSegment(folder: string): string | undefined {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { convergedRows } from './checks.ts'
 import type { Check } from './checks.ts'
 import { ClusterOfProcesses } from './cluster-of-processes.ts'
+import { untilDatabasesAgree } from './content-checks.ts'
 import { openDatabases } from './databases-on-disk.ts'
 import { DiskShim } from './disk-shim.ts'
 import { faultsOf, possibleFaults, strikeWith } from './faults.ts'
@@ -97,6 +98,9 @@ async function strikeUnderLoad(
     `writes: ${sent} sent, ${acknowledged} acknowledged, ${unknown} unknown; linearizable reads: ${reads.answered}; registers: ${registers.records}`,
   )
   options.say(`faults: ${Array.from(struck, ([kind, times]) => `${kind} ${times}`).join(', ')}`)
+  // What a flipped byte has changed in a file is noticed by whoever reads that page, and that may be nobody yet.
+  const checked = await untilDatabasesAgree(clients())
+  options.say(`databases read through ${checked.rounds} times, ${checked.mended} rebuilt by what was found`)
   const perNode = await convergedRows(clients())
   for (const node of cluster.nodes) await node.end('SIGTERM')
   const onDisk = openDatabases(cluster.nodes.map((node) => cluster.filesOf(node).dataDir))

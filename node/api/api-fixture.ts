@@ -15,6 +15,7 @@ import type { ForwardedRequest, ForwardedRequestHandler } from './forwarder.ts'
 import { openApi } from './open-api.ts'
 import {
   ScriptedBackups,
+  ScriptedChecks,
   ScriptedCompactor,
   ScriptedForwarder,
   ScriptedIntake,
@@ -47,6 +48,7 @@ export interface ApiFixture {
   readonly rehearsal: ScriptedRehearsal
   readonly forwarder: ScriptedForwarder
   readonly compactor: ScriptedCompactor
+  readonly checks: ScriptedChecks
   readonly intake: ScriptedIntake
   readonly backups: ScriptedBackups
   readonly view: ScriptedView
@@ -93,6 +95,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
   const rehearsal = new ScriptedRehearsal()
   const forwarder = new ScriptedForwarder()
   const compactor = new ScriptedCompactor()
+  const checks = new ScriptedChecks()
   const intake = new ScriptedIntake()
   const backups = new ScriptedBackups()
   const view = new ScriptedView(id, options.joined === false ? undefined : replica)
@@ -111,6 +114,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     rehearsal,
     forwarder,
     compactor,
+    checks,
     applyTimeoutMs: options.applyTimeoutMs ?? 0,
     intake,
     backups,
@@ -140,6 +144,7 @@ export async function openFixture(context: TestContext, options: FixtureOptions 
     rehearsal,
     forwarder,
     compactor,
+    checks,
     intake,
     backups,
     drain: () => api.value.drain(),

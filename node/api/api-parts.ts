@@ -7,6 +7,7 @@ import type { JudgeText } from '../command/gate-port.ts'
 import type { ApiCounts } from './api-counts.ts'
 import type { ApiLimits } from './api-limits.ts'
 import type { Backups } from './backups.ts'
+import type { Checks } from './checks.ts'
 import type { Compactor } from './compactor.ts'
 import type { FileIntake } from './file-intake.ts'
 import type { Forwarder } from './forwarder.ts'
@@ -23,6 +24,7 @@ export interface ApiParts {
   readonly turnstile: WriteTurnstile
   readonly forwarder: Forwarder
   readonly compactor: Compactor
+  readonly checks: Checks
   readonly intake: FileIntake
   readonly backups: Backups
   readonly leaderWatch: LeaderWatch

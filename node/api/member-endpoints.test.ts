@@ -1,9 +1,11 @@
-// DELETE /remove, POST /snapshot, POST /reap, and what a node answers that is no member any more.
+// DELETE /remove, POST /check, POST /snapshot, POST /reap, and what a node answers that is no member any more.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fail, ok } from '../../runtime/result.ts'
 import { openFixture, forwardedWrite } from './api-fixture.ts'
 import type { Answer, ApiFixture } from './api-fixture.ts'
+import { askForReport } from './check-endpoints.ts'
+import type { Forwarder } from './forwarder.ts'
 import { ScriptedReplica, member, nodeId } from './scripted-node.ts'
 
 const code = 'x-securesql-code'
@@ -113,6 +115,55 @@ describe('DELETE /remove', () => {
     api.replica.membershipAnswers.push(fail({ code: 'outcome_unknown', leader: undefined }))
     assert.equal((await remove(api, 'n3')).headers[code], 'outcome_unknown')
     assert.equal(api.replica.membershipChanges.length, 0)
+  })
+})
+
+interface CheckShown {
+  readonly result: unknown
+  readonly faults: unknown
+  readonly index: unknown
+  readonly latest_index: unknown
+  readonly wanted: unknown
+}
+
+describe('POST /check', () => {
+  test('POST /check begins one on every node', async (context) => {
+    const api = await openFixture(context)
+    const answer = await api.ask('/check', { method: 'POST' })
+    assert.deepEqual([answer.status, answer.body, api.checks.begun], [200, '{"index":12}', 1])
+    api.checks.answer = fail({ code: 'outcome_unknown', leader: undefined })
+    assert.equal((await api.ask('/check', { method: 'POST' })).headers[code], 'outcome_unknown')
+    assert.equal((await api.ask('/check')).status, 405)
+  })
+
+  test('goes to the leader, and needs the permission', async (context) => {
+    const api = await openFixture(context, { leader: 'n2' })
+    await api.ask('/check', { method: 'POST' })
+    assert.deepEqual([api.checks.begun, api.forwarder.sent.map(({ request }) => request.path)], [0, ['/check']])
+    const closed = await openFixture(context, { entries })
+    assert.equal((await closed.ask('/check', { method: 'POST' })).status, 401)
+    assert.equal(closed.checks.begun, 0)
+  })
+
+  test('what a node has found is for other members, also while it serves nothing; clients see it in /status', async (context) => {
+    const api = await openFixture(context)
+    assert.equal((await api.ask('/check/report')).status, 404)
+    api.checks.finding = { kind: 'found', index: 9, faults: ['damage'], content: undefined }
+    api.checks.itsResult = 'differs'
+    api.replica.itsStanding = 'diverged'
+    const { check } = (JSON.parse((await api.ask('/status')).body) as { store: { check: CheckShown } }).store
+    assert.deepEqual([check.result, check.faults, check.index, check.latest_index, check.wanted], ['differs', ['damage'], 9, 9, true])
+    const asked: string[] = []
+    const forwarder: Forwarder = {
+      forward: async (to, request) => {
+        asked.push(`${to} ${request.method} ${request.path}`)
+        return ok(await api.handler.handle(request))
+      },
+    }
+    assert.deepEqual(await askForReport(forwarder, nodeId('n3')), api.checks.report())
+    assert.deepEqual(asked, ['n3 GET /check/report'])
+    const strange: Forwarder = { forward: () => Promise.resolve(ok({ status: 200, headers: {}, body: Buffer.from('{"isWanted":1}') })) }
+    assert.equal(await askForReport(strange, nodeId('n3')), undefined)
   })
 })
 

@@ -22,6 +22,7 @@ import { endpointsOf, memberEndpointsOf } from './endpoints.ts'
 import { refuse } from './exchange.ts'
 import { forwardedRequests } from './forwarded-requests.ts'
 import type { Backups } from './backups.ts'
+import type { Checks } from './checks.ts'
 import type { Compactor } from './compactor.ts'
 import type { FileIntake } from './file-intake.ts'
 import type { ForwardedRequestHandler, Forwarder } from './forwarder.ts'
@@ -45,6 +46,7 @@ export interface ApiOptions {
   readonly rehearsal: Rehearsal
   readonly forwarder: Forwarder
   readonly compactor: Compactor
+  readonly checks: Checks
   readonly intake: FileIntake
   readonly backups: Backups
   readonly writeQueue: WriteQueueConfiguration
@@ -76,7 +78,7 @@ const waitGraceMs = 1500
 
 /** Serves at once, also before the node belongs to a cluster: /readyz and /status tell so. */
 export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, ListenProblem>> {
-  const { access, view, reader, forwarder, compactor, intake, backups, logger, metrics, allowOrigin } = options
+  const { access, view, reader, forwarder, compactor, checks, intake, backups, logger, metrics, allowOrigin } = options
   const limits = { ...apiLimits, ...options.limits }
   const leaderWatch = new LeaderWatch({ replica: () => view.replica(), waitersMax: limits.waitingMax })
   let isEnding = false
@@ -95,6 +97,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     turnstile: new WriteTurnstile(options.rehearsal, logger),
     forwarder,
     compactor,
+    checks,
     intake,
     backups,
     leaderWatch,

@@ -7,9 +7,11 @@ import { decodeCommand } from '../command/command-codec.ts'
 import { decodeLoadStep, isLoadStep, type LoadStep } from '../command/load-step.ts'
 import type { Member, MembershipChange, NodeId } from '../raft/membership.ts'
 import type { RaftEvent, RaftStatus } from '../raft/raft-port.ts'
+import type { CheckFinding, CheckReport, CheckResult } from '../replica/check-report.ts'
 import type { EntryPlace, ProposeOptions, Replica, ReplicaProblem, Standing } from '../replica/replica-port.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import type { BackupOptions, BackupProblem, Backups } from './backups.ts'
+import type { Checks } from './checks.ts'
 import type { Compacted, Compactor } from './compactor.ts'
 import type { FileForm, FileIntake, FileProblem, IncomingFile } from './file-intake.ts'
 import type { ForwardedReply, ForwardedRequest, Forwarder, ForwardProblem } from './forwarder.ts'
@@ -204,6 +206,30 @@ export class ScriptedCompactor implements Compactor {
   compact({ trailingEntries }: { readonly trailingEntries: number | undefined }): Promise<Result<Compacted, ReplicaProblem>> {
     this.asked.push(trailingEntries)
     return Promise.resolve(this.answer)
+  }
+}
+
+export class ScriptedChecks implements Checks {
+  answer: Result<Applied, ReplicaProblem> = ok({ index: 12, term: 3, outcome: undefined })
+  begun = 0
+  finding: CheckFinding = { kind: 'none' }
+  itsResult: CheckResult = 'none'
+
+  begin(): Promise<Result<Applied, ReplicaProblem>> {
+    this.begun += 1
+    return Promise.resolve(this.answer)
+  }
+
+  report(): CheckReport {
+    return { isWanted: true, markIndex: 9, verdictIndex: 0, finding: this.finding }
+  }
+
+  result(): CheckResult {
+    return this.itsResult
+  }
+
+  endedAtMs(): number | undefined {
+    return this.itsResult === 'none' ? undefined : 0
   }
 }
 

@@ -65,6 +65,7 @@ function nodeStatusOf(parts: ApiParts) {
     store: {
       ...settingsOf(facts.settings),
       addr: facts.raftAddress,
+      check: checkSection(parts),
       db_applied_index: raft?.appliedIndex ?? 0,
       db_conf: { fk_constraints: store.foreignKeys ? 'enabled' : 'disabled' },
       dir: facts.dataDir,
@@ -131,6 +132,23 @@ function raftSection(parts: ApiParts, raft: RaftStatus | undefined) {
     // Ours: an `untrusted` node follows and does not vote (docs/operations.md).
     trust: raft?.trust ?? 'trusted',
     voter: raft !== undefined && raft.membership.members.some(({ id, suffrage }) => id === raft.id && suffrage === 'voter'),
+  }
+}
+
+/** Ours: the last check of the whole database, as far as this process knows (docs/operations.md). */
+function checkSection({ checks }: ApiParts) {
+  const { isWanted, markIndex, finding } = checks.report()
+  const endedAtMs = checks.endedAtMs()
+  return {
+    ended_at: endedAtMs === undefined ? '' : new Date(endedAtMs).toISOString(),
+    faults: finding.kind === 'found' ? finding.faults : [],
+    hash: finding.kind === 'found' ? (finding.content ?? '') : '',
+    index: finding.kind === 'none' ? 0 : finding.index,
+    latest_index: markIndex,
+    phase: finding.kind === 'running' ? finding.phase : '',
+    reason: finding.kind === 'failed' ? finding.reason : '',
+    result: checks.result(),
+    wanted: isWanted,
   }
 }
 

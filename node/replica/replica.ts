@@ -106,10 +106,11 @@ export class ReplicaLoop implements Replica {
     this.#ticks = new TickSource({ clock, tickMs: options.tickMs, owedMax: options.electionTicks, onOwed: () => this.#schedule() })
   }
 
-  propose(payload: Uint8Array, options: ProposeOptions): Promise<Ended<Applied>> {
+  /** `state-hash`: what changes no data, and is understood by the state machine alone. */
+  propose(payload: Uint8Array, options: ProposeOptions & { readonly entryKind?: 'state-hash' }): Promise<Ended<Applied>> {
     if (payload.length > payloadBytesMax) throw new RangeError(`a command of ${payload.length} bytes does not fit into an entry`)
-    const { behind } = options
-    return this.#change((id) => ({ kind: 'propose', id, payload, ...(behind === undefined ? {} : { behind }) }), options)
+    const { behind, entryKind = 'command' } = options
+    return this.#change((id) => ({ kind: 'propose', id, payload, entryKind, ...(behind === undefined ? {} : { behind }) }), options)
   }
 
   changeMembership(change: MembershipChange, options: { readonly timeoutMs: number }): Promise<Ended<Applied>> {

@@ -1,7 +1,10 @@
 // Another database file in the place of the present one, while the node goes on: everybody who has it open closes it, the file is swapped (snapshot-install.ts), and
 // everybody opens what then lies there. Blocks for some milliseconds; nothing else happens in between.
+import { dirname } from 'node:path'
+import type { LogBase } from '../raft/raft-port.ts'
 import { removeInSteps } from './removal-in-steps.ts'
-import { beginInstall, endInstall, swapDatabase, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
+import { snapshotPaths } from './snapshot-directory.ts'
+import { beginInstall, endInstall, installFiles, swapDatabase, type InstallIntent, type InstallPlace } from './snapshot-install.ts'
 
 /** `same`: what the new file holds is what the present one does, in another form. */
 export type NewContent = 'same' | 'other'
@@ -35,4 +38,13 @@ export class DatabaseReplacement {
     endInstall(this.#place)
     void removeInSteps(this.#place.paths.replaced)
   }
+}
+
+/** By whoever alone has the database open. */
+export function replaceAlone(user: DatabaseUser, from: string, at: { readonly point: LogBase; readonly databasePath: string }): void {
+  const { point, databasePath } = at
+  const paths = snapshotPaths(dirname(databasePath))
+  const replacement = new DatabaseReplacement({ files: installFiles, paths, databasePath }, [user])
+  replacement.replace(from, { point, reset: false }, 'other')
+  replacement.ended()
 }

@@ -13,7 +13,7 @@ import { entryTimeMs } from '../command/entry-moment.ts'
 import type { LoadStep } from '../command/load-step.ts'
 import { upkeepOf } from '../command/upkeep.ts'
 import type { Entry } from '../raft/entry.ts'
-import type { Applied, Divergence } from '../replica/state-machine.ts'
+import type { Applied } from '../replica/state-machine.ts'
 import { noLimits, payloadBytesMax, type Limits, type Stretch } from './apply-limits.ts'
 import { openBookkeeping, type Bookkeeping, type Progress } from './bookkeeping.ts'
 import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
@@ -69,9 +69,8 @@ export class EntryApplier {
     return this.#progress
   }
 
-  /** Undefined: none was found. */
-  get divergence(): Divergence | undefined {
-    return this.#comparison.divergence
+  get comparison(): StateComparison {
+    return this.#comparison
   }
 
   /** The hashes behind the last commands. */
@@ -197,7 +196,7 @@ export class EntryApplier {
       })
       assert(refusal === undefined, 'constraints that are checked at the end are only met in transactions of one entry')
     }
-    if (stop === 'diverged') this.#comparison.record()
+    if (stop === 'diverged') this.#comparison.recordFound()
     return { kind: 'committed', applied, stop }
   }
 

@@ -1,4 +1,5 @@
 // Opens everything that a node keeps on disk, in the order in which each part vouches for the next: the lock, the identity, the database, the log.
+import { statSync } from 'node:fs'
 import { ok, fail, type Result } from '../../runtime/result.ts'
 import type { StoreFacts } from '../api/node-view.ts'
 import type { Reader } from '../api/reader.ts'
@@ -10,6 +11,7 @@ import type { SnapshotStore } from '../replica/snapshot-store.ts'
 import type { StateMachine } from '../replica/state-machine.ts'
 import type { TrustStore } from '../replica/trust-store.ts'
 import { openDataDirectory, type DataDirectory, type DataDirectoryProblem } from './data-directory.ts'
+import { DatabaseChecks } from './database-checks.ts'
 import { DatabaseCopier } from './database-copier.ts'
 import { DirectoryDisk } from './directory-disk.ts'
 import { giveReserveFree } from './disk-reserve.ts'
@@ -63,6 +65,7 @@ export interface Store {
   readonly rehearsal: Rehearsal
   readonly snapshots: SnapshotStore
   readonly copier: DatabaseCopier
+  readonly checks: DatabaseChecks
   readonly trust: TrustStore
   facts(): StoreFacts
   /** Cheap. See the state machine (sqlite-state-machine.ts). */
@@ -86,6 +89,7 @@ interface Parts {
   readonly onFatal: OnFatal
   readonly logger: StoreLogger
   readonly readers: PoolLimits | undefined
+  readonly wasClosed: boolean
 }
 
 /** Nothing is judged to be long, so nothing needs to be tried. */
@@ -118,6 +122,7 @@ async function openParts(directory: DataDirectory, options: StoreOptions): Promi
   const opened = openIdentityFile(directory.identityPath, { nodeId: options.nodeId, hasData: hasData(directory) })
   if (!opened.ok) return opened
   const identity = opened.value
+  const wasClosed = wasClosedAsUsual(directory.databasePath)
   const begun = goOnWithWhatWasBegun(directory, identity, logger)
   if (!begun.ok) return begun
   const { paths, install, intent } = begun.value
@@ -134,7 +139,7 @@ async function openParts(directory: DataDirectory, options: StoreOptions): Promi
   // The same file may be meant again one day, without a start in between.
   identity.recovered()
   countStart(identity, { disk: new DirectoryDisk(directory.logPath), logger })
-  return ok({ directory, identity, log, database, paths, onFatal, logger, readers: options.readers })
+  return ok({ directory, identity, log, database, paths, onFatal, logger, readers: options.readers, wasClosed })
 }
 
 interface Begun {
@@ -193,6 +198,11 @@ function countStart(identity: IdentityFile, place: { readonly disk: DirectoryDis
     if (giveReserveFree(place.disk)) return countStart(identity, place)
     place.logger.warn('no room to count this start')
   }
+}
+
+/** Whoever closes it last takes its WAL away. What ended otherwise may have ended with the machine, and who knows what its disk made of that. */
+function wasClosedAsUsual(databasePath: string): boolean {
+  return (statSync(`${databasePath}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0
 }
 
 function hasData(directory: DataDirectory): boolean {
@@ -265,11 +275,19 @@ function compose(parts: Parts): Store {
       ? undefined
       : new Rehearsals({ ...parts.readers, databasePath, judge: (statements) => reader.judge(statements), logger: parts.logger })
   const copier = new DatabaseCopier(databasePath)
+  const checks = new DatabaseChecks({
+    databasePath,
+    isWanted: !parts.wasClosed,
+    holdWal: (state) => stateMachine.holdWal(state),
+    disown: (divergence) => stateMachine.disown(divergence),
+    logger: parts.logger,
+  })
+  stateMachine.onCheckMark((mark, index) => checks.mark(mark, index))
   const snapshots = new SqliteSnapshotStore({
     paths,
     databasePath,
     state: stateMachine,
-    users: rehearsals === undefined ? [stateMachine, reader, copier] : [stateMachine, reader, rehearsals, copier],
+    users: [stateMachine, reader, ...(rehearsals === undefined ? [] : [rehearsals]), copier, checks],
     readFreeBytes: freeBytesBeside(databasePath),
     onFatal: parts.onFatal,
     logger: parts.logger,
@@ -283,6 +301,7 @@ function compose(parts: Parts): Store {
     rehearsal: rehearsals ?? noRehearsal,
     snapshots,
     copier,
+    checks,
     trust: identity,
     facts: () =>
       readStoreFacts({ databasePath, sqliteVersion, foreignKeys: stateMachine.foreignKeys, log, snapshotBytes: snapshots.bytes() }),
@@ -295,6 +314,7 @@ function compose(parts: Parts): Store {
     },
     close: async () => {
       rehearsals?.close()
+      checks.close()
       await snapshots.close()
       await copier.close()
       await log.close()

@@ -15,6 +15,7 @@ import { commandOf, isStep } from './entry-content.ts'
 import { assembleLoad } from './load-assembly.ts'
 import { accepted, refusedLoad, type LoadRefusal, type LoadStaging } from './load-staging.ts'
 import { HashFold, type Trace } from './state-hash.ts'
+import type { StoreLogger } from './store-logger.ts'
 import type { UpkeepRunner } from './upkeep-runner.ts'
 
 export type Replacement =
@@ -102,4 +103,15 @@ function arrivedAt(entry: Entry, trace: Trace, { hash }: Progress): Pick<Progres
   fold.entry(entry)
   fold.statement(trace)
   return { appliedIndex: entry.index, appliedTerm: entry.term, hash: fold.value }
+}
+
+/** What became of a VACUUM; a load is told of elsewhere. */
+export function logReplacement(
+  replacement: Replacement,
+  { index, bytes, logger }: { readonly index: number; readonly bytes: number; readonly logger: StoreLogger | undefined },
+): void {
+  if (replacement.kind === 'kept')
+    return logger?.warn({ index, reason: replacement.reason }, 'VACUUM was left out: the database stays as it is, with its free pages')
+  if (replacement.kind !== 'ready' || replacement.content === 'other') return undefined
+  return logger?.info({ index, bytes, ms: Math.round(replacement.result.seconds * 1000) }, 'the database was written anew')
 }

@@ -11,17 +11,19 @@ import type { Membership } from '../raft/membership.ts'
 import type { LogBase } from '../raft/raft-port.ts'
 import type { Applied, Divergence, StateMachine } from '../replica/state-machine.ts'
 import { ApplyElsewhere, type ApplyReply, type ReplaceReply } from './apply-elsewhere.ts'
-import { DatabaseReplacement, type NewContent } from './database-replacement.ts'
+import { markOf, upToMark, type CheckMark } from './check-mark.ts'
+import { replaceAlone, type NewContent } from './database-replacement.ts'
 import { freeBytesBeside, type ReadFreeBytes } from './disk-space.ts'
 import { noLimits, type Limits } from './apply-limits.ts'
+import { endsWithin } from './ends-within.ts'
 import { EntryApplier } from './entry-applier.ts'
 import type { FatalCode, OnFatal } from './fatal.ts'
-import type { Replacement } from './replacements.ts'
+import { logReplacement, type Replacement } from './replacements.ts'
 import { snapshotPaths } from './snapshot-directory.ts'
-import { installFiles } from './snapshot-install.ts'
-import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { EnvironmentFailure } from './sqlite-failure.ts'
 import { roomLeftIn, type RoomLeft } from './room-left.ts'
 import type { StoreLogger } from './store-logger.ts'
+import { emptyLongWal } from './wal-in-place.ts'
 import { WalKeeper } from './wal-keeper.ts'
 import { syncWal } from './wal-sync.ts'
 import { openWriteConnection, waitUntilAlone } from './write-connection.ts'
@@ -30,8 +32,6 @@ import { openWriteConnection, waitUntilAlone } from './write-connection.ts'
 const inPlace: Limits = { budgetMs: 10, costMax: 30_000 }
 /** How long an entry that is being applied may hold up the end. */
 const closeMsMax = 2_000
-/** Without threads the WAL is emptied in place when it is longer than this. */
-const walBytesMax = 8 * 1024 * 1024
 
 export interface StateMachineOptions {
   readonly onFatal: OnFatal
@@ -67,6 +67,9 @@ export class SqliteStateMachine implements StateMachine {
   #replaceDatabase: ReplaceDatabase
   #listener: (applied: readonly Applied[]) => void = () => {}
   #divergenceListener: (divergence: Divergence) => void = () => {}
+  #markListener: (mark: CheckMark, index: number) => void = () => {}
+  /** Found by others, and not acted upon yet. */
+  #disowned: Divergence | undefined
 
   /** Takes over the write connection; throws what SQLite throws when the file cannot be used. */
   constructor(database: Database.Database, options: StateMachineOptions) {
@@ -75,11 +78,11 @@ export class SqliteStateMachine implements StateMachine {
     this.#readFreeBytes = options.readFreeBytes ?? freeBytesBeside(database.name)
     this.#logger = options.logger
     this.#threads = options.elsewhere === 'nowhere' ? undefined : this.#makeThreads()
-    this.#replaceDatabase = (from, point) => this.#replaceAlone(from, point)
+    this.#replaceDatabase = (from, point) => replaceAlone(this, from, { point, databasePath: this.#path })
     this.#database = database
     this.#applier = new EntryApplier(database, this.#readFreeBytes)
     this.#lastIndex = this.#applier.progress.appliedIndex
-    this.#state = this.#applier.divergence === undefined ? 'open' : 'diverged'
+    this.#state = this.#applier.comparison.divergence === undefined ? 'open' : 'diverged'
   }
 
   get appliedIndex(): number {
@@ -168,6 +171,23 @@ export class SqliteStateMachine implements StateMachine {
     if (this.#state === 'diverged') this.#tellDivergence()
   }
 
+  /** Called when the entry that says so has been applied, and nothing behind it. */
+  onCheckMark(listener: (mark: CheckMark, index: number) => void): void {
+    this.#markListener = listener
+  }
+
+  /** What it holds is not what the others hold: as soon as nothing is being applied it stands as one that has diverged. */
+  disown(divergence: Divergence): void {
+    this.#disowned = divergence
+    // Not in the middle of what has found it out.
+    setImmediate(() => this.#work())
+  }
+
+  /** While somebody reads an older state for long, trying to empty the WAL would only hold up writes. */
+  holdWal(state: 'held' | 'free'): void {
+    this.#threads?.wal.hold(state)
+  }
+
   /** How another database takes the present one's place where others have it open too; they are suspended with this one. */
   onReplaced(replace: ReplaceDatabase): void {
     this.#replaceDatabase = replace
@@ -193,8 +213,9 @@ export class SqliteStateMachine implements StateMachine {
     assert(this.#state === 'suspended', 'resumed after it was suspended')
     this.#database = openWriteConnection(this.#path)
     this.#applier = new EntryApplier(this.#database, this.#readFreeBytes)
+    this.#disowned = undefined
     this.#lastIndex = this.#applier.progress.appliedIndex
-    this.#state = this.#applier.divergence === undefined ? 'open' : 'diverged'
+    this.#state = this.#applier.comparison.divergence === undefined ? 'open' : 'diverged'
     if (this.#state === 'diverged') this.#tellDivergence()
   }
 
@@ -213,16 +234,21 @@ export class SqliteStateMachine implements StateMachine {
 
   #work(): void {
     if (this.#state !== 'open' || this.#writer !== 'none') return
-    if (this.#threads?.wal.isReady === true) return this.#emptyWal(this.#threads.wal)
+    if (this.#disowned !== undefined) return this.#divergeAsTold(this.#disowned)
+    if (this.#threads?.wal.isReady === true) {
+      this.#writer = 'wal-thread'
+      return this.#threads.wal.empty(() => this.#goOn())
+    }
     if (this.#waiting.length === 0) return
     try {
-      const { applied, stop } = this.#applier.apply(this.#waiting, this.#threads === undefined ? noLimits : inPlace)
+      const group = upToMark(this.#waiting)
+      const { applied, stop } = this.#applier.apply(group, this.#threads === undefined ? noLimits : inPlace)
       this.#waiting = this.#waiting.slice(applied.length)
       this.#tell(applied)
       this.#boundWal()
       switch (stop) {
         case 'end':
-          return
+          return this.#tellMark(group.at(-1))
         case 'time':
           this.#writer = 'this-thread-soon'
           setImmediate(() => this.#goOn())
@@ -232,9 +258,7 @@ export class SqliteStateMachine implements StateMachine {
         case 'replacement':
           return this.#makeReplacement()
         case 'diverged':
-          this.#state = 'diverged'
-          this.#waiting = []
-          this.#tellDivergence()
+          return this.#diverged()
       }
     } catch (error) {
       this.#halt(error)
@@ -304,45 +328,15 @@ export class SqliteStateMachine implements StateMachine {
       }
       this.#tell([{ index, term, outcome: { results: [replacement.result] } satisfies CommandOutcome }])
     } else this.#tell([this.#applier.applyWithout(replacement, entry)])
-    this.#logReplacement(index, replacement)
+    logReplacement(replacement, { index, bytes: statSync(this.#path).size, logger: this.#logger })
     this.#waiting = behind
     this.#lastIndex = behind.at(-1)?.index ?? entry.index
     this.#work()
   }
 
-  #logReplacement(index: number, replacement: Replacement): void {
-    if (replacement.kind === 'kept')
-      return this.#logger?.warn(
-        { index, reason: replacement.reason },
-        'VACUUM was left out: the database stays as it is, with its free pages',
-      )
-    if (replacement.kind !== 'ready' || replacement.content === 'other') return
-    const bytes = statSync(this.#path).size
-    this.#logger?.info({ index, bytes, ms: Math.round(replacement.result.seconds * 1000) }, 'the database was written anew')
-  }
-
-  /** Nobody else has the database open. */
-  #replaceAlone(from: string, point: LogBase): void {
-    const paths = snapshotPaths(dirname(this.#path))
-    const replacement = new DatabaseReplacement({ files: installFiles, paths, databasePath: this.#path }, [this])
-    replacement.replace(from, { point, reset: false }, 'other')
-    replacement.ended()
-  }
-
-  #emptyWal(wal: WalKeeper): void {
-    this.#writer = 'wal-thread'
-    wal.empty(() => this.#goOn())
-  }
-
   #boundWal(): void {
     if (this.#threads !== undefined) return this.#threads.wal.look()
-    if ((statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0) < walBytesMax) return
-    // A reader of another process may hold it back (the row then says busy): the next group tries again.
-    try {
-      this.#database.pragma('wal_checkpoint(TRUNCATE)')
-    } catch (error) {
-      throw new EnvironmentFailure(answerOf(error), { cause: error })
-    }
+    emptyLongWal(this.#database)
   }
 
   #makeThreads(): Threads {
@@ -360,12 +354,35 @@ export class SqliteStateMachine implements StateMachine {
     }
   }
 
+  #divergeAsTold(divergence: Divergence): void {
+    this.#disowned = undefined
+    try {
+      this.#applier.comparison.record(divergence)
+    } catch (error) {
+      return this.#halt(error)
+    }
+    this.#diverged()
+  }
+
+  #diverged(): void {
+    this.#state = 'diverged'
+    this.#waiting = []
+    this.#tellDivergence()
+  }
+
+  /** A group ends with a mark, so that whoever hears of it finds the database as it is behind it. */
+  #tellMark(entry: Entry | undefined): void {
+    const mark = entry === undefined ? undefined : markOf(entry)
+    if (entry !== undefined && mark !== undefined) this.#markListener(mark, entry.index)
+    this.#work()
+  }
+
   #tell(applied: readonly Applied[]): void {
     if (applied.length > 0) queueMicrotask(() => this.#listener(applied))
   }
 
   #tellDivergence(): void {
-    const { divergence } = this.#applier
+    const { divergence } = this.#applier.comparison
     if (divergence !== undefined) queueMicrotask(() => this.#divergenceListener(divergence))
   }
 
@@ -379,17 +396,5 @@ export class SqliteStateMachine implements StateMachine {
     this.#state = 'halted'
     this.#waiting = []
     this.#onFatal({ code, message: `after entry ${this.appliedIndex}: ${message}`, cause })
-  }
-}
-
-async function endsWithin(work: Promise<void>, ms: number): Promise<'done' | 'late'> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), ms)
-  })
-  try {
-    return await Promise.race([work.then(() => 'done' as const), late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -44,11 +44,17 @@ export class StateComparison {
     return true
   }
 
-  /** For good. */
-  record(): void {
+  /** The one that was found here. */
+  recordFound(): void {
     assert(this.#divergence !== undefined, 'a divergence was found')
+    this.record(this.#divergence)
+  }
+
+  /** For good. */
+  record(divergence: Divergence): void {
+    this.#divergence = divergence
     try {
-      this.#bookkeeping.recordDivergence(this.#divergence)
+      this.#bookkeeping.recordDivergence(divergence)
     } catch (error) {
       throw new EnvironmentFailure(answerOf(error), { cause: error })
     }

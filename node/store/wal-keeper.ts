@@ -38,6 +38,7 @@ export class WalKeeper {
   #phase: 'idle' | 'copying' | 'ready' | 'emptying' = 'idle'
   #lastPass: { readonly framesCopied: number; readonly restBytes: number } | undefined
   #hasFailed = false
+  #isHeld = false
   #notBeforeMs = 0
   #retry: NodeJS.Timeout | undefined
   readonly #onReady: () => void
@@ -71,9 +72,15 @@ export class WalKeeper {
 
   /** Behind each group of entries. */
   look(): void {
-    if (this.#phase !== 'idle' || this.#bytes() < walBytesMin || performance.now() < this.#notBeforeMs) return
+    if (this.#isHeld || this.#phase !== 'idle' || this.#bytes() < walBytesMin || performance.now() < this.#notBeforeMs) return
     this.#lastPass = undefined
     this.#copy()
+  }
+
+  /** While it is held nothing new is begun: somebody reads an older state, and will for long. */
+  hold(state: 'held' | 'free'): void {
+    this.#isHeld = state === 'held'
+    if (!this.#isHeld) this.#lookLater()
   }
 
   get isReady(): boolean {

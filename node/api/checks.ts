@@ -1,0 +1,15 @@
+// Port: checks of the whole database. Owned by the API; store and lifecycle have them.
+import type { Result } from '../../runtime/result.ts'
+import type { CheckReport, CheckResult } from '../replica/check-report.ts'
+import type { ReplicaProblem } from '../replica/replica-port.ts'
+import type { Applied } from '../replica/state-machine.ts'
+
+export interface Checks {
+  /** Has all nodes look at their databases behind the entry that it gives. Only where this node leads. */
+  begin(options: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>>
+  /** Of this node. */
+  report(): CheckReport
+  result(): CheckResult
+  /** When this node's last one ended, by Date.now(); undefined: none has since the start. */
+  endedAtMs(): number | undefined
+}
