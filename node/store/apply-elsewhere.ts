@@ -4,6 +4,7 @@ import type { Applied } from '../replica/state-machine.ts'
 import { DatabaseThread, type ThreadFailure } from './database-thread.ts'
 import { mayReplaceDatabase } from './entry-content.ts'
 import type { Replacement } from './replacements.ts'
+import { syncSteadily } from './steady-sync.ts'
 import type { StateHash } from './state-hash.ts'
 
 export interface ApplyRequest {
@@ -39,6 +40,9 @@ const entriesMax = 1_024
 
 export class ApplyElsewhere {
   readonly #thread: DatabaseThread<ApplyRequest | ReplaceRequest, ApplyReply | ReplaceReply>
+  readonly #onFailed: (failure: ThreadFailure, cause: unknown) => void
+  /** Of the last new database. */
+  #stopSyncing: (() => Promise<void>) | undefined
 
   constructor(options: {
     readonly path: string
@@ -47,11 +51,16 @@ export class ApplyElsewhere {
     readonly onFailed: (failure: ThreadFailure, cause: unknown) => void
   }) {
     const { path, onApplied, onReplaced, onFailed } = options
+    this.#onFailed = onFailed
     this.#thread = new DatabaseThread({
       file: new URL('apply-thread.ts', import.meta.url),
       name: 'apply-thread',
       path,
-      onReply: (reply) => (reply.kind === 'applied' ? onApplied(reply) : onReplaced(reply)),
+      onReply: (reply) => {
+        if (reply.kind === 'applied') return onApplied(reply)
+        // What has the new file open must have closed it before it becomes the database: closing drops the locks of the whole process.
+        void this.#stopSyncing?.().then(() => onReplaced(reply))
+      },
       onFailed,
     })
   }
@@ -74,6 +83,9 @@ export class ApplyElsewhere {
 
   /** `path`: where the next database is made. The caller writes nothing until it is answered. */
   replace(entry: Entry, path: string): void {
+    this.#stopSyncing = syncSteadily(path, (error) =>
+      this.#onFailed({ kind: 'failed', code: 'database_failed', message: 'a new database could not be synced' }, error),
+    )
     this.#thread.ask({ kind: 'replace', record: entry.bytes, path })
   }
 
@@ -81,8 +93,9 @@ export class ApplyElsewhere {
     this.#thread.release()
   }
 
-  close(): Promise<void> {
-    return this.#thread.close()
+  async close(): Promise<void> {
+    await this.#stopSyncing?.()
+    await this.#thread.close()
   }
 }
 
