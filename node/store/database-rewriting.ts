@@ -6,7 +6,8 @@ import Database from 'better-sqlite3'
 import { openBookkeeping, type Progress } from './bookkeeping.ts'
 import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
 import { removeDatabase, syncDatabase } from './load-assembly.ts'
-import { answerOf } from './sqlite-failure.ts'
+import { EnvironmentFailure } from './sqlite-failure.ts'
+import { isDiskFull } from './write-failure.ts'
 
 export interface RewritingTask {
   /** The present database, in no transaction; nobody writes to it meanwhile. */
@@ -24,7 +25,10 @@ export type Rewriting = { readonly kind: 'ready' } | { readonly kind: 'kept'; re
 /** SQLite's own words, which clients of rqlite know. */
 const full: Rewriting = { kind: 'kept', message: 'database or disk is full' }
 
-/** What comes out lies durably at `path`. A broken machine comes out as EnvironmentFailure. */
+/**
+ * What comes out lies durably at `path`. Whatever SQLite finds wrong, damage in the present database as well, leaves that as it is: it may be served for long, and who finds
+ * out which node is wrong is node/lifecycle/content-checks.ts. Only a file system that refuses comes out as EnvironmentFailure.
+ */
 export function rewriteDatabase(task: RewritingTask): Rewriting {
   const { path } = task
   removeDatabase(path)
@@ -36,7 +40,9 @@ export function rewriteDatabase(task: RewritingTask): Rewriting {
     finish(task)
   } catch (error) {
     removeDatabase(path)
-    return hasNoRoom(error) ? full : { kind: 'kept', message: answerOf(error) }
+    if (hasNoRoom(error)) return full
+    if (error instanceof Database.SqliteError) return { kind: 'kept', message: error.message }
+    throw new EnvironmentFailure('VACUUM could not make a file', { cause: error })
   }
   syncDatabase(path)
   return { kind: 'ready' }
@@ -57,6 +63,7 @@ function pragma(database: Database.Database, name: string): number {
 
 /** Only the new file is written, so only it can have found no room. A quota is told as an error of the disk. */
 function hasNoRoom(error: unknown): boolean {
+  if (isDiskFull(error)) return true
   return error instanceof Database.SqliteError && (error.code === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_WRITE')
 }
 
