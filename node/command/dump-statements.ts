@@ -66,12 +66,26 @@ export function* readDump(text: string, judge: JudgeText): Generator<undefined, 
 
 /** Undefined: it is left out. */
 function readPiece(piece: Piece, judge: JudgeText): DumpStatement | undefined {
+  if (!isOfDump(piece)) return ofGate(piece, piece.sql, judge)
   if (isStatistics(piece) || isWritableSchema(piece)) return undefined
   if (isSequence(piece)) return { kind: 'statement', piece }
   const definition = virtualTableIn(piece)
-  const judged = judge(definition ?? piece.sql, { for: 'execute' })
-  if (!judged.ok) return { kind: 'refused', problem: judged.problem }
-  return { kind: definition === undefined ? 'statement' : 'virtual-table', piece }
+  if (definition === undefined) return ofGate(piece, piece.sql, judge)
+  const read = ofGate(piece, definition, judge)
+  return read.kind === 'refused' ? read : { kind: 'virtual-table', piece }
+}
+
+function ofGate(piece: Piece, text: string, judge: JudgeText): DumpStatement {
+  const judged = judge(text, { for: 'execute' })
+  return judged.ok ? { kind: 'statement', piece } : { kind: 'refused', problem: judged.problem }
+}
+
+/** Nearly all of a dump is rows of ordinary tables, which are not looked at twice. */
+function isOfDump({ sql, tokens }: Piece): boolean {
+  const keyword = wordOf(sql, tokens[0])
+  if (keyword !== 'insert') return keyword === 'pragma' || keyword === 'analyze'
+  const table = tokens[2]
+  return table !== undefined && tokenName(sql, table).startsWith('sqlite_')
 }
 
 /** Undefined between two steps. A statement that is longer than a step is read in longer ones. Offsets of defects are counted in the whole text. */

@@ -55,8 +55,10 @@ export function quotedName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
+/** Nearly all names are lower-cased already, or ASCII alone. */
 function foldAscii(text: string): string {
-  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+  if (!/[A-Z]/.test(text)) return text
+  return /[\u0080-\uffff]/.test(text) ? text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text.toLowerCase()
 }
 
 /** Behind white space, a byte order mark and comments that start at `at`; `at` itself when there is none. */

@@ -12,7 +12,7 @@ export type ExaminerReply =
 
 /** Reading and writing a gigabyte takes about 10 s on a busy machine. */
 const msMin = 60_000
-const msPerGigabyte = { database: 120_000, text: 1_200_000 } as const
+const msPerGigabyte = { database: 120_000, text: 3_600_000 } as const
 /** Beyond what the process takes by itself: caches and one row are a few tens of megabytes. */
 const growthBytesMax = 512 * 1024 * 1024
 const lookEveryMs = 200

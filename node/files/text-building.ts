@@ -6,7 +6,7 @@ import { dumpStatements, type DumpStatement } from '../command/dump-statements.t
 import { judgeText } from '../command/gate.ts'
 import { settingIn } from '../command/pragmas.ts'
 import { wordOf, type Piece } from '../command/split.ts'
-import { prepareWithDoubleQuotes } from '../store/double-quoted-strings.ts'
+import { isComplaint, prepareWithDoubleQuotes } from '../store/double-quoted-strings.ts'
 
 const chunkBytes = 64 * 1024
 const pageBytes = 4096
@@ -83,7 +83,21 @@ function carryOut(database: Database.Database, read: Exclude<DumpStatement, { ki
 
 function run(database: Database.Database, piece: Piece): void {
   if (settingIn(piece) !== undefined) return
+  if (isPlain(piece)) {
+    try {
+      // Without a handle: hundreds of thousands of them would wait in memory for the collector of garbage.
+      return void database.exec(piece.sql)
+    } catch (error) {
+      // Nothing was done: SQLite says it before it begins.
+      if (!isComplaint(error)) throw error
+    }
+  }
   const statement = prepareWithDoubleQuotes(database, piece, wordOf(piece.sql, piece.tokens[0]))
   if (!statement.reader) return void statement.run()
   for (const row of statement.iterate()) void row
+}
+
+/** Nearly all of a dump. A parameter would be taken for NULL. */
+function isPlain({ sql, tokens }: Piece): boolean {
+  return wordOf(sql, tokens[0]) === 'insert' && tokens.every(({ kind }) => kind !== 'parameter')
 }

@@ -72,6 +72,11 @@ function resolve<Made>(piece: Piece, attempt: (text: string) => Made): Resolved<
   }
 }
 
+/** Of an error of SQLite's: it would be none if a word in double quotes were a string. */
+export function isComplaint(error: unknown): boolean {
+  return complainedWord(error) !== undefined
+}
+
 function complainedWord(error: unknown): string | undefined {
   return error instanceof Database.SqliteError ? complaint.exec(error.message)?.[1] : undefined
 }
