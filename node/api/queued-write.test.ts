@@ -54,6 +54,20 @@ test('requests of one user go into one entry; values keep all their bits on the 
   )
 })
 
+test('ANALYZE and its like are entries of their own, whatever was queued beside them', async (context) => {
+  const api = await openFixture(context, { writeQueue: never })
+  for (const sql of ['DELETE FROM a', ' ANALYZE; ', 'DELETE FROM b', 'PRAGMA optimize', 'PRAGMA user_version = 7', 'DELETE FROM c'])
+    await api.post('/db/execute?queue', [sql])
+  await api.post('/db/execute?queue&wait', [])
+  assert.deepEqual(sqlOf(api), [
+    ['DELETE FROM a'],
+    [' ANALYZE; '],
+    ['DELETE FROM b'],
+    ['PRAGMA optimize'],
+    ['PRAGMA user_version = 7', 'DELETE FROM c'],
+  ])
+})
+
 test('timings and pretty shape the answer; the content type does not matter, the body is JSON', async (context) => {
   const api = await openFixture(context, { writeQueue: soon })
   const answer = await api.post('/db/execute?queue&timings&pretty', ['DELETE FROM foo'])

@@ -1,4 +1,5 @@
 // `/db/execute?queue`: what the gate refuses is refused here and now; the rest is taken, answered, and written a moment later (write-queue.ts).
+import { upkeepOf } from '../command/upkeep.ts'
 import type { ApiParts } from './api-parts.ts'
 import { jsonReply, msLeft, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
@@ -16,13 +17,15 @@ export async function queueWrite(parts: ApiParts, request: ApiRequest): Promise<
   if (!prepared.ok && !isMark) return refuseWith(prepared.problem)
   const body = await request.body()
   if (!body.ok) return refuseWith(body.problem)
-  const statements = prepared.ok ? prepared.value.statements.length : 0
+  const given = prepared.ok ? prepared.value.statements : []
+  const statements = given.length
   const queued = parts.writeQueue.add({
     identity,
     statementsJson: withinBrackets(body.value),
     statements,
     // One statement is all or nothing by itself.
     transaction: parameters.has('transaction') && statements > 1,
+    isUpkeep: upkeepOf({ statements: given }) !== undefined,
   })
   if (!queued.ok) {
     return queued.problem === 'full'

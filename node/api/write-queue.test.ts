@@ -66,6 +66,7 @@ function scene(settings: Partial<WriteQueueConfiguration> = {}, limits: { queued
         statementsJson: Buffer.from(text),
         statements: text === '' ? 0 : 1,
         transaction: false,
+        isUpkeep: false,
         ...write,
       })
       assert.ok(added.ok, 'the queue takes it')
@@ -142,6 +143,16 @@ test('what asks for a transaction goes alone', async () => {
     groups.map(({ transaction }) => transaction),
     [false, true, false],
   )
+})
+
+test('what needs an entry of its own goes alone, between its neighbours', async () => {
+  const { add, pass, sent } = scene()
+  add('a')
+  add('analyze', { isUpkeep: true })
+  add('b')
+  add('c')
+  await pass(50)
+  assert.deepEqual(sent, ['a', 'analyze', 'b,c'])
 })
 
 test('-write-queue-tx makes each batch a transaction', async () => {
@@ -241,7 +252,7 @@ test('it holds so many requests and bytes and no more, those on their way includ
   add('a')
   await pass(50)
   add('b')
-  const third = { identity: anna, statementsJson: Buffer.from('c'), statements: 1, transaction: false }
+  const third = { identity: anna, statementsJson: Buffer.from('c'), statements: 1, transaction: false, isUpkeep: false }
   assert.deepEqual(queue.add(third), { ok: false, problem: 'full' })
   assert.match(await metrics.render(), /securesql_queue_requests 2\n/)
   answer(written)
@@ -276,10 +287,13 @@ test('at the end nothing waits for its batch, nothing new is taken, and what can
   await calm.pass()
   await closed
   assert.deepEqual(calm.sent, ['a'])
-  assert.deepEqual(calm.queue.add({ identity: anna, statementsJson: Buffer.from('b'), statements: 1, transaction: false }), {
-    ok: false,
-    problem: 'closing',
-  })
+  assert.deepEqual(
+    calm.queue.add({ identity: anna, statementsJson: Buffer.from('b'), statements: 1, transaction: false, isUpkeep: false }),
+    {
+      ok: false,
+      problem: 'closing',
+    },
+  )
 
   const lost = scene()
   lost.answers.push(again, new Promise(() => {}))

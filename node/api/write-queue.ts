@@ -20,6 +20,8 @@ export interface QueuedWrite {
   readonly statements: number
   /** All or nothing: it is written alone. */
   readonly transaction: boolean
+  /** ANALYZE and its like: an entry of its own, or it is an error. */
+  readonly isUpkeep: boolean
 }
 
 /** What goes to the leader together. */
@@ -303,7 +305,10 @@ export class WriteQueue {
 }
 
 function mayShare(first: Item, item: Item): boolean {
-  return first.statements > 0 && item.statements > 0 && !first.transaction && !item.transaction && isSame(first.identity, item.identity)
+  return (
+    [first, item].every(({ statements, transaction, isUpkeep }) => statements > 0 && !transaction && !isUpkeep) &&
+    isSame(first.identity, item.identity)
+  )
 }
 
 function statementsOf(items: readonly Item[]): number {

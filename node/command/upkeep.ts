@@ -26,7 +26,7 @@ const mention = /analyze|optimize|vacuum|foreign_keys/i
 const charactersMax = 1_000
 
 /** Undefined: an ordinary command. */
-export function upkeepOf({ statements }: Command): Upkeep | undefined {
+export function upkeepOf({ statements }: Pick<Command, 'statements'>): Upkeep | undefined {
   const sql = statements.length === 1 ? statements[0]?.sql : undefined
   if (sql === undefined || sql.length > charactersMax || !mention.test(sql)) return undefined
   const pieces = splitStatements(sql)
