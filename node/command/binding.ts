@@ -52,18 +52,20 @@ export function bindParameters(plan: ParameterPlan, parameters: Parameters, skip
 function bindPositional(plan: ParameterPlan, values: readonly SqlValue[], skip: number): Result<Bound, string> {
   if (values.length - skip < plan.count) return fail(`not enough args to execute query: want ${plan.count} got ${values.length}`)
   const anonymous: SqlValue[] = []
-  const named: Record<string, SqlValue> = nullPrototype()
-  let anyNamed = false
-  for (const [position, name] of plan.names.entries()) {
-    const value = values[skip + position] ?? null
-    if (name === undefined) anonymous.push(value)
-    else if (Object.hasOwn(named, name)) return fail(`parameter ${name} is used with two prefixes: give its value by name`)
-    else {
-      named[name] = value
-      anyNamed = true
+  let named: Record<string, SqlValue> | undefined
+  let position = skip
+  for (const name of plan.names) {
+    const value = values[position] ?? null
+    position += 1
+    if (name === undefined) {
+      anonymous.push(value)
+      continue
     }
+    named ??= nullPrototype()
+    if (Object.hasOwn(named, name)) return fail(`parameter ${name} is used with two prefixes: give its value by name`)
+    named[name] = value
   }
-  return ok({ anonymous, named: anyNamed ? named : undefined })
+  return ok({ anonymous, named })
 }
 
 function bindNamed(plan: ParameterPlan, values: ReadonlyMap<string, SqlValue>): Result<Bound, string> {

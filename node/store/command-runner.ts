@@ -112,18 +112,27 @@ export class CommandRunner {
   /** Roughly the instructions that it carries out; Infinity: it may run for any time (bounded-program.ts). Under the schema as it is now. */
   costOf(command: Command): number {
     if (command.statements.length > statementsMax || this.#mayBeHeavy(command)) return Infinity
-    const pieces = command.statements.flatMap(({ sql }) => (sql === '' ? [] : (this.#cache.get(sql) ?? [])))
+    const [first, second] = command.statements
+    const pieces =
+      first !== undefined && second === undefined ? this.#piecesOf(first) : command.statements.flatMap((one) => this.#piecesOf(one))
+    let behind = pieces.length
     let cost = 0
-    for (const [position, piece] of pieces.entries()) {
+    for (const piece of pieces) {
+      behind -= 1
       if (neverRun.has(piece.keyword) || piece.isUpkeep) continue
       // It may act when it is prepared.
       if (piece.keyword === 'pragma') return Infinity
-      const isLast = position === pieces.length - 1
       // What follows a change of the schema cannot be judged before it.
-      cost += (isLast ? costOfSchemaChange(piece.sql) : undefined) ?? piece.cost()
+      const changeCost = behind === 0 && piece.keyword === 'create' ? costOfSchemaChange(piece.sql) : undefined
+      cost += changeCost ?? piece.cost()
       if (cost === Infinity) break
     }
     return cost
+  }
+
+  /** None where the text cannot be split. */
+  #piecesOf({ sql }: Statement): readonly PreparedPiece[] {
+    return sql === '' ? [] : (this.#cache.get(sql) ?? [])
   }
 
   /** Preparing it may take long by itself. */
@@ -266,7 +275,8 @@ export class CommandRunner {
     let last: StatementResult = { kind: 'written', lastInsertId: 0n, rowsAffected: 0, seconds: 0 }
     let effect: Effect = 'read'
     let skip = 0
-    for (const [position, piece] of pieces.entries()) {
+    let position = 0
+    for (const piece of pieces) {
       if (position === until) break
       this.#functions.beginPiece(at, position, piece.clock)
       const end = this.#runPiece(piece, statement, command, skip)
@@ -278,6 +288,7 @@ export class CommandRunner {
       last = end.result
       if (typeof end.effect === 'number') effect = typeof effect === 'number' ? joinEffects(effect, end.effect) : end.effect
       skip += piece.plan?.count ?? 0
+      position += 1
     }
     return { kind: 'result', result: { ...last, seconds: seconds() }, effect }
   }

@@ -7,21 +7,23 @@ import { seedBytes, type EntryMoment } from '../command/entry-moment.ts'
 const chunkBytes = 1_024
 
 export class EntryChance {
-  readonly #key = Buffer.alloc(32)
-  readonly #place = Buffer.alloc(16)
+  #seed: Uint8Array = new Uint8Array(seedBytes)
+  #statement = 0
+  #piece = 0
+  /** Made when somebody asks for chance: few statements do. */
   #cipher: ReturnType<typeof createCipheriv> | undefined
   #chunk: Buffer = Buffer.alloc(0)
   #used = 0
 
   beginEntry({ seed }: EntryMoment): void {
-    this.#key.set(seed.subarray(0, seedBytes))
+    this.#seed = seed
     this.beginPiece(0, 0)
   }
 
   /** Of the entry: which statement, and which piece of its text. */
   beginPiece(statement: number, piece: number): void {
-    this.#place.writeUInt32BE(statement, 0)
-    this.#place.writeUInt32BE(piece, 4)
+    this.#statement = statement
+    this.#piece = piece
     this.#cipher = undefined
     this.#used = this.#chunk.length
   }
@@ -42,7 +44,16 @@ export class EntryChance {
   }
 
   #next(count: number): Buffer {
-    this.#cipher ??= createCipheriv('aes-256-ctr', this.#key, this.#place)
+    this.#cipher ??= this.#makeCipher()
     return this.#cipher.update(Buffer.alloc(count))
+  }
+
+  #makeCipher(): ReturnType<typeof createCipheriv> {
+    const key = Buffer.alloc(32)
+    key.set(this.#seed.subarray(0, seedBytes))
+    const place = Buffer.alloc(16)
+    place.writeUInt32BE(this.#statement, 0)
+    place.writeUInt32BE(this.#piece, 4)
+    return createCipheriv('aes-256-ctr', key, place)
   }
 }
