@@ -10,9 +10,12 @@ export type ExaminerReply =
   /** For the client whose file it is. */
   | { readonly kind: 'refused' | 'full'; readonly reason: string }
 
-/** Reading and writing a gigabyte takes about 10 s on a busy machine. */
-const msMin = 60_000
-const msPerGigabyte = { database: 120_000, text: 3_600_000 } as const
+/**
+ * Reading and writing a gigabyte takes about 10 s on a busy machine; a gigabyte of statements about 400 s of the processor, which the process gets last. What runs for so long without
+ * a result takes neither memory nor disk beyond its limits, and ends when nobody waits for it.
+ */
+const msMin = { database: 60_000, text: 600_000 } as const
+const msPerGigabyte = { database: 120_000, text: 7_200_000 } as const
 /** Beyond what the process takes by itself: caches and one row are a few tens of megabytes. */
 const growthBytesMax = 512 * 1024 * 1024
 const lookEveryMs = 200
@@ -32,7 +35,7 @@ export async function examineFile({
   isAbandoned,
 }: ExaminationTask): Promise<Result<{ readonly bytes: number; readonly hash: string }, FileProblem>> {
   const given = statSync(path).size
-  const untilMs = performance.now() + msMin + (given / 2 ** 30) * msPerGigabyte[form]
+  const untilMs = performance.now() + msMin[form] + (given / 2 ** 30) * msPerGigabyte[form]
   // No sound file grows by being written anew; one that does is a bomb.
   const outputBytesMax = form === 'text' ? builtBytesMax(given) : 2 * given + 64 * 1024 * 1024
   let ended: string | undefined
