@@ -82,6 +82,7 @@ function finish({ database, path, progress }: RewritingTask): void {
     connection.unsafeMode(true)
     connection.pragma('writable_schema = ON')
     connection.transaction(() => {
+      keepSequences(database, connection)
       orderSchema(database, connection)
       bookkeeping.write(progress, bookkeeping.read())
     })()
@@ -89,6 +90,16 @@ function finish({ database, path, progress }: RewritingTask): void {
   } finally {
     connection.close()
   }
+}
+
+/** Once made it stays, but VACUUM leaves it out where no table with AUTOINCREMENT is left. */
+function keepSequences(before: Database.Database, after: Database.Database): void {
+  const find = "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'"
+  if (before.prepare(find).get() === undefined || after.prepare(find).get() !== undefined) return
+  after.exec('CREATE TABLE main._securesql_counted (id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE main._securesql_counted')
+  const put = after.prepare('INSERT INTO main.sqlite_sequence (rowid, name, seq) VALUES (?, ?, ?)')
+  for (const row of before.prepare('SELECT rowid, name, seq FROM main.sqlite_sequence').raw().safeIntegers().all())
+    put.run(...(row as unknown[]))
 }
 
 /** VACUUM writes tables first, then indexes, then the rest: read without an order, the schema would be another one. */

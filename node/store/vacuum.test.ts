@@ -300,3 +300,33 @@ for (const elsewhere of ['nowhere', 'threads'] as const) {
     }
   })
 }
+
+test('the table of sequences stays when no table needs it any more, with whatever stands in it', async () => {
+  const log = [
+    [
+      'CREATE TABLE first (a)',
+      'CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT)',
+      'INSERT INTO counted VALUES (7)',
+      'CREATE TABLE last (a)',
+    ],
+    // As a dump may have it.
+    ["INSERT INTO sqlite_sequence VALUES('nobody',5)"],
+    ['DROP TABLE counted'],
+    ['VACUUM'],
+    [
+      "INSERT INTO last SELECT rowid || type || name || coalesce((SELECT group_concat(name || seq) FROM sqlite_sequence), '') FROM sqlite_schema",
+    ],
+  ].map((statements) => command(statements))
+  const prints = new Set<string>()
+  for (const readFreeBytes of [() => Number.MAX_SAFE_INTEGER, () => 0]) {
+    const world = new TestMachine({ readFreeBytes })
+    try {
+      await world.apply(logOf(log), [1])
+      assert.deepEqual(world.rows('SELECT name, seq FROM sqlite_sequence'), [['nobody', 5]])
+      prints.add(fingerprintDatabase(world.path).hash)
+    } finally {
+      await world.dispose()
+    }
+  }
+  assert.equal(prints.size, 1)
+})

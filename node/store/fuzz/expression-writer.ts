@@ -68,6 +68,8 @@ export class ExpressionWriter {
       scope.values.push(value)
       return `?${scope.values.length}`
     }
+    // As SQL for rqlite has it: a string, or a column that happens to be called so.
+    if (typeof value === 'string' && chance.isLucky(15)) return quotedName(chance.isLucky(80) ? value : 'key')
     return literal(value)
   }
 
