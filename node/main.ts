@@ -27,6 +27,7 @@ import { encodeLoadStep } from './command/load-step.ts'
 import { encodeUpkeep } from './command/upkeep.ts'
 import { AbandonedLoads } from './lifecycle/abandoned-loads.ts'
 import { Housekeeping } from './lifecycle/housekeeping.ts'
+import type { LeaderDoor } from './lifecycle/leader-door.ts'
 import { Reaper } from './lifecycle/reaper.ts'
 import { keepLinksWarm } from './lifecycle/warm-links.ts'
 import { readStartFiles, type StartFiles } from './lifecycle/start-files.ts'
@@ -275,8 +276,9 @@ function lookAfter(
     logger,
     metrics,
   })
+  const door: LeaderDoor = { leads: () => replica.leads(), propose: (payload, asked) => around.api.proposeUpkeep(payload, asked) }
   const housekeeping = new Housekeeping({
-    replica: { leads: () => replica.leads(), propose: (payload, options) => around.api.proposeUpkeep(payload, options) },
+    door,
     ...configuration.database,
     clusterForeignKeys: () => around.store.facts().foreignKeys,
     clusterVacuumedAtMs: () => around.store.vacuumedAtMs(),
@@ -285,7 +287,7 @@ function lookAfter(
     logger,
   })
   const abandonedLoads = new AbandonedLoads({
-    replica,
+    door,
     roomLeft: () => around.store.roomLeft(),
     encode: { abort: (id) => encodeLoadStep({ kind: 'load-abort', id }), vacuum: () => encodeNow('vacuum') },
     clock: systemClock,

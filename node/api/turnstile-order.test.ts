@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { codeOf, held, textsOf, turns, world } from './turnstile-world.ts'
 
@@ -139,4 +140,20 @@ test('they do not wait long for one that is not', async () => {
   await rehearsals.release()
   await rehearsals.release()
   await replica.apply()
+})
+
+test('nobody else proposes what changes the state', () => {
+  const root = new URL('../', import.meta.url)
+  const allowed = new Map([
+    ['api/write-turnstile.ts', 3],
+    // Of an entry that changes nothing: `entryKind: 'state-hash'`.
+    ['main.ts', 1],
+  ])
+  const found = readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && !/\.test\.ts$|^(?:raft|replica|sim)\//.test(path))
+    .flatMap((path) => {
+      const count = readFileSync(new URL(path, root), 'utf8').match(/\breplica\??\.propose\(/g)?.length ?? 0
+      return count > 0 ? [[path, count] as const] : []
+    })
+  assert.deepEqual(new Map(found), allowed)
 })

@@ -11,7 +11,7 @@ class Scene {
   leads = true
   room: ReturnType<AbandonedLoadsOptions['roomLeft']> = { load: undefined, isWorthVacuum: false }
   readonly loads = new AbandonedLoads({
-    replica: {
+    door: {
       leads: () => this.leads,
       propose: (payload) => {
         this.proposed.push(Buffer.from(payload).toString())

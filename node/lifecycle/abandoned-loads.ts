@@ -2,10 +2,10 @@
 // does, after a while, and has the database written anew when loads that were given up have left much of it empty.
 import type { Logger } from '../../runtime/log.ts'
 import type { Clock } from '../replica/clock.ts'
-import type { Replica } from '../replica/replica-port.ts'
+import type { LeaderDoor } from './leader-door.ts'
 
 export interface AbandonedLoadsOptions {
-  readonly replica: Pick<Replica, 'leads' | 'propose'>
+  readonly door: LeaderDoor
   /** As the database has it now; undefined: it cannot be asked at the moment. */
   readonly roomLeft: () =>
     | { readonly load: { readonly id: string; readonly received: number } | undefined; readonly isWorthVacuum: boolean }
@@ -40,8 +40,8 @@ export class AbandonedLoads {
   }
 
   #look(): void {
-    const { replica, roomLeft, encode, clock } = this.#options
-    const room = replica.leads() ? roomLeft() : undefined
+    const { door, roomLeft, encode, clock } = this.#options
+    const room = door.leads() ? roomLeft() : undefined
     if (room === undefined) this.#seen = undefined
     if (room === undefined || this.#isProposing) return
     const { load, isWorthVacuum } = room
@@ -59,7 +59,7 @@ export class AbandonedLoads {
 
   async #propose(payload: Uint8Array, facts: Readonly<Record<string, unknown>>, text: string): Promise<void> {
     this.#isProposing = true
-    const proposed = await this.#options.replica.propose(payload, { timeoutMs: proposeMsMax })
+    const proposed = await this.#options.door.propose(payload, { timeoutMs: proposeMsMax })
     this.#isProposing = false
     if (proposed.ok) this.#logger.info(facts, text)
     else this.#logger.warn({ ...facts, code: proposed.problem.code }, 'the room of a load could not be given back yet')

@@ -24,7 +24,7 @@ class Scene {
       optimizeIntervalMs: 0,
       vacuumIntervalMs: 0,
       ...flags,
-      replica: {
+      door: {
         leads: () => this.leads,
         propose: (payload) => {
           this.proposed.push(Buffer.from(payload).toString())

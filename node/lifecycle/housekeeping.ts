@@ -1,18 +1,13 @@
 // What the leader proposes by itself, so that all nodes have it at the same entry: the setting of foreign keys (-fk) when the cluster's is another than its own,
 // PRAGMA optimize (-auto-optimize-int) and VACUUM (-auto-vacuum-int) now and then. The others follow the cluster, whatever their flags say, and a node that would have it otherwise says so.
 import type { Logger } from '../../runtime/log.ts'
-import type { Result } from '../../runtime/result.ts'
 import type { Clock } from '../replica/clock.ts'
-import type { Replica } from '../replica/replica-port.ts'
-import type { Applied } from '../replica/state-machine.ts'
+import type { LeaderDoor } from './leader-door.ts'
 
 type Upkeep = 'foreign-keys-on' | 'foreign-keys-off' | 'optimize' | 'vacuum'
 
 export interface HousekeepingOptions {
-  readonly replica: Pick<Replica, 'leads'> & {
-    /** The way of all writes: what they cost may be another behind this one. */
-    propose(payload: Uint8Array, options: { readonly timeoutMs: number }): Promise<Result<Applied, { readonly code: string }>>
-  }
+  readonly door: LeaderDoor
   /** The flag. */
   readonly foreignKeys: boolean
   /** 0: never. */
@@ -58,10 +53,10 @@ export class Housekeeping {
   }
 
   #look(): void {
-    const { replica, foreignKeys, clusterForeignKeys, optimizeIntervalMs, clock } = this.#options
+    const { door, foreignKeys, clusterForeignKeys, optimizeIntervalMs, clock } = this.#options
     const differs = clusterForeignKeys() !== foreignKeys
     if (!differs) this.#hasWarned = false
-    if (!replica.leads()) return differs ? this.#warn() : undefined
+    if (!door.leads()) return differs ? this.#warn() : undefined
     if (this.#isProposing) return undefined
     if (differs) return void this.#propose(foreignKeys ? 'foreign-keys-on' : 'foreign-keys-off')
     if (this.#isVacuumDue()) {
@@ -93,7 +88,7 @@ export class Housekeeping {
 
   async #propose(upkeep: Upkeep): Promise<void> {
     this.#isProposing = true
-    const proposed = await this.#options.replica.propose(this.#options.encode(upkeep), {
+    const proposed = await this.#options.door.propose(this.#options.encode(upkeep), {
       timeoutMs: upkeep === 'vacuum' ? vacuumMsMax : proposeMsMax,
     })
     this.#isProposing = false
