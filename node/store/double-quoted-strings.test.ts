@@ -41,9 +41,26 @@ test('other errors stay what they are', () => {
   assert.throws(() => prepared('SELECT [nope]'), { message: /^no such column/ })
 })
 
-test('more different words than the limit are refused as SQLite refuses the first of them', () => {
-  const words = Array.from({ length: 65 }, (_, n) => `"w${n}"`).join(', ')
-  assert.throws(() => prepared(`SELECT ${words}`), /no such column: "w\d+"/)
+test('rows of an INSERT may hold any number of such strings, beside names in double quotes', () => {
+  const rows = Array.from({ length: 3_000 }, (_, n) => `("x", "name ${n} of ""t""")`)
+  const statement = prepared(`INSERT INTO "t" ("x", "y") VALUES ${rows.join(', ')} ON CONFLICT DO NOTHING RETURNING "x", "y"`)
+  const stored = statement.raw().all()
+  assert.deepEqual([stored.length, stored[2_999]], [3_000, ['x', 'name 2999 of "t"']])
+  const two = prepared('INSERT INTO t VALUES (lower("ABC" || "x") COLLATE "nocase", CAST("7" AS "integer"))')
+  assert.equal(two.run().changes, 1)
+})
+
+test('a text that would have to be prepared too often is refused as SQLite refuses it', () => {
+  const words = Array.from({ length: 3_000 }, (_, n) => `"word${n}"`)
+  assert.equal(
+    prepared(`SELECT ${words.slice(0, 100).join(', ')}`)
+      .raw()
+      .get()
+      ?.toString()
+      .startsWith('word0,word1'),
+    true,
+  )
+  assert.throws(() => prepared(`SELECT * FROM t WHERE x IN (${words.join(', ')})`), /no such column: "word\d+"/)
 })
 
 /** A database in which the statements were carried out, each prepared as the store prepares it. */

@@ -7,9 +7,9 @@ import { splitStatements, wordOf, type Piece } from '../command/split.ts'
 import type { Token } from '../command/tokenizer.ts'
 import { findSchemaTrial, InDoubt } from './schema-trials.ts'
 
-/** Different words in one statement, and places of one word: each costs a prepare or two. More is refused as SQLite refuses it. */
-const wordsMax = 64
-const placesMax = 16
+/** Of one statement: so many characters are prepared, some tenths of a second at most. What would need more is refused as SQLite refuses it. */
+const charactersMax = 4 * 1024 * 1024
+const attemptsMin = 8
 
 const complaint = /^no such column: "([^]*)" - should this be a string literal in single-quotes\?$/
 const onData: ReadonlySet<string> = new Set('select values with insert replace update delete explain'.split(' '))
@@ -57,19 +57,44 @@ interface Resolved<Made> {
 
 /** Throws what `attempt` throws when no string helps. */
 function resolve<Made>(piece: Piece, attempt: (text: string) => Made): Resolved<Made> {
-  const strings = new Set<Token>()
-  for (let words = 0; ; words += 1) {
+  let strings: ReadonlySet<Token> = new Set()
+  let attemptsLeft = Math.max(attemptsMin, Math.floor(charactersMax / piece.sql.length))
+  for (let isFirst = true; ; isFirst = false) {
     try {
       const text = rewritten(piece, strings)
       return { text, isRewritten: strings.size > 0, made: attempt(text) }
     } catch (error) {
       const word = complainedWord(error)
-      if (word === undefined || words >= wordsMax) throw error
-      const found = unresolvedPlaces(piece, attempt, strings, word)
-      if (found.length === 0) throw error
-      for (const token of found) strings.add(token)
+      if (word === undefined) throw error
+      const rows = isFirst ? rowsOf(piece) : []
+      const places = rows.length > 0 ? [] : placesOf(piece, strings, word)
+      attemptsLeft -= 1 + places.length
+      if (attemptsLeft < 0) throw error
+      const unresolved = rows.length > 0 ? rows : places.length === 1 ? places : unresolvedPlaces({ piece, attempt, strings, word, places })
+      if (unresolved.length === 0) throw error
+      strings = new Set([...strings, ...unresolved])
     }
   }
+}
+
+/** In the rows of an INSERT there is no column that a word could mean: all of them are strings at once, however many rows there are. */
+function rowsOf(piece: Piece): readonly Token[] {
+  const words = piece.tokens.map((token) => wordOf(piece.sql, token))
+  const from = words.indexOf('values')
+  if ((words[0] !== 'insert' && words[0] !== 'replace') || from === -1 || words.includes('select')) return []
+  const behind = words.findIndex((word, at) => at > from && (word === 'on' || word === 'returning'))
+  const rows = piece.tokens.slice(from, behind === -1 ? undefined : behind)
+  return rows.filter((token, at) => {
+    const next = rows[at + 1]
+    const following = next === undefined ? '' : piece.sql.slice(next.start, next.end)
+    const before = rows[at - 1]
+    const isQualified = following === '.' || (before !== undefined && piece.sql.slice(before.start, before.end) === '.')
+    return wordIn(piece, token) !== undefined && !isQualified && following !== '('
+  })
+}
+
+function placesOf(piece: Piece, strings: ReadonlySet<Token>, word: string): readonly Token[] {
+  return piece.tokens.filter((token) => token.kind === 'quoted' && wordIn(piece, token) === word && !strings.has(token))
 }
 
 /** Of an error of SQLite's: it would be none if a word in double quotes were a string. */
@@ -81,10 +106,16 @@ function complainedWord(error: unknown): string | undefined {
   return error instanceof Database.SqliteError ? complaint.exec(error.message)?.[1] : undefined
 }
 
+interface Search {
+  readonly piece: Piece
+  readonly attempt: (text: string) => unknown
+  readonly strings: ReadonlySet<Token>
+  readonly word: string
+  readonly places: readonly Token[]
+}
+
 /** The places where SQLite cannot resolve the word: those where it still complains of it when every other place is a string. */
-function unresolvedPlaces(piece: Piece, attempt: (text: string) => unknown, strings: ReadonlySet<Token>, word: string): readonly Token[] {
-  const places = piece.tokens.filter((token) => token.kind === 'quoted' && wordIn(piece, token) === word && !strings.has(token))
-  if (places.length > placesMax) return []
+function unresolvedPlaces({ piece, attempt, strings, word, places }: Search): readonly Token[] {
   return places.filter((place) => {
     const others = new Set([...strings, ...places.filter((other) => other !== place)])
     try {
