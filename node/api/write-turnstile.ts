@@ -33,7 +33,7 @@ export interface OwnEntry extends Proposal {
 /** Instructions that are known to end, a few hundred milliseconds of them, need no rehearsal. */
 const shortCostMax = 5_000_000
 /** So long everybody may wait for a rehearsal, of clients whose writes have not taken longer lately: most have passed by then, and need no second one. */
-const quickMsMax = 25
+const quickMsMax = 50
 /** Writes that wait for their rehearsal. */
 const waitingMax = 256
 
