@@ -3,7 +3,7 @@
 //
 // Each hello says where the caller's disk stands: `number` counts the starts of the data directory and is durable before the first hello; `process` is drawn by each
 // process; `term` was on the disk when that process began. For each member, by incarnation, the highest that was heard is kept, and the terms of promises that the
-// process makes later: an accepted append and a granted vote leave a node only when their term is on its disk (Raft figure 2). A hello is refused as `rolled_back` when
+// process makes later: what leaves a node only when its term is on its disk (`isPromise`). A hello is refused as `rolled_back` when
 //   1. its number is lower than the highest heard, or
 //   2. its number is the same but another process says it (two processes counted on from the same disk), or
 //   3. its number is higher, but it began with a lower term than an earlier life had on its disk.
@@ -15,9 +15,11 @@
 //   the earlier one ever said or promised in, so rule 3 passes. Were a hello of the dead one heard after it, rule 1 would refuse a connection that nobody holds any more; a refused
 //   hello leaves no mark.
 // - An untrusted one may lower the marks. Were that hello heard late, the marks would be lower than they could be, which refuses nobody.
-// What is not seen: marks live as long as the process that keeps them. When all others have restarted too, or the copy is as new as what they heard last, the leader's own
-// watch over acknowledged entries remains (`distrust` in raft/message.ts).
+// What is not seen: marks live as long as the process that keeps them. When all others have restarted too, or the copy is as new as what they heard last (a member that was cut
+// off from this node heard little), or it was started so often unheard that its number has grown past theirs in the same term, the leader's own watch over acknowledged entries
+// remains (`distrust` in raft/message.ts).
 import type { Member, NodeId } from '../raft/membership.ts'
+import type { Message } from '../raft/message.ts'
 import type { Life } from './hello.ts'
 
 interface Mark {
@@ -55,5 +57,29 @@ export class LifeMarks {
   #note({ id, incarnation }: Pick<Member, 'id' | 'incarnation'>, life: Life): undefined {
     // A copy: what was heard is a view into the bytes of a connection.
     this.#marks.set(id, { incarnation, life: { ...life, process: Uint8Array.from(life.process) } })
+  }
+}
+
+/**
+ * What leaves a node only when its term is on its disk (Raft figure 2): an accepted append and a granted vote, a candidate's own vote before it asks for others, and so whatever
+ * a leader says as one. Other messages may name a term that the sender has only heard of.
+ */
+export function isPromise(message: Message): boolean {
+  switch (message.kind) {
+    case 'append-reply':
+      return message.accepted
+    case 'vote-reply':
+      return message.granted
+    case 'vote':
+    case 'append':
+    case 'install-snapshot':
+      return true
+    case 'pre-vote':
+    case 'pre-vote-reply':
+    case 'read-index':
+    case 'read-index-reply':
+    case 'timeout-now':
+    case 'distrust':
+      return false
   }
 }

@@ -202,10 +202,15 @@ test('a disk that was put back in time is told, notes it, and is let in as untru
   assert(code('rolled_back'))
 })
 
+const position = { prevLogIndex: 0, prevLogTerm: 0, leaderCommit: 0, readSequence: 0, appendNumber: 0 }
+
 for (const [name, message, isFound] of [
   ['an accepted append', { kind: 'append-reply', accepted: true }, true],
   ['a granted vote', { kind: 'vote-reply', granted: true }, true],
   ['a refused append', { kind: 'append-reply', accepted: false }, false],
+  ['a vote for itself', { kind: 'vote', lastLogIndex: 0, lastLogTerm: 0, transfer: false }, true],
+  ['a heartbeat, as of a leader', { kind: 'append', ...position, entries: [] }, true],
+  ['an install-snapshot, as of a leader', { kind: 'install-snapshot', baseIndex: 0, baseTerm: 0, readSequence: 0, appendNumber: 0 }, true],
   ['a granted pre-vote, which promises nothing', { kind: 'pre-vote-reply', granted: true }, false],
 ] as const)
   test(`${name} in a term that is not on the disk after a restart ${isFound ? 'shows that the disk was put back' : 'shows nothing'}`, async (t) => {

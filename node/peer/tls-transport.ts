@@ -2,13 +2,13 @@
 import type { Clock } from '../replica/clock.ts'
 import type { Transport, TransportListener } from '../replica/transport.ts'
 import type { Member, Membership, NodeId } from '../raft/membership.ts'
-import type { Message, Parcel } from '../raft/message.ts'
+import type { Parcel } from '../raft/message.ts'
 import type { FramedSocket } from './framed-socket.ts'
 import { frameTypes, type Frame } from './frame.ts'
 import type { HelloRefusal } from './hello.ts'
 import { answerPing, silenceMsMax } from './life-signs.ts'
 import { IncomingMembers } from './incoming-members.ts'
-import type { LifeMarks } from './life-marks.ts'
+import { isPromise, type LifeMarks } from './life-marks.ts'
 import type { MemberDirectory } from './member-directory.ts'
 import { MemberLink } from './member-link.ts'
 import { decodeMessage, messageBytesMax } from './message-codec.ts'
@@ -133,9 +133,4 @@ export class TlsTransport implements Transport {
     if (member === undefined) throw new Error('a link is made for known members only')
     return new MemberLink(member, { dial, clock, random, onEvent, onUnreachable: () => this.#listener?.unreachable(id) })
   }
-}
-
-/** What leaves a node only when its term is on its disk. */
-function isPromise(message: Message): boolean {
-  return (message.kind === 'append-reply' && message.accepted) || (message.kind === 'vote-reply' && message.granted)
 }

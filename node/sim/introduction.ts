@@ -1,9 +1,10 @@
 // Who may speak with whom: the production's hello, its answer, the directory of members and the marks of lives, without sockets. Made once for each pair of lives and
 // again after each reset, as connections are.
 import { judgeHello, judgeWelcome, noProof, prove, protocol, type Hello } from '../peer/hello.ts'
-import { LifeMarks } from '../peer/life-marks.ts'
+import { LifeMarks, isPromise } from '../peer/life-marks.ts'
 import { MemberDirectory } from '../peer/member-directory.ts'
 import type { Membership, NodeId } from '../raft/membership.ts'
+import type { Message } from '../raft/message.ts'
 import { randomBytesFrom, type Chance } from './chance.ts'
 
 export type Introduced = 'welcome' | 'stranger' | 'refused' | 'removed' | 'rolled_back'
@@ -16,6 +17,8 @@ export class Introducer {
   readonly directory: MemberDirectory
   readonly marks = new LifeMarks()
   readonly #process: Uint8Array
+  /** The newest life of each that has been let in. */
+  readonly #heard = new Map<NodeId, number>()
   readonly #chance: Chance
   /** Of its disk, when it is asked. */
   readonly #disk: () => { readonly number: number; readonly term: number; readonly isUntrusted: boolean }
@@ -52,9 +55,21 @@ export class Introducer {
     if (refusal !== undefined) return refusal === 'unknown_member' ? 'stranger' : 'refused'
     const caller = called.directory.member(this.id)
     if (caller !== undefined && called.marks.judge(caller, hello.life) !== undefined) return 'rolled_back'
+    called.#heard.set(this.id, hello.life.number)
     const proof = prove(called.incarnation, { says: 'welcome', hello, channel: noChannel })
     const welcome = { protocol: protocol.max, clusterId: called.clusterId, nodeId: called.id, version: '1', proof }
     return judgeWelcome(welcome, { hello, member, channel: noChannel }).ok ? 'welcome' : 'refused'
+  }
+
+  /** A message of another's process has arrived. */
+  hears(from: Introducer, message: Message): void {
+    const member = this.directory.member(from.id)
+    if (member !== undefined && isPromise(message)) this.marks.promised(member, { process: from.#process, term: message.term })
+  }
+
+  /** Of a life of that number, or a later one. */
+  hasHeardOf(id: NodeId, number: number): boolean {
+    return (this.#heard.get(id) ?? 0) >= number
   }
 
   #helloTo(target: NodeId): Hello {

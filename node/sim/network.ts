@@ -166,6 +166,7 @@ export class VirtualNetwork {
     if (!this.#isLetIn(from, target)) return
     trace.often(queue.nowMs, target.id, () => `<- ${from.id} ${wordsOf(parcel)}`)
     trace.number(parcel.message.term)
+    target.introducer.hears(from.introducer, parcel.message)
     target.listener?.message(from.id, parcel.message)
   }
 

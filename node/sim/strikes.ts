@@ -141,18 +141,24 @@ function rot(world: World, victim: SimNode, chance: Chance): boolean {
   return true
 }
 
-/** The whole volume as it was a while ago, in an earlier life: what a restored backup or a virtual machine's snapshot does. The others stay up, or nobody could know. */
+/**
+ * The whole volume as it was a while ago, in an earlier life: what a restored backup or a virtual machine's snapshot does. The others have stayed up and have heard of a later
+ * life, or nobody could know.
+ */
 function rollBack({ operator, world, victim, fault }: Field & { readonly victim: SimNode }): boolean {
   if (!operator.mayDestroy(victim)) return false
   const volume = victim.volume()
   world.holdsCrashesFor(victim)
-  world.queue.after(100, undefined, () => world.crash(victim, 'process'))
+  world.queue.after(100, undefined, () => world.end(victim, 'process'))
   world.queue.after(1800 + fault.lastsMs, undefined, () => {
     const isNewer = victim.starts > volume.starts && victim.durable.last > volume.durable.last
-    const haveStayed = world.nodes.every(
-      (node) => node === victim || node.isGone || (node.life !== undefined && node.startedAtMs <= volume.atMs),
+    const remember = world.nodes.every(
+      (node) =>
+        node === victim ||
+        node.isGone ||
+        (node.startedAtMs <= volume.atMs && node.life?.introducer.hasHeardOf(victim.id, volume.starts + 1)),
     )
-    if (victim.life === undefined || !isNewer || !haveStayed || !operator.mayDestroy(victim)) return
+    if (victim.life === undefined || !isNewer || !remember || !operator.mayDestroy(victim)) return
     world.sometimes.met('volume put back')
     world.end(victim, 'power')
     victim.putBack(volume)

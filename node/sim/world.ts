@@ -136,12 +136,14 @@ export class World {
 
   crash(node: SimNode, how: 'process' | 'power'): void {
     const watched = this.#watched
-    const isHeld =
-      watched !== undefined && this.queue.nowMs < watched.untilMs && watched.node !== node && watched.node.trust.trust === 'trusted'
+    const isHeld = watched !== undefined && this.queue.nowMs < watched.untilMs && watched.node.trust.trust === 'trusted'
     if (!isHeld) this.end(node, how)
   }
 
-  /** What the others remember of it is what finds out that its volume was put back; so they stay up until it knows, or a while. */
+  /**
+   * What the others remember of it is what finds out that its volume was put back; so they stay up until it knows, or a while. And so does it: every start that nobody hears of
+   * makes it look newer (see life-marks.ts).
+   */
   holdsCrashesFor(node: SimNode): void {
     this.#watched = { node, untilMs: this.queue.nowMs + 4000 }
     for (const other of this.nodes) {
