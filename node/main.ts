@@ -14,7 +14,7 @@ import { fail } from '../runtime/result.ts'
 import { JoinAuthority } from './access/join-authority.ts'
 import { openAccess, type OpenedAccess } from './access/open-access.ts'
 import type { ForwardedRequestHandler } from './api/forwarder.ts'
-import { askForReport } from './api/check-endpoints.ts'
+import { askForReport, askForStateHash } from './api/check-endpoints.ts'
 import type { Checks } from './api/checks.ts'
 import { nodeFacts } from './api/node-facts.ts'
 import type { NodeView } from './api/node-view.ts'
@@ -28,10 +28,11 @@ import { encodeUpkeep } from './command/upkeep.ts'
 import { AbandonedLoads } from './lifecycle/abandoned-loads.ts'
 import { Housekeeping } from './lifecycle/housekeeping.ts'
 import type { LeaderDoor } from './lifecycle/leader-door.ts'
+import { StateHashVote } from './lifecycle/state-hash-vote.ts'
 import { Reaper } from './lifecycle/reaper.ts'
 import { keepLinksWarm } from './lifecycle/warm-links.ts'
-import { readStartFiles, type StartFiles } from './lifecycle/start-files.ts'
-import { firstEntry } from './peer/first-entry.ts'
+import { peerTlsRules, readStartFiles, type StartFiles } from './lifecycle/start-files.ts'
+import { writeFirstEntry } from './peer/first-entry.ts'
 import { openPeers, type Peers } from './peer/open-peers.ts'
 import { peerReports } from './peer/peer-reports.ts'
 import { parseNodeId } from './raft/membership-codec.ts'
@@ -41,11 +42,14 @@ import { compactionLimits, raftLimits, stateHashEveryEntries, ticks } from './re
 import { ReplicaLoop } from './replica/replica.ts'
 import { systemClock } from './replica/system-clock.ts'
 import { encodeCheckMark } from './store/check-mark.ts'
+import { comparedIndex, encodeComparison } from './store/state-hash.ts'
 import type { FatalProblem } from './store/fatal.ts'
 import { openStore, type Store } from './store/open-store.ts'
 import { readerLimits } from './store/reader-limits.ts'
 
 const exitCodes = { refused: 1, fatal: 70, formation: 75 } as const
+/** What the node proposes by itself waits for nobody longer than this. */
+const internalMsMax = 10_000
 /** An orchestrator's patience with SIGTERM is ten seconds. */
 const stopWithinMs = 9_500
 
@@ -110,18 +114,7 @@ async function openPeersOf(
     trust: () => store.trust.trust,
     version,
     addresses: { bind: raft.listen, raftAddress: formatHostPort(raft.advertised), apiUrl: http.advertisedUrl },
-    tls:
-      tls === undefined || parts.files.nodeTls === undefined
-        ? undefined
-        : {
-            files: parts.files.nodeTls,
-            rules: {
-              verifyClient: tls.verifyClient,
-              noVerify: !tls.verify,
-              verifyServerName: tls.serverName,
-              verifyCommonName: tls.clientCommonName,
-            },
-          },
+    tls: tls === undefined || parts.files.nodeTls === undefined ? undefined : { files: parts.files.nodeTls, rules: peerTlsRules(tls) },
     authorizer: new JoinAuthority(parts.access.access),
     formation: {
       join: join.targets,
@@ -145,13 +138,17 @@ async function openPeersOf(
   return opened.ok ? opened.value : refuseWith(ground, opened.problem)
 }
 
-/** The founders' first entry must be on disk before the replica reads its log. */
-async function writeFirstEntry(store: Store, members: Membership): Promise<void> {
-  // A log that has begun anew after damage is empty as well, but it knows a term; members named by hand are no first entry.
-  if (store.log.reader.lastIndex() > 0 || store.log.hardState.term > 0 || members.epoch !== undefined) return
-  await new Promise<void>((resolve) => {
-    store.log.onDurable(() => resolve())
-    store.log.append({ sequence: 0, hardState: { term: 1, votedFor: undefined }, entries: [firstEntry(members)] })
+/** What the loop compares is what most voters have. */
+function votingMachine(ground: Ground, store: Store, peers: Peers, replica: () => ReplicaLoop): StateHashVote {
+  return new StateHashVote({
+    ...ground,
+    machine: store.stateMachine,
+    status: () => replica().status(),
+    ask: (member, index) => askForStateHash(peers.forwarder, member, index),
+    indexOf: comparedIndex,
+    encode: encodeComparison,
+    propose: (payload) => replica().propose(payload, { timeoutMs: internalMsMax, entryKind: 'state-hash' }),
+    clock: systemClock,
   })
 }
 
@@ -159,10 +156,10 @@ function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Memb
   const { heartbeatTimeoutMs, electionTimeoutMs, leaderLeaseMs, commitTimeoutMs, compaction } = ground.configuration.raft
   const tickMs = heartbeatTimeoutMs / ticks.perHeartbeatTimeout
   const electionTicks = Math.max(ticks.perHeartbeat * 2, Math.round(electionTimeoutMs / tickMs))
-  const replica = new ReplicaLoop({
+  const replica: ReplicaLoop = new ReplicaLoop({
     id: ground.nodeId,
     log: store.log,
-    stateMachine: store.stateMachine,
+    stateMachine: votingMachine(ground, store, peers, () => replica),
     snapshots: store.snapshots,
     snapshotSource: peers.snapshotSource,
     trust: store.trust,
@@ -257,6 +254,7 @@ function checksOf(store: Store, running: () => ContentChecks | undefined): Check
     report: () => store.checks.report(),
     result: () => store.checks.result(),
     endedAtMs: () => store.checks.endedAtMs,
+    stateHashAt: (index) => store.stateMachine.stateHashAt(index),
   }
 }
 
@@ -384,7 +382,7 @@ async function run(ground: Ground): Promise<void> {
     console.error(`securesql-node: ${cluster.problem.message} (${cluster.problem.code})`)
     process.exit(exitCodes.formation)
   }
-  if (cluster.value.origin === 'formed') await writeFirstEntry(store, cluster.value.members)
+  if (cluster.value.origin === 'formed') await writeFirstEntry(store.log, cluster.value.members)
   // Who joins has no membership of its own yet: it follows whoever leads, and learns it from the log.
   replica = openReplica(ground, store, peers, cluster.value.origin === 'formed' ? cluster.value.members : { members: [] })
   checks = lookAfter(ground, replica, { api: api.value, peers, store, stop })

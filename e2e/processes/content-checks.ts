@@ -9,12 +9,13 @@ const begun = z.object({ index: z.number() })
 const status = z.object({
   store: z.object({
     standing: z.string(),
-    check: z.object({ index: z.number(), result: z.string(), reason: z.string(), faults: z.array(z.string()), hash: z.string() }),
+    db_applied_index: z.number(),
+    check: z.object({ index: z.number(), latest_index: z.number(), result: z.string() }),
   }),
 })
 
 export interface ContentChecked {
-  /** Nodes that were found to be wrong, over all rounds. */
+  /** Nodes that were found to be wrong, each once. */
   readonly mended: number
   readonly rounds: number
 }
@@ -25,12 +26,12 @@ const roundMsMax = 60_000
 
 /** Rejects when that does not come about. */
 export async function untilDatabasesAgree(clients: readonly ApiClient[]): Promise<ContentChecked> {
-  let mended = 0
+  const wrong = new Set<number>()
   for (let rounds = 1, endMs = performance.now() + deadlineMs; performance.now() < endMs; rounds += 1) {
     const index = await begin(clients)
     const seen = await checked(clients, index)
-    mended += seen.filter((result) => result === 'differs').length
-    if (seen.every((result) => result === 'agrees')) return { mended, rounds }
+    for (const [at, result] of seen.entries()) if (result === 'differs') wrong.add(at)
+    if (seen.every((result) => result === 'agrees')) return { mended: wrong.size, rounds }
   }
   throw new Error(`the databases do not agree within ${deadlineMs / 1000} s`)
 }
@@ -45,21 +46,23 @@ function begin(clients: readonly ApiClient[]): Promise<number> {
   })
 }
 
-/** How it ended on each node; `differs` too where the node is a member again by then. A node whose check was forgotten (it has restarted) is `none`. */
+/** How it ended on each node. `differs` too where the node has been rebuilt by then, `missed` where a snapshot has taken it past the check, `none` where nothing came of it. */
 async function checked(clients: readonly ApiClient[], index: number): Promise<readonly string[]> {
   const ends = clients.map((): string | undefined => undefined)
   for (const endMs = performance.now() + roundMsMax; performance.now() < endMs; await delay(200)) {
     for (const [at, client] of clients.entries()) {
-      const answer = await client.send({ path: '/status', timeoutMs: 5_000 })
-      if (answer.kind !== 'reply' || answer.status !== 200) continue
-      const { standing, check } = status.parse(JSON.parse(answer.body)).store
-      if (standing === 'diverged') ends[at] = 'differs'
-      else if (ends[at] === undefined && check.index === index && ['agrees', 'differs', 'unclear', 'failed'].includes(check.result))
-        ends[at] = check.result
-      // Rebuilt before anybody looked.
-      else if (ends[at] === undefined && check.index === 0 && check.result === 'none') ends[at] = 'differs'
+      const answer = ends[at] === undefined ? await client.send({ path: '/status', timeoutMs: 5_000 }) : undefined
+      if (answer?.kind !== 'reply' || answer.status !== 200) continue
+      ends[at] = endOf(status.parse(JSON.parse(answer.body)).store, index)
     }
     if (ends.every((end) => end !== undefined)) break
   }
   return ends.map((end) => end ?? 'none')
+}
+
+function endOf({ standing, db_applied_index, check }: z.infer<typeof status>['store'], index: number): string | undefined {
+  if (standing === 'diverged') return 'differs'
+  if (check.index === index) return ['agrees', 'differs', 'unclear', 'failed'].includes(check.result) ? check.result : undefined
+  if (check.latest_index >= index) return 'differs'
+  return db_applied_index >= index ? 'missed' : undefined
 }

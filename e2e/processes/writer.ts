@@ -6,7 +6,13 @@ import { resultsOf } from './api-client.ts'
 import type { WriteHistory } from './write-history.ts'
 
 // The node says with these that nothing was appended to the log (docs/errors.md).
-const certainlyNotApplied: ReadonlySet<string> = new Set<RefusalCode>(['leader_unknown', 'not_ready', 'overloaded', 'forward_failed'])
+const certainlyNotApplied: ReadonlySet<string> = new Set<RefusalCode>([
+  'leader_unknown',
+  'not_ready',
+  'overloaded',
+  'forward_failed',
+  'state_diverged',
+])
 
 export type Fate = 'acknowledged' | 'not-applied' | 'unknown'
 

@@ -4,7 +4,7 @@ import type { NodeId } from '../raft/membership.ts'
 import { checkReportText, parseCheckReport, type CheckReport } from '../replica/check-report.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
-import { jsonReply, msLeft } from './exchange.ts'
+import { jsonReply, msLeft, refuseWith, textHeaders } from './exchange.ts'
 import type { ApiRequest } from './exchange.ts'
 import type { Forwarder } from './forwarder.ts'
 import { indentJson } from './json-indent.ts'
@@ -30,30 +30,42 @@ async function begin(parts: ApiParts, request: ApiRequest): Promise<Served> {
 }
 
 const reportPath = '/check/report'
-const reportMsMax = 5_000
+const hashPath = '/check/state-hash'
+const askMsMax = 5_000
 
 /** Asks another member for its finding; undefined: no answer, or a program that knows no checks. */
 export async function askForReport(forwarder: Forwarder, member: NodeId): Promise<CheckReport | undefined> {
-  const answer = await forwarder.forward(member, {
-    method: 'GET',
-    path: reportPath,
-    query: '',
-    contentType: '',
-    body: new Uint8Array(),
-    identity: anonymous,
-    timeoutMs: reportMsMax,
-  })
-  return answer.ok && answer.value.status === 200 ? parseCheckReport(answer.value.body) : undefined
+  const answer = await ask(forwarder, member, reportPath)
+  return answer === undefined ? undefined : parseCheckReport(answer)
+}
+
+/** Asks another member for the hash of its state behind a command; undefined: no answer, or it does not know it. */
+export async function askForStateHash(forwarder: Forwarder, member: NodeId, index: number): Promise<string | undefined> {
+  const answer = await ask(forwarder, member, hashPath, String(index))
+  const text = answer === undefined ? '' : Buffer.from(answer).toString('latin1')
+  return /^[0-9a-f]{16}$/.test(text) ? text : undefined
+}
+
+async function ask(forwarder: Forwarder, member: NodeId, path: string, body = ''): Promise<Uint8Array | undefined> {
+  const request = { method: 'POST', path, query: '', contentType: '', body: Buffer.from(body), identity: anonymous, timeoutMs: askMsMax }
+  const answer = await forwarder.forward(member, request)
+  return answer.ok && answer.value.status === 200 ? answer.value.body : undefined
 }
 
 /** Not in the clients' table. A node that serves nothing tells it too. */
-export function checkReportEndpoint(parts: ApiParts): Endpoint {
-  return {
-    path: reportPath,
-    methods: ['GET'],
-    permissions: [],
-    forwardable: true,
-    alwaysServed: true,
-    handle: () => Promise.resolve(jsonReply(checkReportText(parts.checks.report()))),
-  }
+export function checkReportEndpoints(parts: ApiParts): readonly Endpoint[] {
+  const asked = { methods: ['POST'], permissions: [], forwardable: true, alwaysServed: true } as const
+  return [
+    { path: reportPath, ...asked, handle: () => Promise.resolve(jsonReply(checkReportText(parts.checks.report()))) },
+    {
+      path: hashPath,
+      ...asked,
+      handle: async (request) => {
+        const asked = await request.body()
+        if (!asked.ok) return refuseWith(asked.problem)
+        const index = Number(Buffer.from(asked.value).toString('latin1'))
+        return { status: 200, headers: textHeaders, body: parts.checks.stateHashAt(index) ?? '' }
+      },
+    },
+  ]
 }

@@ -10,6 +10,8 @@ export interface Checks {
   /** Of this node. */
   report(): CheckReport
   result(): CheckResult
+  /** Of this node's state behind the command of that index; undefined: not there yet, or forgotten. */
+  stateHashAt(index: number): string | undefined
   /** When this node's last one ended, by Date.now(); undefined: none has since the start. */
   endedAtMs(): number | undefined
 }

@@ -3,7 +3,7 @@ import type { ApiParts } from './api-parts.ts'
 import { consoleEndpoints } from './console-endpoints.ts'
 import { debugVarsEndpoint } from './debug-vars-endpoint.ts'
 import { backupEndpoint } from './backup-endpoint.ts'
-import { checkEndpoint, checkReportEndpoint } from './check-endpoints.ts'
+import { checkEndpoint, checkReportEndpoints } from './check-endpoints.ts'
 import type { Endpoint } from './endpoint.ts'
 import { licensesEndpoint } from './licenses-endpoint.ts'
 import { laterEndpoints } from './later-endpoints.ts'
@@ -42,5 +42,5 @@ export function endpointsOf(parts: ApiParts): readonly Endpoint[] {
 
 /** Paths that only other members may use; for clients they do not exist. */
 export function memberEndpointsOf(parts: ApiParts): readonly Endpoint[] {
-  return [loadStepEndpoint(parts), checkReportEndpoint(parts)]
+  return [loadStepEndpoint(parts), ...checkReportEndpoints(parts)]
 }

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { fail, ok } from '../../runtime/result.ts'
 import { openFixture, forwardedWrite } from './api-fixture.ts'
 import type { Answer, ApiFixture } from './api-fixture.ts'
-import { askForReport } from './check-endpoints.ts'
+import { askForReport, askForStateHash } from './check-endpoints.ts'
 import type { Forwarder } from './forwarder.ts'
 import { ScriptedReplica, member, nodeId } from './scripted-node.ts'
 
@@ -161,7 +161,11 @@ describe('POST /check', () => {
       },
     }
     assert.deepEqual(await askForReport(forwarder, nodeId('n3')), api.checks.report())
-    assert.deepEqual(asked, ['n3 GET /check/report'])
+    assert.deepEqual(
+      [await askForStateHash(forwarder, nodeId('n3'), 7), await askForStateHash(forwarder, nodeId('n3'), 8)],
+      ['00112233445566ff', undefined],
+    )
+    assert.deepEqual(asked.slice(0, 1), ['n3 POST /check/report'])
     const strange: Forwarder = { forward: () => Promise.resolve(ok({ status: 200, headers: {}, body: Buffer.from('{"isWanted":1}') })) }
     assert.equal(await askForReport(strange, nodeId('n3')), undefined)
   })

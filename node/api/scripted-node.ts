@@ -228,6 +228,10 @@ export class ScriptedChecks implements Checks {
     return this.itsResult
   }
 
+  stateHashAt(index: number): string | undefined {
+    return index === 7 ? '00112233445566ff' : undefined
+  }
+
   endedAtMs(): number | undefined {
     return this.itsResult === 'none' ? undefined : 0
   }

@@ -1,7 +1,7 @@
 // What the command line names as files, all of it read before the data directory is touched: a wrong path leaves nothing behind.
 import { readFileSync } from 'node:fs'
 import { discoveryConfigFile, parseDiscovery, type DiscoverySettings } from '../../contract/flags/discovery-config.ts'
-import type { NodeConfiguration } from '../../contract/node-configuration.ts'
+import type { NodeConfiguration, NodeTlsConfiguration } from '../../contract/node-configuration.ts'
 import { followTlsFiles } from '../../runtime/followed-tls-files.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
@@ -87,4 +87,9 @@ function readText(path: string, code: string, flag: string): Read<string> {
     // Whatever the operating system says of the path.
     return fail({ code, message: `${path} (${flag}) cannot be read` })
   }
+}
+
+/** What the command line says of certificates between nodes, in the peers' words. */
+export function peerTlsRules({ verifyClient, verify, serverName, clientCommonName }: NodeTlsConfiguration) {
+  return { verifyClient, noVerify: !verify, verifyServerName: serverName, verifyCommonName: clientCommonName }
 }

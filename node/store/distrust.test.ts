@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { test } from 'node:test'
 import { encodeCommand } from '../command/command-codec.ts'
 import { makeEntry } from '../raft/entry.ts'
@@ -338,3 +339,31 @@ withNode('after an error of the disk the database is read as a whole before it i
   assert.equal(again.stateMachine.appliedIndex, 0)
   await again.close()
 })
+
+withNode(
+  'after an error of the disk indexes are compared with their tables where others can mend them, and left where nobody can',
+  async (node) => {
+    for (const [members, found] of [
+      [voters('n1', 'n2', 'n3'), 'database_unreadable'],
+      [voters('n1'), undefined],
+    ] as const) {
+      rmSync(node.dataDir, { recursive: true, force: true })
+      node.errors.splice(0)
+      await fill(node, members)
+      const path = join(node.dataDir, 'db.sqlite')
+      const database = new Database(path)
+      database.exec("CREATE TABLE x (a); CREATE INDEX x_a ON x (a); INSERT INTO x VALUES ('find me')")
+      const root = Number(database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'x_a'").pluck().get())
+      database.close()
+      rot(path, readFileSync(path).indexOf('find me', (root - 1) * 4096))
+      const looked = new Database(path, { readonly: true })
+      assert.equal(looked.pragma('quick_check', { simple: true }), 'ok')
+      looked.close()
+      const identity = join(node.dataDir, 'identity.json')
+      writeFileSync(identity, JSON.stringify({ ...(JSON.parse(readFileSync(identity, 'utf8')) as object), isDatabaseSuspect: true }))
+      const store = await node.open()
+      assert.equal(node.errors[0]?.code, found)
+      await store.close()
+    }
+  },
+)

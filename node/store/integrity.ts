@@ -30,8 +30,11 @@ export function integrityFaults(database: Database.Database): readonly string[] 
   }
 }
 
-/** A virtual table may refuse to be looked at, and takes the whole check with it. What it is made of are tables like others. */
-function faultsOfTables(database: Database.Database): readonly string[] {
+/**
+ * Of each table and its indexes, without what holds them together. A virtual table may refuse to be looked at, and takes the whole check with it; what it is made of are
+ * tables like others.
+ */
+export function faultsOfTables(database: Database.Database): readonly string[] {
   const names = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0").pluck().all() as string[] // the name is text
   return names
     .flatMap((name) =>

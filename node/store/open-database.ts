@@ -8,6 +8,7 @@ import { openBookkeeping } from './bookkeeping.ts'
 import { createPrivately } from './data-directory.ts'
 import { syncDirectory } from './directory-disk.ts'
 import type { OnFatal } from './fatal.ts'
+import { isOnlyVoter } from './fitting-log.ts'
 import type { IdentityFile } from './identity-file.ts'
 import { examineDatabase } from './snapshot-examination.ts'
 import { SqliteReader, type ReaderOptions } from './sqlite-reader.ts'
@@ -38,7 +39,9 @@ export async function openDatabase(
 ): Promise<Result<OpenDatabase, DatabaseProblem>> {
   const { identity, onFatal, logger, readers } = options
   if (identity.isDatabaseSuspect) {
-    const examined = await examineDatabase(path, { bytes: statSync(path).size })
+    // A write stumbles over an index that lacks a row, and would after every start again. Where nobody else has the data it is better served as it is.
+    const isAlone = isOnlyVoter(identity.nodeId, identity.cluster?.members)
+    const examined = await examineDatabase(path, { bytes: statSync(path).size, indexes: isAlone ? 'as they are' : 'compared' })
     if (!examined.ok) return unreadable(path, examined.problem)
     identity.suspectDatabase('sound')
   }

@@ -59,7 +59,7 @@ export interface Store {
   /** `life` counts the starts of this data directory: one that was put back counts backwards, which others notice. */
   readonly identity: IdentityStore & { readonly life: number }
   readonly log: LogStore
-  readonly stateMachine: StateMachine
+  readonly stateMachine: StateMachine & { stateHashAt(index: number): string | undefined }
   readonly reader: Reader
   /** Without processes everything is taken to end soon. */
   readonly rehearsal: Rehearsal

@@ -27,9 +27,12 @@ const replyShape = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('unsound'), reason: z.string() }),
 ])
 
-/** The problem is a text for the log. Rejects when no process can be started. */
-export async function examineDatabase(path: string, options: { readonly bytes: number }): Promise<Result<Examined, string>> {
-  const child = fork(new URL('snapshot-examiner.ts', import.meta.url), [path], {
+/** `indexes`: `compared` with their tables, which takes some times as long. The problem is a text for the log. Rejects when no process can be started. */
+export async function examineDatabase(
+  path: string,
+  options: { readonly bytes: number; readonly indexes?: 'compared' | 'as they are' },
+): Promise<Result<Examined, string>> {
+  const child = fork(new URL('snapshot-examiner.ts', import.meta.url), [path, options.indexes ?? 'as they are'], {
     stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
     env: {},
     execArgv: [],

@@ -1,9 +1,10 @@
-// The throw-away process of snapshot-examination.ts: `node snapshot-examiner.ts PATH` reads the whole file and says on its standard output what it is.
+// The throw-away process of snapshot-examination.ts: `node snapshot-examiner.ts PATH INDEXES` reads the whole file and says on its standard output what it is.
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { argv, stdout } from 'node:process'
 import Database from 'better-sqlite3'
 import { bookkeepingTable } from './bookkeeping.ts'
+import { faultsOfTables } from './integrity.ts'
 import { stepBehind } from './quiet-thread.ts'
 import { readSnapshotPoint } from './snapshot-point.ts'
 
@@ -21,6 +22,8 @@ function examine(path: string): unknown {
     database.pragma('cell_size_check = ON')
     const check = database.pragma('quick_check(1)', { simple: true })
     if (check !== 'ok') return { kind: 'unsound', reason: String(check) }
+    const [fault] = argv[3] === 'compared' ? faultsOfTables(database) : []
+    if (fault !== undefined) return { kind: 'unsound', reason: fault }
     const kinds = database.prepare('SELECT type FROM sqlite_schema WHERE name = ?').pluck().all(bookkeepingTable)
     const point = kinds.join() === 'table' ? readSnapshotPoint(database) : undefined
     return { kind: 'sound', ...file, point: point ?? null }

@@ -161,6 +161,11 @@ export class SqliteStateMachine implements StateMachine {
     return appliedIndex
   }
 
+  /** Behind the command of that index, while it is remembered. */
+  stateHashAt(index: number): string | undefined {
+    return this.#applier.comparison.textAt(index)
+  }
+
   stateHash(): Uint8Array | undefined {
     return this.#applier.statePayload()
   }
@@ -234,13 +239,16 @@ export class SqliteStateMachine implements StateMachine {
 
   #work(): void {
     if (this.#state !== 'open' || this.#writer !== 'none') return
-    if (this.#disowned !== undefined) return this.#divergeAsTold(this.#disowned)
     if (this.#threads?.wal.isReady === true) {
       this.#writer = 'wal-thread'
       return this.#threads.wal.empty(() => this.#goOn())
     }
-    if (this.#waiting.length === 0) return
+    if (this.#waiting.length === 0 && this.#disowned === undefined) return
     try {
+      if (this.#disowned !== undefined) {
+        this.#applier.comparison.record(this.#disowned)
+        return this.#diverged()
+      }
       const group = upToMark(this.#waiting)
       const { applied, stop } = this.#applier.apply(group, this.#threads === undefined ? noLimits : inPlace)
       this.#waiting = this.#waiting.slice(applied.length)
@@ -354,18 +362,9 @@ export class SqliteStateMachine implements StateMachine {
     }
   }
 
-  #divergeAsTold(divergence: Divergence): void {
-    this.#disowned = undefined
-    try {
-      this.#applier.comparison.record(divergence)
-    } catch (error) {
-      return this.#halt(error)
-    }
-    this.#diverged()
-  }
-
   #diverged(): void {
     this.#state = 'diverged'
+    this.#disowned = undefined
     this.#waiting = []
     this.#tellDivergence()
   }

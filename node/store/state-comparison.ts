@@ -24,6 +24,12 @@ export class StateComparison {
     return this.#divergence
   }
 
+  /** For people and other nodes. */
+  textAt(index: number): string | undefined {
+    const hash = this.hashes.get(index)
+    return hash === undefined ? undefined : hashText(hash)
+  }
+
   /** What a `state-hash` entry should say now; undefined: nothing has changed since the last one. */
   payload({ hash: current }: Progress): Uint8Array | undefined {
     if (current === undefined) return encodeHashPayload({ kind: 'begin' })

@@ -3,6 +3,7 @@
 // outcome shows it. It guards against mistakes, not against people: whoever can write the file can write the hash.
 //
 // Only writes count. Answers of reads may differ for good reasons (chance, the clock, what a connection remembers), and messages may change with SQLite's version.
+import assert from 'node:assert/strict'
 import type { StatementResult } from '../command/command.ts'
 import { readUint53, writeUint53, type Entry } from '../raft/entry.ts'
 
@@ -117,8 +118,8 @@ function mix(value: number, multiplier: number): number {
   return ((mixed ^ (mixed >>> 16)) + 0x9e_37_79_b9) >>> 0
 }
 
-/** How many commands back a hash can still be compared; a leader's hash is at most as old as its unapplied entries. */
-const hashesMax = 4_096
+/** How many commands back a hash can still be compared: those of some seconds, because a leader asks all voters before it compares. 16 bytes each. */
+const hashesMax = 65_536
 
 /** The hashes behind the last commands, by the command's index. */
 export class RecentHashes {
@@ -168,6 +169,24 @@ export function decodeHashPayload(bytes: Uint8Array): HashPayload | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   if (view.getUint32(1) >= 2 ** 21) return undefined // no index is that large
   return { kind: 'compare', index: readUint53(view, 1), hash: { high: view.getUint32(9), low: view.getUint32(13) } }
+}
+
+/** Of a payload that compares; undefined: it has all begin anew. */
+export function comparedIndex(payload: Uint8Array): number | undefined {
+  const decoded = decodeHashPayload(payload)
+  return decoded?.kind === 'compare' ? decoded.index : undefined
+}
+
+/** `text`: of a hash, as hashText gives it. */
+export function encodeComparison(index: number, text: string): Uint8Array {
+  const hash = parseHash(text)
+  assert(hash !== undefined, 'what is compared is a hash')
+  return encodeHashPayload({ kind: 'compare', index, hash })
+}
+
+/** Undefined: it is none. */
+function parseHash(text: string): StateHash | undefined {
+  return /^[0-9a-f]{16}$/.test(text) ? { high: parseInt(text.slice(0, 8), 16), low: parseInt(text.slice(8), 16) } : undefined
 }
 
 export function hashText({ high, low }: StateHash): string {
