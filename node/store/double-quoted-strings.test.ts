@@ -63,6 +63,14 @@ test('a text that would have to be prepared too often is refused as SQLite refus
   assert.throws(() => prepared(`SELECT * FROM t WHERE x IN (${words.join(', ')})`), /no such column: "word\d+"/)
 })
 
+test('a long text is not read over and over for its words: what would stop the node for seconds is refused as SQLite refuses it', () => {
+  const columns = Array.from({ length: 120 }, (_, n) => `"w${n % 60}"`).join()
+  const before = process.cpuUsage()
+  assert.throws(() => prepared(`SELECT ${columns} FROM (VALUES (1)${', (1)'.repeat(60_000)})`), /no such column: "w\d+"/)
+  const { user, system } = process.cpuUsage(before)
+  assert(user + system < 2_000_000, `${user + system} µs of processor time`)
+})
+
 /** A database in which the statements were carried out, each prepared as the store prepares it. */
 function madeBy(...statements: readonly string[]): Database.Database {
   const database = new Database(':memory:')
@@ -101,6 +109,10 @@ for (const [sql, stored] of [
   [
     'CREATE TRIGGER n BEFORE UPDATE OF "y" ON t BEGIN SELECT RAISE(ABORT, "no") WHERE new.y = "y"; END',
     `CREATE TRIGGER n BEFORE UPDATE OF "y" ON t BEGIN SELECT RAISE(ABORT, 'no') WHERE new.y = 'y'; END`,
+  ],
+  [
+    'CREATE TRIGGER n AFTER UPDATE OF "y" ON "main"."t" BEGIN INSERT INTO log VALUES ("a", old."y"); END',
+    `CREATE TRIGGER n AFTER UPDATE OF "y" ON "main"."t" BEGIN INSERT INTO log VALUES ('a', old."y"); END`,
   ],
   [
     'CREATE TRIGGER n AFTER DELETE ON t BEGIN DELETE FROM log WHERE of = "x" AND "what" = old.x; END',

@@ -96,12 +96,12 @@ function canBePrepared(database: Database.Database, sql: string): boolean {
   }
 }
 
-/** A statement that fires it: CREATE TRIGGER name [BEFORE | AFTER | INSTEAD OF] event [OF columns] ON table … */
+/** A statement that fires it: CREATE TRIGGER name [BEFORE | AFTER | INSTEAD OF] event [OF columns] ON [main.]table … */
 function firingOf(database: Database.Database, piece: Piece): string | undefined {
   const words = piece.tokens.map((token) => wordOf(piece.sql, token))
   const event = words.findIndex((word) => word === 'insert' || word === 'update' || word === 'delete')
   const on = words.indexOf('on', event)
-  const table = piece.tokens[on + 1]
+  const table = piece.tokens[textAt(piece, on + 2) === '.' ? on + 3 : on + 1]
   if (event === -1 || on === -1 || table === undefined) return undefined
   const target = `main.${piece.sql.slice(table.start, table.end)}`
   if (words[event] === 'insert') return `INSERT INTO ${target} DEFAULT VALUES`
