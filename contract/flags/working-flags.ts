@@ -296,7 +296,7 @@ const databaseFlags = {
     kind: 'duration',
     group: 'Database',
     default: '24h',
-    help: 'How often the leader has all nodes read through their databases and compare them; also after a node has ended otherwise than by a signal. 0: never.',
+    help: 'How often the leader has all nodes read through their databases and compare them; also after the start of a node that was not closed as usual. 0: only when POST /check asks for it.',
   },
   'db-max-ro-conns': {
     kind: 'int',
