@@ -180,7 +180,9 @@ for (const nodes of [1, 3])
       for (const [name, text] of Object.entries(endlessWrites)) {
         const asked = [...new Set([leader, follower])].map(async (node) => {
           const reply = await send(node, `/db/execute?db_timeout=${limitMs}ms&timeout=60s`, text)
-          assert.ok(isEnded(reply), `${name}: ${reply.code} ${reply.body.slice(0, 200)}`)
+          // A machine that is very busy may have no process for it in time: that is told as well, and nothing was proposed.
+          const isRefused = isEnded(reply) || reply.code === 'rehearsal_unavailable'
+          assert.ok(isRefused, `${name}: ${reply.code} ${reply.body.slice(0, 200)}`)
         })
         answered += await beside(Promise.all(asked))
       }

@@ -44,6 +44,8 @@ export type OnPassed = (at: number, copied: EntryPlace) => void
 
 export interface Rehearsal {
   judge(statements: readonly Statement[]): Judgement
+  /** Resolves when a rehearsal could begin at once, or none can for now: whoever lets others wait for one asks first. */
+  ready(): Promise<void>
   /**
    * Carries them out one after the other, each on what those before it have done, on a copy that nobody sees: everything that is applied when it begins is in it. One call at
    * a time. `onPassed` is told of each as it passes.

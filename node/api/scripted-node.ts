@@ -178,6 +178,10 @@ export class ScriptedRehearsal implements Rehearsal {
     return Promise.resolve({ kind: 'done' })
   }
 
+  ready(): Promise<void> {
+    return Promise.resolve()
+  }
+
   judge(statements: readonly Statement[]): Judgement {
     return this.judgement(statements.map(({ sql }) => sql).join(';'))
   }

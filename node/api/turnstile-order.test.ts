@@ -127,6 +127,21 @@ test('others wait for a quick rehearsal, so that it is not done twice', async ()
   assert.deepEqual([codeOf(await long), codeOf(await short), rehearsal.rehearsed.length], ['ok', 'ok', 1])
 })
 
+test('nor for one that cannot begin yet', async () => {
+  const { replica, rehearsal, write } = await world({ quickMsMax: Infinity })
+  const { promise, resolve } = Promise.withResolvers<void>()
+  rehearsal.ready = () => promise
+  const long = write('long')
+  await turns()
+  const short = write('short 1')
+  assert.deepEqual(replica.payloads, ['short 1'])
+  await replica.apply()
+  resolve()
+  await turns()
+  await replica.apply()
+  assert.deepEqual([codeOf(await short), codeOf(await long)], ['ok', 'ok'])
+})
+
 test('they do not wait long for one that is not', async () => {
   const { replica, rehearsal, write } = await world({ quickMsMax: 1 })
   const rehearsals = held(rehearsal)

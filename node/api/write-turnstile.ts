@@ -34,6 +34,7 @@ export interface OwnEntry extends Proposal {
 const shortCostMax = 5_000_000
 /** So long everybody may wait for a rehearsal, of clients whose writes have not taken longer lately: most have passed by then, and need no second one. */
 const quickMsMax = 50
+const readyMsMax = 10_000
 /** Writes that wait for their rehearsal. */
 const waitingMax = 256
 
@@ -178,6 +179,8 @@ export class WriteTurnstile {
 
   /** With the door closed: for so long. */
   async #rehearseAlone(replica: Replica, asked: Omit<Try, 'closings'>, closedMsMax: number): Promise<readonly Waiting[]> {
+    // Starting a process for it takes long on a busy machine.
+    await inTime(this.#rehearsal.ready(), readyMsMax)
     const closing = this.#door.close()
     let timer: NodeJS.Timeout | undefined
     try {

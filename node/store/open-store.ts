@@ -95,6 +95,7 @@ interface Parts {
 /** Nothing is judged to be long, so nothing needs to be tried. */
 const noRehearsal: Rehearsal = {
   judge: () => ({ cost: 0, changesSchema: false }),
+  ready: () => Promise.resolve(),
   rehearse: () => Promise.resolve({ kind: 'unavailable' }),
 }
 

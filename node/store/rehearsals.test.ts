@@ -167,6 +167,17 @@ for (const end of ['emptied', 'held by a read that lasts'] as const)
       { walBytesLong: 100_000 },
     ))
 
+test('whoever asks first is told when one can begin at once', () =>
+  withRehearsals(async ({ rehearsals, rehearse }) => {
+    await rehearsals.ready()
+    await rehearsals.ready()
+    assert.equal((await rehearse([['INSERT INTO t SELECT a FROM t']])).kind, 'done')
+    const waiting = rehearsals.ready()
+    rehearsals.close()
+    await waiting
+    await rehearsals.ready()
+  }))
+
 test('a write is tried from its first statement on, also while an entry of several transactions is half applied', () =>
   withRehearsals(async ({ machine, rehearse }) => {
     const other = new Database(machine.path)
@@ -193,8 +204,9 @@ test('where no copy can be made it is tried again for a while; then nothing pass
 test('a process that does not start, or a database that cannot be opened, ends the rehearsal and not the node', async () => {
   const program = new URL('no-such-program.ts', import.meta.url)
   await withRehearsals(
-    async ({ passed, rehearse }) => {
+    async ({ rehearsals, passed, rehearse }) => {
       for (let n = 0; n < 2; n += 1) assert.deepEqual([(await rehearse([[endless]])).kind, passed], ['unavailable', []])
+      await rehearsals.ready()
     },
     { program, logger: quiet },
   )

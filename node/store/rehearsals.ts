@@ -75,6 +75,7 @@ export class Rehearsals implements Rehearsal {
   #lost = 0
   #noWaitUntilMs = 0
   #state: 'open' | 'suspended' | 'closed' = 'open'
+  #whenReady: (() => void)[] = []
 
   constructor(options: RehearsalsOptions) {
     this.#options = options
@@ -86,6 +87,16 @@ export class Rehearsals implements Rehearsal {
   /** Starts the process, so that the first rehearsal does not wait for it. */
   warm(): void {
     if (this.#state === 'open') this.#attempt(() => (this.#process ??= this.#start()))
+  }
+
+  ready(): Promise<void> {
+    this.warm()
+    if (this.#isReady || this.#process === undefined) return Promise.resolve()
+    return new Promise((resolve) => this.#whenReady.push(resolve))
+  }
+
+  #tellReady(): void {
+    for (const tell of this.#whenReady.splice(0)) tell()
   }
 
   judge(statements: readonly Statement[]): Judgement {
@@ -200,6 +211,7 @@ export class Rehearsals implements Rehearsal {
     this.#process?.kill()
     this.#process = undefined
     this.#isReady = false
+    this.#tellReady()
   }
 
   /** What is applied now stays in the file until the rehearsal is over. */
@@ -217,6 +229,7 @@ export class Rehearsals implements Rehearsal {
   #replied(reply: RehearsalReply): void {
     if (reply.kind === 'ready') {
       this.#isReady = true
+      this.#tellReady()
       return this.#begin()
     }
     const running = this.#running
@@ -269,6 +282,7 @@ export class Rehearsals implements Rehearsal {
     const wasReady = this.#isReady
     this.#process = undefined
     this.#isReady = false
+    this.#tellReady()
     const running = this.#running
     if (!wasReady) return this.#failed(`its process did not start: ${end.reason}`)
     if (running === undefined) return
