@@ -29,10 +29,14 @@ function mayCampaign(state: RaftState): boolean {
   return state.role.kind !== 'leader' && mayWin && state.doubt === undefined && !state.membershipLog.hasUnappliedUpTo(state.commitIndex)
 }
 
-/** The election timer has run out, or the leader is known to be gone. */
+/**
+ * The election timer has run out, or the leader is known to be gone.
+ * One who may not stand forgets the leader all the same: others may need its vote, a removed one's too, by a membership that they do not know to be over, and as long as it
+ * is loyal it gives none. One who was told that it is removed would disturb; it stands only where it is needed (see isNeededInstead).
+ */
 export function preCampaign(state: RaftState): void {
-  if (mayCampaign(state)) return askForPreVotes(state)
-  if (state.role.kind === 'follower') resetElectionTimer(state)
+  if (mayCampaign(state) && !state.isToldRemoved) askForPreVotes(state)
+  else if (state.role.kind === 'follower' && state.role.leader === undefined) resetElectionTimer(state)
   else becomeFollower(state, { term: state.term, leader: undefined })
 }
 
@@ -49,9 +53,7 @@ function askForPreVotes(state: RaftState): void {
  * and its next heartbeat makes this node a follower again, in the same term.
  */
 export function forgetLeader(state: RaftState, id: NodeId): void {
-  if (!isFollowing(state.role) || state.role.leader !== id) return
-  if (mayCampaign(state)) preCampaign(state)
-  else becomeFollower(state, { term: state.term, leader: undefined })
+  if (isFollowing(state.role) && state.role.leader === id) preCampaign(state)
 }
 
 /** Changes nothing at this node, least of all its term, its vote or its timer. */

@@ -63,6 +63,7 @@ export function adopt(state: RaftState, memberships: readonly Membership[]): voi
   for (const membership of memberships) if (isInForce(membership, state.membership)) state.membership = membership
   if (state.membership === before) return
   state.voters = votersOf(state.membership)
+  if (isMember(state, state.id)) state.isToldRemoved = false
   state.out.event({ kind: 'membership-changed', membership: state.membership })
   if (state.role.kind !== 'leader') return
   for (const { id } of before.members) if (!isMember(state, id)) sayFarewell(state, state.role, id)

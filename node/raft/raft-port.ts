@@ -55,6 +55,8 @@ export type Input =
   | { readonly kind: 'state-lost' }
   /** A member has proof that this node's disk was put back in time: as if a leader's `distrust` had come. Given again, it changes nothing. */
   | { readonly kind: 'distrusted' }
+  /** A member says that this node has been removed; the entry may never reach it. Given again, it changes nothing. */
+  | { readonly kind: 'removed' }
 
 /** What must reach the disk, in order of sequence. Entries replace whatever the log holds from the first one's index on. */
 export interface Persist {

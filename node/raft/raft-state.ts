@@ -46,6 +46,8 @@ export interface RaftState {
   wanted: { readonly term: number; readonly indexMin: number } | undefined
   /** The state machine is not the cluster's: only a snapshot of the leader can mend it. */
   isStateLost: boolean
+  /** A member has said that this node is removed, and no membership that has it has taken effect since. */
+  isToldRemoved: boolean
   /** Asked to stand for election in `term` while a committed change of membership waited for the state machine: it stands as soon as that is applied. */
   standWhenApplied: { readonly term: number; readonly untilTick: number } | undefined
   /** Newest read position; grows over the whole life, so an old confirmation can never name a newer read. */

@@ -121,6 +121,62 @@ test('it still gives its vote: a candidate that has not applied the removal may 
   assert.deepEqual(summary(rig.receive('n2', vote)), ['n2 vote-reply 1 granted'])
 })
 
+test('§4.2.3: one who has heard its leader is loyal; a removed one that has not for an election timeout is not, however much time goes by', () => {
+  const entry = makeEntry({ index: 1, term: 1, kind: 'membership', payload: encodeMembership(virtualMembership(['n2', 'n3'])) })
+  const rig = new Rig().follow('n2', 1)
+  rig.receive('n2', append({ leaderCommit: 1, entries: [entry] }))
+  const asked: Message = { kind: 'pre-vote', term: 2, lastLogIndex: 1, lastLogTerm: 1 }
+  assert.deepEqual(summary(rig.receive('n3', asked)), [])
+  rig.ticks(2 * rigElectionTicks)
+  for (let tick = 0; tick < 4 * rigElectionTicks; tick += 1) {
+    assert.deepEqual(summary(rig.receive('n3', asked)), ['n3 pre-vote-reply 2 granted'], `after ${tick} ticks`)
+    assert.deepEqual(rig.ticks(1), [])
+  }
+  assert.equal(rig.status.leader, undefined)
+})
+
+test('one who is told of its removal stands no more by itself, but gives its vote to one who does not know of it', () => {
+  const rig = new Rig({ voters: ['n1', 'n2', 'n3', 'n4'] }).follow('n3', 1)
+  rig.give({ kind: 'removed' }, { kind: 'removed' })
+  const asked: Message = { kind: 'pre-vote', term: 2, lastLogIndex: 0, lastLogTerm: 0 }
+  assert.deepEqual(summary(rig.receive('n4', asked)), [], 'its leader may live')
+  assert.deepEqual(rig.ticks(4 * rigElectionTicks), [])
+  assert.deepEqual(summary(rig.receive('n4', asked)), ['n4 pre-vote-reply 2 granted'])
+  assert.deepEqual(summary(rig.receive('n4', { ...asked, kind: 'vote', transfer: false })), ['n4 vote-reply 2 granted'])
+  rig.follow('n4', 2)
+  rig.give({ kind: 'unreachable', id: 'n4' as NodeId })
+  assert.deepEqual([rig.status.leader, rig.take()], [undefined, []], 'nor when its leader goes')
+})
+
+test('one who is told of its removal stands where it is asked by one who lacks its log, and again when that comes to nothing', () => {
+  const rig = new Rig({ voters: ['n1', 'n2', 'n3', 'n4'], log: [1, 1, 1] })
+  rig.give({ kind: 'removed' })
+  const asked: Message = { kind: 'pre-vote', term: 2, lastLogIndex: 2, lastLogTerm: 1 }
+  const stands = ['n4 pre-vote-reply 1 refused', 'n2 pre-vote 2', 'n3 pre-vote 2', 'n4 pre-vote 2']
+  assert.deepEqual(summary(rig.receive('n4', asked)), stands)
+  for (const from of ['n2', 'n4']) rig.receive(from, { kind: 'pre-vote-reply', term: 2, granted: true })
+  assert.equal(rig.status.role, 'candidate')
+  assert.deepEqual(rig.ticks(4 * rigElectionTicks), [], 'nobody has answered')
+  assert.equal(rig.status.role, 'follower')
+  assert.deepEqual(summary(rig.receive('n4', { ...asked, term: 3 })).length, 4)
+  assert.equal(rig.status.role, 'pre-candidate')
+})
+
+test('one who was told of its removal stands again by itself once a membership that has it takes effect', () => {
+  const rig = new Rig()
+  rig.give({ kind: 'removed' })
+  assert.deepEqual(rig.ticks(4 * rigElectionTicks), [])
+  const entry = makeEntry({
+    index: 1,
+    term: 1,
+    kind: 'membership',
+    payload: encodeMembership(virtualMembership(['n1', 'n2', 'n3'], ['n4'])),
+  })
+  rig.receive('n2', append({ leaderCommit: 1, entries: [entry] }))
+  rig.ticks(2 * rigElectionTicks)
+  assert.equal(rig.status.role, 'pre-candidate')
+})
+
 test('a removed leader that went down too early is asked by one who lacks its log, and leads once more to tell', () => {
   const rig = new Rig({ voters: ['n2'], log: [1, 1, 1] })
   const asked: Message = { kind: 'pre-vote', term: 2, lastLogIndex: 2, lastLogTerm: 1 }

@@ -133,6 +133,7 @@ function initialState(options: RaftOptions): RaftState {
     doubt: options.trust === 'untrusted' ? newDoubt(0) : undefined,
     wanted: undefined,
     isStateLost: false,
+    isToldRemoved: false,
     standWhenApplied: undefined,
     readSequence: 0,
   }
@@ -176,6 +177,9 @@ function take(state: RaftState, input: Input): void {
       return loseState(state)
     case 'distrusted':
       return loseTrust(state)
+    case 'removed':
+      state.isToldRemoved = true
+      return
   }
 }
 

@@ -266,6 +266,31 @@ test('a node that is told of its removal believes it, though the entry never rea
   hear?.unreachable('n2' as NodeId)
   await world.run(10 * electionTicks * tickMs)
   assert.equal(sent, 0, 'it no longer stands')
+  hear?.message('n3' as NodeId, { kind: 'pre-vote', term: term + 2, lastLogIndex: 9, lastLogTerm: term + 1 })
+  await world.run(100)
+  assert.equal(sent, 1, 'one who does not know of it gets its vote')
+})
+
+test('a removed node gives its vote when the leader that knew of its removal is gone before the others know', async () => {
+  const voters = ['n1', 'n2', 'n3', 'n4'] as NodeId[]
+  const world = new World({ voters })
+  const leader = world.leader(voters)
+  const [out, ...rest] = voters.filter((id) => id !== leader)
+  assert(out !== undefined)
+  await world.writeMany(2)
+  await world.run(500)
+  // They get the entry, and never hear that it is committed.
+  const deaf = rest.map((id) => world.node(id).machine)
+  for (const machine of deaf) machine.apply = () => {}
+  assert.equal((await world.answer(world.at(leader).changeMembership({ kind: 'remove', id: out }, { timeoutMs }))).ok, true)
+  await world.run(500)
+  assert.equal(world.at(out).standing(), 'removed')
+  world.kill(leader)
+  for (const id of rest) {
+    world.kill(id)
+    world.start(id)
+  }
+  world.leader(rest)
 })
 
 test('one who joins reads in the log of times without it, and is not removed by them', async () => {

@@ -99,8 +99,8 @@ export class ReplicaLoop implements Replica {
     transport.setMembership(membership)
     transport.listen({
       message: (from, message) => this.#message(from, message),
-      unreachable: (id) => this.#unreachable(id),
-      removed: () => this.#changeStanding(() => this.#standing.toldRemoved()),
+      unreachable: (id) => this.#enqueue({ kind: 'unreachable', id }),
+      removed: () => this.#toldRemoved(),
       rolledBack: () => this.#enqueue({ kind: 'distrusted' }),
     })
     this.#ticks = new TickSource({ clock, tickMs: options.tickMs, owedMax: options.electionTicks, onOwed: () => this.#schedule() })
@@ -219,9 +219,9 @@ export class ReplicaLoop implements Replica {
     this.#enqueue({ kind: 'message', from, message })
   }
 
-  #unreachable(id: NodeId): void {
-    // To one that is removed everybody is: no reason to stand for election.
-    if (this.standing() !== 'removed') this.#enqueue({ kind: 'unreachable', id })
+  #toldRemoved(): void {
+    this.#changeStanding(() => this.#standing.toldRemoved())
+    this.#enqueue({ kind: 'removed' })
   }
 
   #durable(sequence: number): void {
@@ -275,8 +275,8 @@ export class ReplicaLoop implements Replica {
     this.#messages = 0
     this.#lastId += 1
     if (this.#callers.askReads(this.#lastId)) inputs.push({ kind: 'read', id: this.#lastId })
-    // Without time a removed node neither misses a leader nor stands for election; it still hears who adds it again.
-    if (isTick && (this.standing() !== 'removed' || this.leads())) inputs.push({ kind: 'tick' })
+    // A removed node's too: who does not know of the removal may need its vote, and it has one only when it has missed its leader.
+    if (isTick) inputs.push({ kind: 'tick' })
     const { staged } = this.#fetch
     if (staged !== undefined && this.#isIdle()) {
       inputs.push({ kind: 'snapshot-staged', point: staged })

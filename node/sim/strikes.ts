@@ -94,8 +94,10 @@ export const strikes: Readonly<Record<FaultKind, Strike>> = {
   rot: ({ operator, world, victim, chance }) => operator.mayDestroy(victim) && rot(world, victim, chance),
   rollback: (field) => rollBack(field),
   diverge: ({ operator, victim }) => {
-    victim.isDiverged = operator.mayDestroy(victim) && victim.database.diverge()
-    return victim.isDiverged
+    // A second strike must not take the mark of the first: it would then be removed or destroyed like a sound one.
+    if (!operator.mayDestroy(victim) || !victim.database.diverge()) return false
+    victim.isDiverged = true
+    return true
   },
   compact: ({ victim, chance, world }) => {
     victim.life?.loop?.compact({ trailingEntries: chance.happens(0.5) ? 0 : undefined, timeoutMs: 1000 }).catch(world.broke)
