@@ -15,6 +15,7 @@ const routes: readonly (readonly [path: string, methods: readonly string[], perm
   ['/boot', ['POST'], ['load']],
   ['/snapshot', ['POST'], ['snapshot']],
   ['/reap', ['POST'], ['snapshot']],
+  ['/check', ['POST'], ['snapshot']],
   ['/remove', ['DELETE'], ['remove']],
   ['/status', ['GET'], ['status']],
   ['/nodes', ['GET'], ['status']],

@@ -87,7 +87,7 @@ function abandoned(): ApiReply {
   return refuse('invalid_request', 'the client has gone')
 }
 
-/** Its chunks are dropped. When this fails too, the next load drops them. */
+/** Its chunks are dropped. When this fails too, the next load or the leader does it (node/lifecycle/abandoned-loads.ts). */
 async function giveUp(parts: ApiParts, request: ApiRequest, id: string): Promise<void> {
   await propose(parts, { ...request, isAbandoned: () => false }, { kind: 'load-abort', id })
 }

@@ -7,6 +7,7 @@ import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Statement } from '../command/command.ts'
 import { readDump } from '../command/dump-statements.ts'
+import { findAnything } from '../command/load-step.ts'
 import type { ApiParts } from './api-parts.ts'
 import { jsonReply, msLeft, refuse, refuseWith, streamOf } from './exchange.ts'
 import type { ApiReply, ApiRequest, BodyStream } from './exchange.ts'
@@ -59,10 +60,7 @@ async function loadAsFile(parts: ApiParts, given: ApiRequest, body: BegunBody, a
   return refusal ?? jsonReply('{"results":[]}', { [servedByHeader]: apiAddress(parts) })
 }
 
-const anything: Statement = {
-  sql: "SELECT 1 FROM sqlite_schema WHERE name NOT LIKE '\\_securesql\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' LIMIT 1",
-  parameters: { kind: 'positional', values: [] },
-}
+const anything: Statement = { sql: findAnything, parameters: { kind: 'positional', values: [] } }
 
 /** Eight megabytes take seconds: others have their turn between the steps. */
 async function read(parts: ApiParts, text: string): Promise<Result<readonly string[] | 'as-file', Refusal>> {

@@ -92,15 +92,3 @@ export async function appliedAll(replica: Replica): Promise<void> {
     else if (applied.problem.code !== 'deadline') return
   }
 }
-
-export async function inTime(promise: Promise<void>, timeoutMs: number): Promise<'done' | 'late'> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), Math.min(timeoutMs, 2 ** 31 - 1)).unref()
-  })
-  try {
-    return await Promise.race([promise.then(() => 'done' as const), timeout])
-  } finally {
-    clearTimeout(timer)
-  }
-}

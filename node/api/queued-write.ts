@@ -3,6 +3,7 @@ import { upkeepOf } from '../command/upkeep.ts'
 import type { ApiParts } from './api-parts.ts'
 import { jsonReply, msLeft, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
+import { inTime } from './in-time.ts'
 import { indentJson } from './json-indent.ts'
 import { leaderNotFound } from './leader-route.ts'
 import { prepareStatements } from './request-preparation.ts'
@@ -35,25 +36,13 @@ export async function queueWrite(parts: ApiParts, request: ApiRequest): Promise<
   const { sequenceNumber, ended } = queued.value
   const reply = (): ApiReply => queuedReply(request, sequenceNumber)
   if (!parameters.has('wait')) return reply()
-  const end = await withinTime(ended, msLeft(request))
+  const end = await inTime(ended, msLeft(request))
   return end === 'late' ? refuse('queue_wait_timeout', 'queue wait timeout') : (end ?? reply())
 }
 
 /** In memory of its own: the bytes of a request may be a corner of something much larger. The body is a JSON list, so its outermost brackets are the first and the last. */
 function withinBrackets(body: Uint8Array): Uint8Array {
   return body.slice(body.indexOf(0x5b) + 1, body.lastIndexOf(0x5d))
-}
-
-async function withinTime<Value>(value: Promise<Value>, timeoutMs: number): Promise<Value | 'late'> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), timeoutMs)
-  })
-  try {
-    return await Promise.race([value, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function queuedReply({ parameters, startedAtMs }: ApiRequest, sequenceNumber: number): ApiReply {

@@ -29,6 +29,10 @@ const hashBytes = 32
 /** So much of the file in one entry: below what the state machine applies in place, and little beside what a follower takes at a time. */
 export const loadChunkBytesMax = 512 * 1024
 
+/** Gives a row where there is anything that a user has made, rows in it or not: what an end that replaces nothing asks. */
+export const findAnything =
+  "SELECT 1 FROM main.sqlite_schema WHERE name NOT LIKE '\\_securesql\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' LIMIT 1"
+
 export function isLoadStep(bytes: Uint8Array): boolean {
   return bytes[0] === mark
 }

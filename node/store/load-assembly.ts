@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, fdatasyncSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import type { LoadStep } from '../command/load-step.ts'
+import { findAnything, type LoadStep } from '../command/load-step.ts'
 import type { Entry } from '../raft/entry.ts'
 import { openBookkeeping } from './bookkeeping.ts'
 import { syncDirectory } from './directory-disk.ts'
@@ -37,15 +37,9 @@ export function assembleLoad(task: AssemblyTask): 'ready' | LoadRefusal {
   return outcome
 }
 
-/** Anything that a user has made, rows or not. */
 function holdsSomething(database: Database.Database): boolean {
   try {
-    const found = database
-      .prepare(
-        "SELECT 1 FROM main.sqlite_schema WHERE name NOT LIKE '\\_securesql\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' LIMIT 1",
-      )
-      .get()
-    return found !== undefined
+    return database.prepare(findAnything).get() !== undefined
   } catch (error) {
     throw new EnvironmentFailure(answerOf(error), { cause: error })
   }

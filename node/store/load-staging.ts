@@ -1,6 +1,6 @@
 // A file that comes through the log (command/load-step.ts), as far as it has come: rows in the database like any other, so that a restart and a snapshot find them again.
 // Nothing here is judged but order and completeness; the node that received the file has examined it before it proposed the first step.
-// What a load that nobody ended has left is dropped by the next one, or by `load-abort`; its pages are then free for other rows.
+// What a load that nobody ended has left is dropped by the next one, or by `load-abort`; its pages are then free for other rows, until a VACUUM gives them back (room-left.ts).
 import type Database from 'better-sqlite3'
 import type { LoadStep } from '../command/load-step.ts'
 import type { StatementResult } from '../command/command.ts'

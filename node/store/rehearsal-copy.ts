@@ -1,6 +1,6 @@
-// A copy of the database in which a rehearsal may write: made in milliseconds, whatever the size, because only the WAL is copied, where the file system has hard links. A second name (a hard link) of the database
-// file has a WAL and a WAL index of its own, so what is written there goes into that WAL and is thrown away with it. The file itself is never written: only a checkpoint
-// would, automatic ones are off, nobody asks for one, and SQLite does none when it closes a database whose name is gone (pager.c, databaseIsUnmoved), which is why the second
+// A copy of the database in which a rehearsal may write: made in milliseconds, whatever the size, because only the WAL is copied, where the file system has hard links. A
+// second name (a hard link) of the database file has a WAL and a WAL index of its own, so what is written there goes into that WAL and is thrown away with it. The file
+// itself is never written: only a checkpoint would, automatic ones are off, nobody asks for one, and SQLite does none when it closes a database whose name is gone (pager.c, databaseIsUnmoved), which is why the second
 // name is removed as soon as the file is open.
 //
 // Whoever calls holds a read transaction on the real database meanwhile, and begins it before: then the real checkpoints leave in the file what that transaction needs, and
