@@ -157,6 +157,21 @@ test('on the leader: what it had said before its loss counts no more, however la
   assert.equal(rig.status.commitIndex, 2)
 })
 
+test('on the leader: what it had said in time, and not yet counted for a commit, counts no more either', () => {
+  const rig = new Rig().leadFirmly()
+  rig.holdDisk()
+  rig.propose('x')
+  rig.accepted('n2', 2)
+  rig.receive('n2', { kind: 'read-index', term: 1, id: 7, afterLoss: true })
+  rig.syncDisk()
+  assert.equal(rig.status.commitIndex, 1)
+  const answers = rig.accepted('n3', 1, max).flatMap(({ message }) => (message.kind === 'read-index-reply' ? [message.index] : []))
+  rig.accepted('n2', 1)
+  assert.deepEqual([answers, rig.status.commitIndex], [[1], 1], 'believed again, it has what the answer asks of it, and no more')
+  rig.accepted('n3', 2)
+  assert.equal(rig.status.commitIndex, 2, 'committed without it')
+})
+
 test('on the leader: the question of an untrusted node is answered by a majority without it', () => {
   const rig = new Rig().leadFirmly()
   rig.receive('n2', { kind: 'read-index', term: 1, id: 7, afterLoss: true })

@@ -3,7 +3,17 @@ import type { Entry } from '../raft/entry.ts'
 import type { HardState, LogBase, LogReader, Persist } from '../raft/raft-port.ts'
 import { must } from './violation.ts'
 
-export class DurableLog {
+/** What can say whether it holds an entry. */
+export interface Holder {
+  holds(entry: { readonly index: number; readonly term: number }): boolean
+}
+
+/** What a disk has lost over all its losses since its node was last believed. */
+export function eitherOf(lost: Holder, lostBefore: Holder | undefined): Holder {
+  return { holds: (entry) => lost.holds(entry) || lostBefore?.holds(entry) === true }
+}
+
+export class DurableLog implements Holder {
   hardState: HardState = { term: 0, votedFor: undefined }
   base: LogBase = { index: 0, term: 0 }
   /** After the base, in order. */

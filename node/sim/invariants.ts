@@ -1,10 +1,10 @@
 // What must hold in every run, checked as it runs, from what was sent and what the disks hold, never from what nodes believe of one another (Raft figure 3).
 import type { Entry } from '../raft/entry.ts'
 import { decodeMembership } from '../raft/membership-codec.ts'
-import type { Membership, NodeId } from '../raft/membership.ts'
+import type { Member, Membership, NodeId } from '../raft/membership.ts'
 import type { Parcel } from '../raft/message.ts'
 import type { LogReader, Persist, RaftStatus } from '../raft/raft-port.ts'
-import type { DurableLog } from './durable-log.ts'
+import type { DurableLog, Holder } from './durable-log.ts'
 import type { Sometimes } from './sometimes.ts'
 import { must } from './violation.ts'
 
@@ -14,31 +14,40 @@ export interface Watched {
   readonly incarnation: string
   readonly durable: DurableLog
   /** What it held before its disk was damaged, until it holds all of that again. */
-  readonly formerly: DurableLog | undefined
+  readonly formerly: Holder | undefined
   readonly reader: LogReader
   readonly status: RaftStatus
+  /** How much was committed when this life last asked what it must have again (raft/doubt.ts); undefined: it has not asked. */
+  committedWhenAsked: number | undefined
   lastCommit: number
   lastTerm: number
 }
 
+type Disk = Pick<Watched, 'durable' | 'formerly'>
+
+interface Commit {
+  /** Of the leader that was first seen to have committed the entry. */
+  readonly term: number
+  readonly voters: readonly Member[]
+  /** Incarnations without whose lost copy the others were no majority. */
+  readonly neededLost: readonly string[]
+}
+
 export class Invariants {
   readonly #sometimes: Sometimes
-  readonly #nodes: (id: NodeId, incarnation: string) => Pick<Watched, 'durable' | 'formerly'> | undefined
+  readonly #nodes: (id: NodeId, incarnation: string) => Disk | undefined
   readonly #leaderOfTerm = new Map<number, string>()
   // Incarnation and term -> for whom.
   readonly #votes = new Map<string, NodeId>()
   // By index: every entry that was ever written there, and the term before it.
   readonly #written: { readonly entry: Entry; readonly termBefore: number }[][] = []
   readonly #committed: Entry[] = []
-  // In which leader's term each was first seen to be committed.
-  readonly #committedInTerm: number[] = []
+  // Of each of them.
+  readonly #commits: Commit[] = []
   readonly #hashAt = new Map<number, number>()
   #membership: Membership | undefined
 
-  constructor(options: {
-    readonly sometimes: Sometimes
-    readonly nodes: (id: NodeId, incarnation: string) => Pick<Watched, 'durable' | 'formerly'> | undefined
-  }) {
+  constructor(options: { readonly sometimes: Sometimes; readonly nodes: (id: NodeId, incarnation: string) => Disk | undefined }) {
     this.#sometimes = options.sometimes
     this.#nodes = options.nodes
   }
@@ -62,7 +71,7 @@ export class Invariants {
     )
     this.#leaderOfTerm.set(term, node.incarnation)
     // Of what earlier terms have committed; a belated winner of an older term need not know what has happened since.
-    const last = this.#committed[this.#committedInTerm.findLastIndex((committedIn) => committedIn < term)]
+    const last = this.#committed[this.#commits.findLastIndex((commit) => commit.term < term)]
     if (last === undefined) return
     const { reader } = node
     const isThere = last.index <= reader.base.index || (reader.lastIndex() >= last.index && reader.termAt(last.index) === last.term)
@@ -114,6 +123,7 @@ export class Invariants {
         () => `${node.id} acknowledges entry ${message.matchIndex}, its disk has ${durable.last}`,
       )
     }
+    if (message.kind === 'read-index' && message.afterLoss) node.committedWhenAsked = this.#committed.length
     const isVote = message.kind === 'vote' || (message.kind === 'vote-reply' && message.granted)
     if (!isVote) return
     must(
@@ -193,36 +203,52 @@ export class Invariants {
     )
   }
 
-  /** A node that had lost entries is believed again: it has everything back that was committed with its help. */
+  /**
+   * A node that had lost entries is believed again: of what it had held it has everything back that was committed when it asked what it must have, or with its help.
+   * It may lack what was committed later without it. Whoever hears its question takes back what it had acknowledged (raft/trust.ts), so from then on an entry is committed by
+   * others or not at all, and those are a majority: the node is like any that the entry has not reached. Judged by the disks: its lost copy was not needed when the entry was
+   * committed, and is not needed now, when lost copies of others that counted then may count no more.
+   */
   trustedAgain(node: Watched): void {
-    const { formerly } = node
+    const { formerly, committedWhenAsked = Infinity } = node
+    node.committedWhenAsked = undefined
     if (formerly === undefined) return
-    for (const entry of this.#committed)
-      must(
-        !formerly.holds(entry) || node.durable.holds(entry),
-        'trust',
-        () => `${node.id} is trusted again without the committed entry ${entry.index}`,
-      )
+    for (const [at, entry] of this.#committed.entries()) {
+      if (!formerly.holds(entry) || node.durable.holds(entry)) continue
+      const commit = this.#commits[at]
+      const isLeftToOthers =
+        commit !== undefined &&
+        entry.index > committedWhenAsked &&
+        !commit.neededLost.includes(node.incarnation) &&
+        this.#holders(entry, commit.voters).filter(({ incarnation }) => incarnation !== node.incarnation).length * 2 > commit.voters.length
+      must(isLeftToOthers, 'trust', () => `${node.id} is trusted again without the committed entry ${entry.index}`)
+      this.#sometimes.met('trusted again without what was committed since')
+    }
+  }
+
+  /** What a disk has lost counts until its node is believed again: it may have been acknowledged. */
+  #holders(entry: Entry, voters: readonly Member[]): readonly Member[] {
+    return voters.filter(({ id, incarnation }) => {
+      const disk = this.#nodes(id, incarnation)
+      return disk !== undefined && (disk.durable.holds(entry) || disk.formerly?.holds(entry) === true)
+    })
   }
 
   #leaderCommitted(node: Watched, status: RaftStatus): void {
     const voters = status.membership.members.filter((member) => member.suffrage === 'voter')
-    const holdersOf = (entry: Entry): number =>
-      voters.filter(({ id, incarnation }) => {
-        const holder = this.#nodes(id, incarnation)
-        return holder !== undefined && (holder.durable.holds(entry) || holder.formerly?.holds(entry) === true)
-      }).length
     for (let index = this.#committed.length + 1; index <= status.commitIndex; index += 1) {
       const entry = node.reader.read({ from: index, to: index, bytesMax: 1 })[0]
       must(entry !== undefined, 'commit in log', () => `${node.id} cannot read entry ${index}`)
-      const holders = holdersOf(entry)
+      const holders = this.#holders(entry, voters)
       must(
-        holders * 2 > voters.length,
+        holders.length * 2 > voters.length,
         'durable quorum',
-        () => `${node.id} commits ${index}/${entry.term} with ${holders} durable copies of ${voters.length}`,
+        () => `${node.id} commits ${index}/${entry.term} with ${holders.length} durable copies of ${voters.length}`,
       )
+      const isNeeded = (holders.length - 1) * 2 <= voters.length
+      const lost = isNeeded ? holders.filter(({ id, incarnation }) => this.#nodes(id, incarnation)?.durable.holds(entry) !== true) : []
       this.#committed.push(entry)
-      this.#committedInTerm.push(status.term)
+      this.#commits.push({ term: status.term, voters, neededLost: lost.map(({ incarnation }) => incarnation) })
       if (entry.kind === 'membership') this.#membershipCommitted(entry)
     }
   }

@@ -6,7 +6,7 @@ import type { ReplicaLoop } from '../replica/replica.ts'
 import type { SnapshotStore } from '../replica/snapshot-store.ts'
 import type { TransportListener } from '../replica/transport.ts'
 import type { SegmentLog } from '../store/segment-log.ts'
-import type { DurableLog } from './durable-log.ts'
+import type { DurableLog, Holder } from './durable-log.ts'
 import type { EventOwner, EventQueue } from './event-queue.ts'
 import type { Introducer } from './introduction.ts'
 import type { Watched } from './invariants.ts'
@@ -19,7 +19,7 @@ export interface Body {
   readonly id: NodeId
   readonly incarnation: string
   readonly durable: DurableLog
-  readonly formerly: DurableLog | undefined
+  readonly formerly: Holder | undefined
 }
 
 export class Life implements EventOwner, Watched, Endpoint {
@@ -30,6 +30,7 @@ export class Life implements EventOwner, Watched, Endpoint {
   listener: TransportListener | undefined
   readonly introducer: Introducer
   snapshots: SnapshotStore | undefined
+  committedWhenAsked: number | undefined
   lastCommit = 0
   lastTerm = 0
   #log: SegmentLog | undefined
@@ -66,7 +67,7 @@ export class Life implements EventOwner, Watched, Endpoint {
     return this.#body.durable
   }
 
-  get formerly(): DurableLog | undefined {
+  get formerly(): Holder | undefined {
     return this.#body.formerly
   }
 

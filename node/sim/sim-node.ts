@@ -12,7 +12,7 @@ import type { CompactionOptions } from '../replica/replica-options.ts'
 import type { LogStart } from '../store/log-recovery.ts'
 import { MemoryDisk, type DiskImage } from '../store/memory-disk.ts'
 import { randomBytesFrom, type Chance } from './chance.ts'
-import { DurableLog } from './durable-log.ts'
+import { DurableLog, eitherOf, type Holder } from './durable-log.ts'
 import { Introducer } from './introduction.ts'
 import { Life } from './life.ts'
 import { VirtualTransport } from './network.ts'
@@ -62,7 +62,7 @@ export class SimNode {
   logStart: LogStart | undefined
   durable = new DurableLog()
   /** What it held before its disk was damaged or put back, until it is believed again. */
-  formerly: DurableLog | undefined
+  formerly: Holder | undefined
   life: Life | undefined
   /** Set when it must not come back: its disk is gone, or it refused to start. */
   isGone = false
@@ -150,7 +150,7 @@ export class SimNode {
 
   /** While it is down. */
   putBack(volume: Volume): void {
-    this.formerly = this.durable
+    this.formerly = eitherOf(this.durable, this.formerly)
     this.durable = volume.durable.copy()
     this.disk.restore(volume.disk)
     this.database.putBack(volume.database)
