@@ -23,7 +23,7 @@ async function look(): Promise<CheckReply> {
   let database: Database.Database | undefined
   try {
     database = openCheckCopy(directory)
-    const faults = integrityFaults(database)
+    const faults = integrityFaults(database, 'integrity_check')
     void send({ kind: 'structure-read' })
     const content = await contentOf(database)
     if (typeof content !== 'string') return { kind: 'found', appliedIndex: 0, faults: [...faults, content.damage], content: undefined }

@@ -24,7 +24,7 @@ function look(path: string): Seen {
   let database: Database.Database | undefined
   try {
     database = new Database(path, { readonly: true, fileMustExist: true })
-    const faults = integrityFaults(database)
+    const faults = integrityFaults(database, 'integrity_check')
     const steps = hashContent(database)
     let step = steps.next()
     while (step.done !== true) step = steps.next()

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import Database from 'better-sqlite3'
 import { examineDatabase } from './snapshot-examination.ts'
+import { complaining } from './test-full-text.ts'
 
 let directory = ''
 before(() => {
@@ -29,28 +30,14 @@ async function examined(name: string, statements: readonly string[], changePage?
   return found.ok ? 'sound' : found.problem
 }
 
-const outdated = [
-  'CREATE TABLE texts (x)',
-  "CREATE VIRTUAL TABLE ft USING fts4 (content='texts', x)",
-  "INSERT INTO texts VALUES ('one'), ('two')",
-]
-
-for (const [name, statements] of Object.entries({
-  'texts were added behind its back': outdated,
-  'the table of its texts is gone': [...outdated, "INSERT INTO ft (ft) VALUES ('rebuild')", 'DROP TABLE texts'],
-  'the table of its texts, and with it its columns, is gone': [
-    'CREATE TABLE texts (x)',
-    "CREATE VIRTUAL TABLE ft USING fts4 (content='texts')",
-    'DROP TABLE texts',
-  ],
-})) {
+for (const [name, statements] of Object.entries(complaining)) {
   test(`a database is not refused for what clients can do to a full-text table: ${name}`, async () => {
     assert.equal(await examined(name, statements), 'sound')
   })
 }
 
 test('damage beside such a table is found', async () => {
-  const statements = [...outdated, 'CREATE TABLE last (a)', 'INSERT INTO last VALUES (1)']
+  const statements = [...complaining['texts were added behind its back'], 'CREATE TABLE last (a)', 'INSERT INTO last VALUES (1)']
   const path = join(directory, 'pages')
   const database = new Database(path)
   for (const sql of statements) database.exec(sql)
