@@ -94,6 +94,21 @@ test('one sound file among files that are damaged in themselves is right without
   assert.deepEqual(verdict([found('a'), damaged, failed]), { kind: 'unclear' })
 })
 
+test('one sound file never outvotes files that hold the same, whatever faults they have: their indexes may be at fault, and its data', () => {
+  const faulty = (content: string | undefined): CheckFinding => ({ kind: 'found', index, faults: ['row 5 missing from index i'], content })
+  assert.deepEqual(verdict([faulty('x'), faulty('x'), found('y')]), { kind: 'unclear' })
+  assert.deepEqual(verdict([faulty('x'), faulty('x'), faulty('z'), faulty(undefined), found('y')]), { kind: 'unclear' })
+  assert.deepEqual(verdict([faulty('x'), faulty('x'), faulty('x'), found('y'), found('y')]), { kind: 'unclear' })
+  // Those that are damaged do not agree, or with the sound one.
+  for (const others of [
+    [faulty('x'), faulty('z')],
+    [faulty('y'), faulty('x')],
+    [faulty(undefined), faulty(undefined)],
+  ]) {
+    assert.deepEqual(verdict([...others, found('y')]), { kind: 'right', content: 'y', sound: ['n3'], wrong: ['n1', 'n2'], isWhole: true })
+  }
+})
+
 test('where all files have the same faults nothing is right: nobody could mend anybody', () => {
   assert.deepEqual(verdict([damaged, damaged, damaged]), { kind: 'unclear' })
   assert.deepEqual(verdict([damaged]), { kind: 'unclear' })

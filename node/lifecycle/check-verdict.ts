@@ -29,7 +29,8 @@ export interface Gathered {
 
 /**
  * Right is what a majority of all voters has, in files without faults. Where there is no such majority, a single sound content among the voters is right when each other voter
- * has looked and found its own file damaged: two nodes of which one is broken need no third to know it. Two different sound contents without a majority: unclear.
+ * has looked and found its own file damaged: two nodes of which one is broken need no third to know it. But not when two of the damaged ones hold the same that is something else:
+ * damage does not make files alike, so what is in the sound one may be what is wrong. Two different sound contents without a majority: unclear.
  */
 export function verdictOf({ index, voters, reports, isPatient }: Gathered): Verdict {
   const ended = Array.from(reports).flatMap(([id, { finding }]) => (hasEnded(finding, index) ? [{ id, finding }] : []))
@@ -53,12 +54,19 @@ interface Ended {
 
 function rightContent(voters: ReadonlySet<NodeId>, ended: readonly Ended[], isWhole: boolean): string | undefined {
   const ofVoters = ended.filter(({ id }) => voters.has(id))
-  const sound = ofVoters.map(({ finding }) => soundContent(finding)).filter((content) => content !== undefined)
-  const counts = new Map<string, number>()
-  for (const content of sound) counts.set(content, (counts.get(content) ?? 0) + 1)
+  const counts = countsOf(ofVoters.map(({ finding }) => soundContent(finding)))
   for (const [content, count] of counts) if (count >= majorityOf(voters.size)) return content
-  const damaged = ofVoters.filter(({ finding }) => finding.kind === 'found' && finding.faults.length > 0)
-  return isWhole && counts.size === 1 && sound.length + damaged.length === voters.size ? sound[0] : undefined
+  const [lone] = counts.keys()
+  const found = ofVoters.filter(({ finding }) => finding.kind === 'found')
+  if (!isWhole || counts.size !== 1 || found.length < voters.size) return undefined
+  const alike = countsOf(found.map(({ finding }) => (finding.kind === 'found' ? finding.content : undefined)))
+  return Array.from(alike).some(([content, count]) => content !== lone && count > 1) ? undefined : lone
+}
+
+function countsOf(contents: readonly (string | undefined)[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const content of contents) if (content !== undefined) counts.set(content, (counts.get(content) ?? 0) + 1)
+  return counts
 }
 
 function hasEnded(finding: CheckFinding, index: number): boolean {
