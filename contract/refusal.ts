@@ -45,6 +45,7 @@ export const refusals = {
   statement_timeout: 200,
   statement_out_of_memory: 200,
   write_too_large: 200,
+  vacuum_too_soon: 200,
   rehearsal_unavailable: 503,
   internal: 500,
 } as const satisfies Record<string, number>

@@ -52,6 +52,10 @@ export const differences: Readonly<Record<string, Seen>> = {
     'strings in double quotes in tables, indexes, triggers, views and new columns',
   ),
   'VACUUM renumbers the rows': see('VACUUM changes nothing that an entry can see', 'VACUUM is answered as by rqlite, and INTO is refused'),
+  'VACUUM as often as clients like': see(
+    'whoever sends nothing but VACUUM has a tenth of the time for it',
+    'small ones in a row are not refused',
+  ),
   '`rootpage`, `*` and whole rows': see('tells on which page a table begins, so only a read outside of the log may use it'),
   'writes to `sqlite_sequence`': see('refused in a statement and in a trigger'),
   '`INSERT INTO ft(ft, rank)': see('refused in a statement and in a trigger'),

@@ -62,6 +62,8 @@ const meanings = {
   statement_timeout: 'refused',
   statement_out_of_memory: 'refused',
   write_too_large: 'refused',
+  // Others in the queue do not wait for it.
+  vacuum_too_soon: 'refused',
   rehearsal_unavailable: 'again',
   internal: 'unknown',
 } as const satisfies Record<RefusalCode, Sent['kind']>

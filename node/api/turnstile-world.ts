@@ -6,6 +6,7 @@ import type { Applied } from '../replica/state-machine.ts'
 import type { WriteEnd } from './log-door.ts'
 import type { RehearsalEnd } from './rehearsal.ts'
 import { ScriptedRehearsal, ScriptedReplica } from './scripted-node.ts'
+import { VacuumPace } from './vacuum-pace.ts'
 import { WriteTurnstile, type TurnstileWrite } from './write-turnstile.ts'
 
 /** A replica with a log that applies when it is told to. */
@@ -48,7 +49,10 @@ export interface World {
 }
 
 /** Texts: `short N` and `plain N` (which changes the schema) cost N instructions, `long` any number, `schema` changes the schema. */
-export async function world({ quickMsMax }: { readonly quickMsMax: number } = { quickMsMax: 0 }): Promise<World> {
+export async function world({
+  quickMsMax = 0,
+  nowMs,
+}: { readonly quickMsMax?: number; readonly nowMs?: () => number } = {}): Promise<World> {
   const replica = new SlowReplica('n1', 'n1')
   const rehearsal = new ScriptedRehearsal()
   rehearsal.copied = () => ({ index: replica.state.lastIndex, term: 3 })
@@ -56,7 +60,7 @@ export async function world({ quickMsMax }: { readonly quickMsMax: number } = { 
     cost: /^(short|plain)/.test(sql) ? Number(sql.split(' ')[1] ?? 1) : Infinity,
     changesSchema: /^(schema|plain)/.test(sql),
   })
-  const turnstile = new WriteTurnstile(rehearsal, makeLogger({ level: 'silent' }), { quickMsMax })
+  const turnstile = new WriteTurnstile(rehearsal, makeLogger({ level: 'silent' }), { quickMsMax, pace: new VacuumPace(nowMs) })
   const write: World['write'] = (sql, options) =>
     turnstile.write(replica, {
       statements: [{ sql, parameters: { kind: 'positional', values: [] } }],

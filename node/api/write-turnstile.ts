@@ -7,11 +7,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fail } from '../../runtime/result.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { Statement } from '../command/command.ts'
+import { upkeepOf } from '../command/upkeep.ts'
 import type { EntryPlace, Replica } from '../replica/replica-port.ts'
 import { inTime } from './in-time.ts'
 import { LogDoor, appliedAll, type Closing, type WriteEnd } from './log-door.ts'
 import { RehearsalTurns, type Turn } from './rehearsal-turns.ts'
 import type { OnPassed, Rehearsal, RehearsalEnd, RehearsalLimit, RehearsedWrite } from './rehearsal.ts'
+import { VacuumPace } from './vacuum-pace.ts'
 
 interface Proposal {
   readonly payload: Uint8Array
@@ -62,18 +64,21 @@ export class WriteTurnstile {
   readonly #door = new LogDoor()
   readonly #turns: RehearsalTurns<Waiting>
   readonly #quickMsMax: number
+  readonly #pace: VacuumPace
   #replica: Replica | undefined
   #isRehearsing = false
 
-  constructor(rehearsal: Rehearsal, logger: Logger, limits = { quickMsMax }) {
+  constructor(rehearsal: Rehearsal, logger: Logger, limits = { quickMsMax, pace: new VacuumPace() }) {
     this.#rehearsal = rehearsal
     this.#logger = logger
     this.#quickMsMax = limits.quickMsMax
+    this.#pace = limits.pace
     this.#turns = new RehearsalTurns(limits.quickMsMax)
   }
 
   async write(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
     this.#watch(replica)
+    if (upkeepOf(write)?.kind === 'vacuum') return this.#vacuum(replica, write)
     for (;;) {
       // Nothing may be awaited between finding it open and going through.
       while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, write.msLeft())) === 'late') return late
@@ -83,6 +88,26 @@ export class WriteTurnstile {
       // What went through before it may have made it a long one.
       const end = await this.#alone(replica, write, () => this.#rehearsal.judge(write.statements).cost <= shortCostMax)
       if (end !== 'long') return end
+    }
+  }
+
+  /** It ends, but everybody waits for it: those of clients have a pace. */
+  async #vacuum(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
+    const turn = this.#pace.take()
+    if (!turn.ok) return turn
+    let applied: Promise<void> | undefined
+    try {
+      while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, write.msLeft())) === 'late') return late
+      const end = await this.#alone(replica, write, () => {
+        turn.value.begin()
+        return true
+      })
+      assert(end !== 'long', 'it is not judged')
+      // Whoever has sent it waits no longer, but everybody else does.
+      if (!end.ok && end.problem.code === 'outcome_unknown') applied = appliedAll(replica)
+      return end
+    } finally {
+      void (applied ?? Promise.resolve()).finally(() => turn.value.end())
     }
   }
 
