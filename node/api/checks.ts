@@ -2,11 +2,10 @@
 import type { Result } from '../../runtime/result.ts'
 import type { CheckReport, CheckResult } from '../replica/check-report.ts'
 import type { ReplicaProblem } from '../replica/replica-port.ts'
-import type { Applied } from '../replica/state-machine.ts'
 
 export interface Checks {
-  /** Has all nodes look at their databases behind the entry that it gives. Only where this node leads. */
-  begin(options: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>>
+  /** Has all nodes look at their databases behind the entry that it gives, or are they looking already. Only where this node leads. */
+  begin(options: { readonly timeoutMs: number }): Promise<Result<{ readonly index: number }, ReplicaProblem>>
   /** Of this node. */
   report(): CheckReport
   result(): CheckResult

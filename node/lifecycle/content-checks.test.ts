@@ -145,6 +145,36 @@ test('a leader that is wrong, or does not know, gives no verdict while somebody 
   }
 })
 
+test('whoever asks for a check while one is under way gets that one, or none would ever end; one that nothing is heard of any more is begun anew', async () => {
+  const scene = new Scene()
+  const begin = async (): Promise<number> => {
+    const begun = await scene.checks.begin({ timeoutMs: 1_000 })
+    assert(begun.ok)
+    return begun.value.index
+  }
+  assert.deepEqual(await Promise.all([begin(), begin(), begin()]), [5, 5, 5])
+  assert.deepEqual(scene.proposed.splice(0), ['begin'], 'also of those that come before it stands in the log')
+  scene.found({ kind: 'running', index: 5, phase: 'content' }, found('a'), found('a'))
+  scene.own = { ...scene.own, markIndex: 4 } // which propose() does not give
+  assert.equal(await begin(), 4)
+  await scene.wait(3 * hour)
+  assert.equal(await begin(), 4)
+  assert.deepEqual(scene.proposed, [])
+  scene.own = { ...scene.own, verdictIndex: 4 }
+  assert.equal(await begin(), 5)
+  assert.deepEqual(scene.proposed.splice(0), ['begin'])
+  scene.leads = false
+  scene.own = { ...scene.own, markIndex: 7 }
+  await scene.wait(30 * 60_000)
+  scene.leads = true
+  assert.equal(await begin(), 7)
+  scene.leads = false
+  await scene.wait(31 * 60_000)
+  scene.leads = true
+  assert.equal(await begin(), 5)
+  scene.checks.close()
+})
+
 test('without a majority the verdict is that it is unclear', async () => {
   const scene = new Scene()
   scene.found(found('a'), found('b'), found('c'))

@@ -3,7 +3,7 @@
 // itself, or does not know, hands over to one that is right: who is rebuilt takes its copy from the leader.
 import type { Logger } from '../../runtime/log.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
-import type { Result } from '../../runtime/result.ts'
+import { ok, type Result } from '../../runtime/result.ts'
 import type { NodeId } from '../raft/membership.ts'
 import type { CheckReport, CheckResult } from '../replica/check-report.ts'
 import type { Clock } from '../replica/clock.ts'
@@ -43,6 +43,8 @@ const afterStartMs = 60_000
 const betweenMs = 10 * 60_000
 /** When none came of it: too much was written meanwhile, say. */
 const againMs = 60 * 60_000
+/** One of which nothing was heard for so long is no longer under way: whoever asks for one gets another. */
+const underWayMs = 60 * 60_000
 /** A member that is not heard of for so long while the others wait for it is not waited for. */
 const patienceMs = 5 * 60_000
 
@@ -65,6 +67,7 @@ export class ContentChecks {
   #hasFailed = false
   #gathering: Gathering | undefined
   #isBusy = false
+  #beginning: Promise<Result<{ readonly index: number }, ReplicaProblem>> | undefined
 
   constructor(options: ContentChecksOptions) {
     const { clock, own, metrics } = options
@@ -100,10 +103,26 @@ export class ContentChecks {
     this.#stop()
   }
 
-  /** Has all nodes look now; gives the entry behind which they do. Only where this node leads. */
-  begin(asked: { readonly timeoutMs: number }): Promise<Result<Applied, ReplicaProblem>> {
-    const { propose, encode } = this.#options
-    return propose(encode({ kind: 'begin' }), asked)
+  /**
+   * Has all nodes look now; gives the entry behind which they do. Only where this node leads. One that is under way is not begun anew: each would end the one before it on all
+   * nodes, and whoever asks often enough would see to it that none ever ends.
+   */
+  async begin(asked: { readonly timeoutMs: number }): Promise<Result<{ readonly index: number }, ReplicaProblem>> {
+    const { propose, encode, replica } = this.#options
+    const underWay = replica.leads() ? this.#underWay() : undefined
+    if (underWay !== undefined) return ok({ index: underWay })
+    this.#beginning ??= propose(encode({ kind: 'begin' }), asked).finally(() => {
+      this.#beginning = undefined
+    })
+    return this.#beginning
+  }
+
+  #underWay(): number | undefined {
+    const { markIndex, verdictIndex } = this.#options.own.report()
+    if (markIndex <= verdictIndex) return undefined
+    if (markIndex !== this.#knownMark) return markIndex // so new that it was not even looked at
+    const heardAtMs = Math.max(this.#begunAtMs ?? 0, this.#gathering?.index === markIndex ? this.#gathering.heardAtMs : 0)
+    return this.#options.clock.monotonicMs() - heardAtMs < underWayMs ? markIndex : undefined
   }
 
   #look(): void {
