@@ -73,12 +73,27 @@ test('two that differ are no majority, and neither are three', () => {
   for (const findings of [
     [found('a'), found('b')],
     [found('a'), found('b'), found('c')],
-    [found('a'), failed, failed],
     [found('a'), found('b'), failed],
   ])
     assert.deepEqual(verdict(findings), { kind: 'unclear' })
   // A majority of those that have looked is not one of all.
   assert.deepEqual(verdict([found('a'), found('a'), found('b'), failed, failed]), { kind: 'unclear' })
+})
+
+test('where fewer than a majority could look there is nothing that a person could decide: it is tried again', () => {
+  for (const findings of [
+    [failed, failed, failed],
+    [found('a'), failed, failed],
+    [damaged, failed, failed],
+    [found('a'), failed],
+    [failed],
+    [found('a'), found('a'), failed, failed],
+    [found('a'), found('b'), failed, failed, failed],
+  ])
+    assert.deepEqual(verdict(findings), { kind: 'failed' })
+  assert.deepEqual(verdict([found('a'), undefined, undefined], { isPatient: false }), { kind: 'failed' })
+  // Replicas do not make a majority.
+  assert.deepEqual(verdict([found('a'), failed, failed], { others: [found('a'), found('b')] }), { kind: 'failed' })
 })
 
 test('one sound file among files that are damaged in themselves is right without a majority; unless somebody was not heard of', () => {

@@ -16,6 +16,8 @@ export type Verdict =
       readonly isWhole: boolean
     }
   | { readonly kind: 'unclear' }
+  /** Too few voters could look to tell; nothing says that databases differ. */
+  | { readonly kind: 'failed' }
 
 export interface Gathered {
   /** Of the check: the entry behind which all look. */
@@ -36,7 +38,9 @@ export function verdictOf({ index, voters, reports, isPatient }: Gathered): Verd
   const ended = Array.from(reports).flatMap(([id, { finding }]) => (hasEnded(finding, index) ? [{ id, finding }] : []))
   const isWhole = !isPatient || Array.from(new Set([...voters, ...reports.keys()])).every((id) => ended.some((one) => one.id === id))
   const right = rightContent(voters, ended, isWhole)
-  if (right === undefined) return isWhole ? { kind: 'unclear' } : { kind: 'open' }
+  if (right === undefined && !isWhole) return { kind: 'open' }
+  const looked = ended.filter(({ id, finding }) => voters.has(id) && finding.kind === 'found').length
+  if (right === undefined) return { kind: looked < majorityOf(voters.size) ? 'failed' : 'unclear' }
   const isRight = (finding: CheckFinding): boolean => soundContent(finding) === right
   return {
     kind: 'right',

@@ -51,7 +51,10 @@ class Scene {
         },
       },
       ask: (member) => Promise.resolve(this.others[ids.indexOf(member) - 1]),
-      encode: (mark) => Buffer.from(mark.kind === 'begin' ? 'begin' : `${mark.index}: ${mark.content ?? 'unclear'}`),
+      encode: (mark) => {
+        if (mark.kind === 'begin') return Buffer.from('begin')
+        return Buffer.from(`${mark.index}: ${mark.kind === 'given-up' ? mark.kind : (mark.content ?? 'unclear')}`)
+      },
       intervalMs: options.intervalMs ?? 24 * hour,
       clock: this.clock,
       logger,
@@ -180,6 +183,15 @@ test('without a majority the verdict is that it is unclear', async () => {
   scene.found(found('a'), found('b'), found('c'))
   await scene.wait(1_000)
   assert.deepEqual([scene.proposed, scene.heirs], [['5: unclear'], []])
+  scene.checks.close()
+})
+
+test('where too few could look the check is given up, and nobody is asked to decide', async () => {
+  const scene = new Scene()
+  const failed: CheckFinding = { kind: 'failed', index: 5, reason: 'too much was written meanwhile' }
+  scene.found(found('a'), failed, failed)
+  await scene.wait(1_000)
+  assert.deepEqual([scene.proposed, scene.heirs], [['5: given-up'], []])
   scene.checks.close()
 })
 

@@ -24,7 +24,10 @@ export interface ContentChecksOptions {
   /** Of another member; undefined: no answer. */
   readonly ask: (member: NodeId) => Promise<CheckReport | undefined>
   readonly encode: (
-    mark: { readonly kind: 'begin' } | { readonly kind: 'verdict'; readonly index: number; readonly content: string | undefined },
+    mark:
+      | { readonly kind: 'begin' }
+      | { readonly kind: 'verdict'; readonly index: number; readonly content: string | undefined }
+      | { readonly kind: 'given-up'; readonly index: number },
   ) => Uint8Array
   /** 0: only when somebody asks for one. */
   readonly intervalMs: number
@@ -212,6 +215,9 @@ export class ContentChecks {
           'no majority of the voters has found the same in its database: nothing was changed; a person must decide (docs/operations.md)',
         )
         return this.#propose({ kind: 'verdict', index, content: undefined })
+      case 'failed':
+        this.#logger.warn({ code: 'check_failed', index }, 'too few voters could look at their databases; it is tried again')
+        return this.#propose({ kind: 'given-up', index })
     }
   }
 

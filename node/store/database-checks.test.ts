@@ -28,7 +28,7 @@ function markEntry(index: number, mark: CheckMark): Entry {
 
 async function withChecks(
   body: (world: World) => Promise<void>,
-  options: { readonly walBytesMax?: number } & TestMachineOptions = {},
+  options: { readonly walBytesMax?: number; readonly verdictMsMax?: number } & TestMachineOptions = {},
 ): Promise<void> {
   const machine = new TestMachine({ elsewhere: 'threads', ...options })
   const checks = new DatabaseChecks({
@@ -38,6 +38,7 @@ async function withChecks(
     disown: (divergence) => machine.machine.disown(divergence),
     logger: silent,
     ...(options.walBytesMax === undefined ? {} : { walBytesMax: options.walBytesMax }),
+    ...(options.verdictMsMax === undefined ? {} : { verdictMsMax: options.verdictMsMax }),
   })
   const results: CheckResult[] = []
   checks.onResult((result) => results.push(result))
@@ -141,6 +142,32 @@ describe('a check of the whole database', () => {
       assert.deepEqual([results, machine.divergences], [['unclear'], []])
     }))
 
+  test('one that is given up because too few could look has failed, whether this node has looked by then or not', () =>
+    withChecks(async ({ machine, checks, results, mark, found }) => {
+      await fill(machine)
+      const first = await mark({ kind: 'begin' })
+      await found(first)
+      await mark({ kind: 'given-up', index: first })
+      assert.deepEqual([results, checks.result(), machine.divergences], [['failed'], 'failed', []])
+      const second = await mark({ kind: 'begin' })
+      await mark({ kind: 'given-up', index: second })
+      await eventually(() => checks.result() === 'failed', 'it is known when it has looked')
+      const finding = { kind: 'failed', index: second, reason: 'too few nodes could look at theirs' }
+      assert.deepEqual([results, checks.report().finding, checks.report().verdictIndex], [['failed', 'failed'], finding, second])
+    }))
+
+  test('a verdict that never comes is not waited for for ever', () =>
+    withChecks(
+      async ({ machine, checks, results, mark }) => {
+        await fill(machine)
+        const index = await mark({ kind: 'begin' })
+        await eventually(() => checks.result() === 'failed', 'it is given up')
+        const finding = { kind: 'failed', index, reason: 'no verdict has come' }
+        assert.deepEqual([results, checks.report().finding, machine.divergences], [['failed'], finding, []])
+      },
+      { verdictMsMax: 1 },
+    ))
+
   for (const [what, text] of [
     ['a value in a table', 'text 33'],
     ['an index', 'text 7'],
@@ -219,6 +246,7 @@ test('a mark is read as it was written, and anything else is none', () => {
     { kind: 'begin' },
     { kind: 'verdict', index: 2 ** 40, content: '0f'.repeat(32) },
     { kind: 'verdict', index: 1, content: undefined },
+    { kind: 'given-up', index: 2 ** 40 },
   ] as const)
     assert.deepEqual(decodeCheckMark(encodeCheckMark(mark)), mark)
   for (const bytes of [[], [1], [2], [2, 3], [2, 1, 0], [3, 1], [2, 2, 0], [2, 2, 255, 255, 255, 255, 0, 0, 0, 0]])

@@ -27,6 +27,8 @@ export interface DatabaseChecksOptions {
   readonly logger: StoreLogger
   /** What may be written to the WAL meanwhile; half of the free disk when that is less. */
   readonly walBytesMax?: number
+  /** In milliseconds: how long a verdict is waited for. */
+  readonly verdictMsMax?: number
 }
 
 /**
@@ -34,6 +36,8 @@ export interface DatabaseChecksOptions {
  */
 const walBytesMax = 256 * 1024 * 1024
 const lookEveryMs = 500
+/** So long, and four times as long as this node has read, the others may take until a verdict must have come. */
+const verdictMsMax = 60 * 60_000
 
 interface Running {
   readonly index: number
@@ -51,9 +55,11 @@ export class DatabaseChecks {
   #running: Running | undefined
   #finding: CheckFinding = { kind: 'none' }
   #markIndex = 0
-  #verdict: Extract<CheckMark, { kind: 'verdict' }> = { kind: 'verdict', index: 0, content: undefined }
+  #verdict: Exclude<CheckMark, { kind: 'begin' }> = { kind: 'verdict', index: 0, content: undefined }
   #isWanted: boolean
   #endedAtMs: number | undefined
+  #readMs = 0
+  #patience: NodeJS.Timeout | undefined
   #listener: (result: CheckResult) => void = () => {}
 
   constructor(options: DatabaseChecksOptions) {
@@ -84,6 +90,7 @@ export class DatabaseChecks {
     const finding = this.#finding
     if (finding.kind !== 'found') return finding.kind
     if (finding.index !== this.#verdict.index) return 'waiting'
+    if (this.#verdict.kind === 'given-up') return 'failed'
     if (this.#verdict.content === undefined) return 'unclear'
     return finding.content === this.#verdict.content && finding.faults.length === 0 ? 'agrees' : 'differs'
   }
@@ -102,6 +109,7 @@ export class DatabaseChecks {
   resume(): void {}
 
   close(): void {
+    clearTimeout(this.#patience)
     this.#abandon('the node has stopped')
   }
 
@@ -157,6 +165,7 @@ export class DatabaseChecks {
     const { faults, content, appliedIndex } = reply
     if (content !== undefined && appliedIndex !== index) return this.#failed(index, `its copy stands at entry ${appliedIndex}`)
     const ms = Math.round(performance.now() - running.startedAtMs)
+    this.#readMs = ms
     const { logger } = this.#options
     if (faults.length > 0) logger.error({ code: 'database_damaged', index, faults }, 'SQLite finds the database damaged')
     else logger.info({ index, content, ms }, 'the database was read through')
@@ -181,7 +190,11 @@ export class DatabaseChecks {
   #judge(): void {
     const finding = this.#finding
     const result = this.result()
-    if (finding.kind !== 'found' || result === 'waiting') return
+    if (finding.kind !== 'found') return
+    if (result === 'waiting') return this.#waitForVerdict(finding.index)
+    clearTimeout(this.#patience)
+    const verdict = this.#verdict
+    if (verdict.kind === 'given-up') return this.#failed(finding.index, `too few nodes could look at theirs${told(finding.faults)}`)
     this.#listener(result)
     const { logger, disown } = this.#options
     const { index, content, faults } = finding
@@ -191,8 +204,19 @@ export class DatabaseChecks {
         { code: 'check_unclear', index, content, faults },
         'no majority of the voters has found the same in its database: nothing was changed; a person must decide (docs/operations.md)',
       )
-    const expected = this.#verdict.content ?? ''
+    const expected = verdict.content ?? ''
     return disown({ index, own: content ?? faults[0] ?? '', expected })
+  }
+
+  /** The leader may have forgotten that it asked: it has been restarted, say. */
+  #waitForVerdict(index: number): void {
+    clearTimeout(this.#patience)
+    const waitMs = (this.#options.verdictMsMax ?? verdictMsMax) + this.#readMs * 4
+    this.#patience = setTimeout(() => {
+      const finding = this.#finding
+      if (finding.kind !== 'found' || finding.index !== index || this.result() !== 'waiting') return
+      this.#failed(index, `no verdict has come${told(finding.faults)}`)
+    }, waitMs).unref()
   }
 
   #lookAtWal(): void {
@@ -218,4 +242,9 @@ export class DatabaseChecks {
     removeCheckCopy(this.#directory)
     this.#options.holdWal('free')
   }
+}
+
+/** What of a finding must not be lost with it. */
+function told([fault]: readonly string[]): string {
+  return fault === undefined ? '' : `; SQLite finds this one damaged: ${fault}`
 }
