@@ -1,7 +1,7 @@
 // One hash over everything a user can see in a database: two nodes that have applied the same entries must have the same, whatever their pages look like. Schema texts, every
 // table's rows in the order of their keys with rowids and types, full-text and other shadow tables included. The bookkeeping is left out: `hashProgress` has it.
 //
-// What is read are the tables themselves, never an index in their place. Virtual generated columns are not stored, so there is nothing of them to compare.
+// What is read are the tables themselves, never an index in their place, and as they lie there: nothing is sorted. Virtual generated columns are not stored, so there is nothing of them to compare.
 import { createHash, type Hash } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import { quotedName } from '../command/tokenizer.ts'
@@ -46,30 +46,31 @@ function readSchema(database: Database.Database, sink: ValueSink): readonly stri
 
 interface ColumnInfo {
   readonly name: string
-  readonly pk: number
   /** 2: generated and not stored. */
   readonly hidden: number
 }
 
 function* hashTable(database: Database.Database, name: string, sink: ValueSink): Generator<number, void, undefined> {
-  const columns = (database.prepare('SELECT name, pk, hidden FROM pragma_table_xinfo(?)').all(name) as ColumnInfo[]).filter(
-    ({ hidden }) => hidden !== 2,
-  )
+  const columns = database.prepare('SELECT name, hidden FROM pragma_table_xinfo(?)').all(name) as ColumnInfo[]
   const list = database.prepare('SELECT wr FROM pragma_table_list WHERE schema = ? AND name = ?').get('main', name) as
     | { wr: number }
     | undefined
+  // A generated column, too, takes the name from the rowid.
   const names = new Set(columns.map((column) => column.name.toLowerCase()))
+  const stored = columns.filter(({ hidden }) => hidden !== 2).map((column) => quotedName(column.name))
   // ANALYZE writes its rows in the order in which the connection happens to hold the schema, which a restart changes: their rowids mean nothing.
-  const hasRowid = list?.wr !== 1 && !name.startsWith('sqlite_stat')
-  const rowid = !hasRowid ? undefined : ['rowid', '_rowid_', 'oid'].find((alias) => !names.has(alias))
-  const keys = columns.filter((column) => column.pk > 0).toSorted((a, b) => a.pk - b.pk)
-  const order = rowid ?? (keys.length > 0 ? keys : columns).map((column) => quotedName(column.name)).join(', ')
-  const stored = columns.map((column) => quotedName(column.name))
+  const isStatistics = name.startsWith('sqlite_stat')
+  const rowid = list?.wr === 1 || isStatistics ? undefined : ['rowid', '_rowid_', 'oid'].find((alias) => !names.has(alias))
   const select = [...(rowid === undefined ? [] : [rowid]), ...stored].join(', ')
+  // A table itself comes in the order of its keys. Said once more where it can be said so that nothing is sorted, which a large table has no room for.
+  const order = isStatistics ? stored.join(', ') : rowid
+  // Of a table without rowids the index of its key is the table, and NOT INDEXED keeps nobody from reading another one.
+  const key = list?.wr === 1 ? database.prepare("SELECT name FROM pragma_index_list(?) WHERE origin = 'pk'").pluck().get(name) : undefined
+  const itself = typeof key === 'string' ? `INDEXED BY ${quotedName(key)}` : 'NOT INDEXED'
   sink.value(name)
   let before = sink.bytes
   const rows = database
-    .prepare(`SELECT ${select} FROM main.${quotedName(name)} NOT INDEXED ORDER BY ${order}`)
+    .prepare(`SELECT ${select} FROM main.${quotedName(name)} ${itself}${order === undefined ? '' : ` ORDER BY ${order}`}`)
     .raw()
     .safeIntegers()
   for (const row of rows.iterate() as IterableIterator<unknown[]>) {
