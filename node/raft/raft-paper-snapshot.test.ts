@@ -83,6 +83,18 @@ test('figure 13, step 6: a log that holds the last entry of the snapshot is kept
   assert.deepEqual([rig.status.commitIndex, rig.status.appliedIndex, rig.status.lastIndex], [3, 3, 4])
 })
 
+test('a snapshot that ends in the middle of what is being written waits for the disk: a power failure must not leave a state ahead of its log', () => {
+  const rig = new Rig({ log: [1] }).follow('n2', 1)
+  rig.holdDisk()
+  rig.receive('n2', append({ prevLogIndex: 1, prevLogTerm: 1, entries: virtualLog([1, 1], 2) }))
+  const staged = rig.node.stage(snapshot([1, 1]))
+  assert(rig.node.raft.isWriting(2))
+  assert.equal(rig.give(staged).install, undefined)
+  rig.syncDisk(1)
+  assert(!rig.node.raft.isWriting(2))
+  assert.equal(rig.give(staged).install?.index, 2)
+})
+
 test('§7: a snapshot that is not newer than what is applied changes nothing', () => {
   const rig = new Rig({ log: [1, 1, 1] }).follow('n2', 1)
   rig.receive('n2', append({ prevLogIndex: 3, prevLogTerm: 1, leaderCommit: 3 }))

@@ -181,5 +181,7 @@ export interface RaftLimits {
 export interface RaftCore {
   /** Takes all inputs that have gathered, in order, and gives one Output for them together. */
   step(inputs: readonly Input[]): Output
+  /** The log holds the entry, and it is not on the disk yet: a snapshot that ends there is given later. */
+  isWriting(index: number): boolean
   status(): RaftStatus
 }

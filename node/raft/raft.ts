@@ -56,6 +56,11 @@ export class Raft implements RaftCore {
     return this.#state.out.take({ term: this.#state.term, votedFor: this.#state.votedFor })
   }
 
+  isWriting(index: number): boolean {
+    const { log } = this.#state
+    return index > log.durableIndex && index <= log.lastIndex
+  }
+
   status(): RaftStatus {
     return (this.#status ??= statusOf(this.#state))
   }

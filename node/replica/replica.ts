@@ -278,7 +278,7 @@ export class ReplicaLoop implements Replica {
     // A removed node's too: who does not know of the removal may need its vote, and it has one only when it has missed its leader.
     if (isTick) inputs.push({ kind: 'tick' })
     const { staged } = this.#fetch
-    if (staged !== undefined && this.#isIdle()) {
+    if (staged !== undefined && this.#isIdle() && !this.#core.isWriting(staged.index)) {
       inputs.push({ kind: 'snapshot-staged', point: staged })
       this.#fetch.taken()
     }
