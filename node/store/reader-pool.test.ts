@@ -20,7 +20,10 @@ interface World {
   readonly ask: (texts: readonly ShortStatement[], options?: Partial<ReadOptions>) => Promise<unknown>
 }
 
-async function withPool(limits: { readonly processesMax: number }, body: (world: World) => Promise<void>): Promise<void> {
+async function withPool(
+  limits: { readonly processesMax: number; readonly growthBytesMax?: number },
+  body: (world: World) => Promise<void>,
+): Promise<void> {
   const machine = new TestMachine()
   const reader = new SqliteReader(machine.path, {
     onFatal: (problem) => assert.fail(problem.message),
@@ -139,7 +142,8 @@ test('a read that nobody waits for any more is ended; more than the queue holds 
   }))
 
 test('a large answer comes whole, one that is too large is refused, and neither holds up the calling thread', () =>
-  withPool({ processesMax: 1 }, async ({ machine, ask }) => {
+  // Room for the largest answer and what is garbage of it: it is the size of the answer that counts here.
+  withPool({ processesMax: 1, growthBytesMax: 256 * mebibyte }, async ({ machine, ask }) => {
     const many = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)'
     const answer = (await ask([[`${many} SELECT i, printf('%100d', i) FROM n`, 100_000n]], { timeoutMs: 60_000 })) as {
       rows: SqlValue[][]

@@ -6,8 +6,8 @@ export const ofDisks: readonly Mutation[] = [
     hazard: 56,
     text: 'a snapshot is installed while entries are being applied',
     file: 'node/replica/replica.ts',
-    find: 'if (staged !== undefined && this.#isIdle()) {',
-    replace: 'if (staged !== undefined) {',
+    find: 'if (staged !== undefined && this.#isIdle() && ',
+    replace: 'if (staged !== undefined && ',
     by: testFile('node/replica/replica-install.test.ts'),
   },
   {
