@@ -172,6 +172,8 @@ export class Rehearsals implements Rehearsal {
     running.failures += 1
     if (running.failures >= failuresMax) return this.#giveUp(reason)
     running.hasBegun = false
+    // The next copy is of what is applied then.
+    this.#unpin()
     clearTimeout(running.timer)
     running.timer = setTimeout(() => this.#begin(), pauseMs * running.failures)
   }
