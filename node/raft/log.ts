@@ -51,6 +51,11 @@ export class RaftLog {
     return this.#resetting?.durableBefore ?? this.#storedIndex
   }
 
+  /** The log holds the entry, and it is not on the disk yet. */
+  isWriting(index: number): boolean {
+    return index > this.durableIndex && index <= this.lastIndex
+  }
+
   /** Bytes that wait for the disk. */
   get tailBytes(): number {
     return this.#tailBytes

@@ -57,8 +57,7 @@ export class Raft implements RaftCore {
   }
 
   isWriting(index: number): boolean {
-    const { log } = this.#state
-    return index > log.durableIndex && index <= log.lastIndex
+    return this.#state.log.isWriting(index)
   }
 
   status(): RaftStatus {

@@ -45,7 +45,7 @@ export function takeStaged(state: RaftState, point: SnapshotPoint): void {
   if (!isUseful(state, point)) return
   const isKept = state.log.matches(point.index, point.term)
   // A power failure would leave a state that is ahead of its log: whoever gives it asks first (Raft.isWriting).
-  if (isKept && point.index > state.log.durableIndex) return
+  if (isKept && state.log.isWriting(point.index)) return
   // What this node leads with is at least as new as anything committed in its term; a snapshot of a later one is for the follower that it will be.
   if (!isKept && state.role.kind === 'leader') return
   assert(isKept || point.index > state.commitIndex, 'a snapshot agrees with what is known to be committed')

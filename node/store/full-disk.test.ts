@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import Database from 'better-sqlite3'
 import type { CommandOutcome } from '../command/command.ts'
 import { eventually } from '../replica/eventually.ts'
@@ -13,12 +13,21 @@ import { SqliteStateMachine } from './sqlite-state-machine.ts'
 import { command, failed, logOf, withoutTime, written } from './test-machine.ts'
 import { openWriteConnection } from './write-connection.ts'
 
+async function onSmallDisk(context: TestContext, size: string, body: (mount: string) => Promise<void>): Promise<void> {
+  const mount = mkdtempSync(join(tmpdir(), 'small-'))
+  try {
+    const mounted = spawnSync('/usr/bin/mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', mount], { encoding: 'utf8' })
+    if (mounted.status !== 0) return context.skip(`no file system can be mounted here: ${mounted.stderr}`)
+    await body(mount)
+  } finally {
+    spawnSync('/usr/bin/umount', [mount])
+    rmSync(mount, { recursive: true, force: true })
+  }
+}
+
 for (const elsewhere of ['nowhere', 'threads'] as const)
   test(`on a full file system the machine halts: nothing is recorded, what was applied before is whole (elsewhere: ${elsewhere})`, async (context) => {
-    const mount = mkdtempSync(join(tmpdir(), 'small-'))
-    try {
-      const mounted = spawnSync('/usr/bin/mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', mount], { encoding: 'utf8' })
-      if (mounted.status !== 0) return context.skip(`no file system can be mounted here: ${mounted.stderr}`)
+    await onSmallDisk(context, '2m', async (mount) => {
       const path = join(mount, 'db.sqlite')
       writeFileSync(path, '')
       const fatal: FatalProblem[] = []
@@ -44,18 +53,12 @@ for (const elsewhere of ['nowhere', 'threads'] as const)
       ])
       assert.equal(database.pragma('integrity_check', { simple: true }), 'ok')
       database.close()
-    } finally {
-      spawnSync('/usr/bin/umount', [mount])
-      rmSync(mount, { recursive: true, force: true })
-    }
+    })
   })
 
 for (const elsewhere of ['nowhere', 'threads'] as const)
   test(`a VACUUM that finds no room on a full file system leaves the database as it was, and nothing beside it (elsewhere: ${elsewhere})`, async (context) => {
-    const mount = mkdtempSync(join(tmpdir(), 'small-'))
-    try {
-      const mounted = spawnSync('/usr/bin/mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', mount], { encoding: 'utf8' })
-      if (mounted.status !== 0) return context.skip(`no file system can be mounted here: ${mounted.stderr}`)
+    await onSmallDisk(context, '6m', async (mount) => {
       const path = join(mount, 'db.sqlite')
       writeFileSync(path, '')
       const warned: unknown[] = []
@@ -91,8 +94,5 @@ for (const elsewhere of ['nowhere', 'threads'] as const)
       assert.deepEqual(database.prepare('SELECT applied_index, (SELECT count(*) FROM t) FROM _securesql_state').raw().get(), [6, 4])
       assert.equal(database.pragma('integrity_check', { simple: true }), 'ok')
       database.close()
-    } finally {
-      spawnSync('/usr/bin/umount', [mount])
-      rmSync(mount, { recursive: true, force: true })
-    }
+    })
   })

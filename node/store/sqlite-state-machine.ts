@@ -9,13 +9,13 @@ import type { CommandOutcome } from '../command/command.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Membership } from '../raft/membership.ts'
 import type { LogBase } from '../raft/raft-port.ts'
+import { inTime } from '../../runtime/in-time.ts'
 import type { Applied, Divergence, StateMachine } from '../replica/state-machine.ts'
 import { ApplyElsewhere, type ApplyReply, type ReplaceReply } from './apply-elsewhere.ts'
 import { markOf, upToMark, type CheckMark } from './check-mark.ts'
 import { replaceAlone, type NewContent } from './database-replacement.ts'
 import { freeBytesBeside, type ReadFreeBytes } from './disk-space.ts'
 import { noLimits, type Limits } from './apply-limits.ts'
-import { endsWithin } from './ends-within.ts'
 import { EntryApplier } from './entry-applier.ts'
 import type { FatalCode, OnFatal } from './fatal.ts'
 import { logReplacement, type Replacement } from './replacements.ts'
@@ -230,7 +230,7 @@ export class SqliteStateMachine implements StateMachine {
    */
   async close(): Promise<void> {
     this.#state = 'closed'
-    if (this.#threads !== undefined && (await endsWithin(this.#threads.apply.close(), closeMsMax)) === 'late') return
+    if (this.#threads !== undefined && (await inTime(this.#threads.apply.close(), closeMsMax)) === 'late') return
     this.#writer = 'none'
     this.#threads?.wal.release()
     this.#database.close()
