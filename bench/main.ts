@@ -1,7 +1,6 @@
 // `npm run bench [-- --seconds 5]`: writes per second at 1, 16, 64 and 256 clients, rows per second of requests with many statements, queued writes, and reads at every level, of a three-node TLS cluster on this machine, next to two probes
 // taken in the same run. Prints a table and keeps the figures in bench/results/<date>-<commit>.json.
-import { execFileSync, fork } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +10,7 @@ import type { ApiClient } from '../e2e/processes/api-client.ts'
 import { ClusterOfProcesses, admin } from '../e2e/processes/cluster-of-processes.ts'
 import type { NodeProcess } from '../e2e/processes/node-process.ts'
 import type { LoadOrder, LoadReport } from './load-order.ts'
+import { runLoad } from './load.ts'
 import { appendsPerSecond, startBareServer } from './probes.ts'
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '4' } } })
@@ -52,16 +52,8 @@ const bare = await measureBare()
 await measureCluster()
 report()
 
-async function load(
-  order: Omit<LoadOrder, 'warmUpMs' | 'measureMs' | 'authorization'> & { readonly measureMs?: number },
-): Promise<LoadReport> {
-  const child = fork(join(import.meta.dirname, 'load-generator.ts'))
-  child.send({ measureMs, ...order, authorization, warmUpMs } satisfies LoadOrder)
-  const gone = once(child, 'exit')
-  const result = await Promise.race([once(child, 'message'), gone.then(() => undefined)])
-  await gone
-  if (result === undefined) throw new Error('the load generator failed')
-  return result[0] as LoadReport
+function load(order: Omit<LoadOrder, 'warmUpMs' | 'measureMs' | 'authorization'> & { readonly measureMs?: number }): Promise<LoadReport> {
+  return runLoad({ measureMs, ...order, authorization, warmUpMs })
 }
 
 async function measureBare(): Promise<ReadonlyMap<number, number>> {

@@ -1,0 +1,105 @@
+// `node bench/in-turns.ts --with ../other-checkout [--rounds 9] [--clients 64,256]`: whether writes have become faster or slower since another checkout of this project. Both clusters
+// run at the same time and get the same load in short turns, and what counts is the median of the ratios within the rounds: a machine with neighbours changes its own speed by
+// half within minutes, so two runs of `npm run bench` one after the other say little.
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { ClusterOfProcesses } from '../e2e/processes/cluster-of-processes.ts'
+import type { NodeProcess } from '../e2e/processes/node-process.ts'
+import { runLoad } from './load.ts'
+
+const { values } = parseArgs({
+  options: { with: { type: 'string' }, rounds: { type: 'string', default: '9' }, clients: { type: 'string', default: '64,256' } },
+})
+if (values.with === undefined) throw new Error('with which checkout? --with DIRECTORY')
+const rounds = Number(values.rounds)
+const clientCounts = values.clients.split(',').map(Number)
+/** V8 compiles what is hot over the first 20,000 writes or so. */
+const coldMs = 10_000
+const warmUpMs = 500
+const measureMs = 2_000
+const write = { path: '/db/execute', body: [['INSERT INTO bench(v) VALUES(?)', 'x'.repeat(64)]] }
+
+interface Turn {
+  readonly clients: number
+  readonly perSecond: number
+  readonly p99Ms: number
+  /** Processor time of a write, in microseconds. */
+  readonly leader: number
+  readonly followers: number
+}
+
+interface Side {
+  readonly cluster: ClusterOfProcesses
+  readonly leader: NodeProcess
+  readonly authorization: string
+  readonly turns: Turn[]
+}
+
+const here = await start(join(import.meta.dirname, '..'))
+const there = await start(resolve(values.with))
+try {
+  for (const side of [here, there]) await turn(side, 64, coldMs)
+  for (let round = 0; round < rounds; round += 1)
+    // Which comes first changes, so that neither gains by what a turn leaves behind.
+    for (const clients of clientCounts)
+      for (const side of round % 2 === 0 ? [here, there] : [there, here]) side.turns.push(await turn(side, clients, measureMs))
+  report()
+} finally {
+  for (const { cluster } of [here, there]) await cluster.close()
+}
+
+async function start(root: string): Promise<Side> {
+  const url = pathToFileURL(join(root, 'e2e/processes/cluster-of-processes.ts')).href
+  const module = (await import(url)) as typeof import('../e2e/processes/cluster-of-processes.ts')
+  const cluster = await module.ClusterOfProcesses.start({ nodes: 3 })
+  const leader = await cluster.leader()
+  if (leader === undefined) throw new Error('no leader')
+  await cluster.client(leader).send({ path: '/db/execute', body: ['CREATE TABLE bench (id INTEGER PRIMARY KEY, v TEXT)'] })
+  const { name, password } = module.admin
+  return { cluster, leader, authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`, turns: [] }
+}
+
+async function turn({ cluster, leader, authorization }: Side, clients: number, lastsMs: number): Promise<Turn> {
+  const before = cluster.nodes.map(processorMicroseconds)
+  const common = { ports: [leader.apiPort], ca: cluster.files.apiCa, authorization, clients, warmUpMs, measureMs: lastsMs }
+  const { perSecond, p99Ms } = await runLoad({ ...common, ...write })
+  const writes = (perSecond * (warmUpMs + lastsMs)) / 1000
+  const took = cluster.nodes.map((node, at) => (processorMicroseconds(node) - (before[at] ?? 0)) / writes)
+  const ofLeader = took[cluster.nodes.indexOf(leader)] ?? 0
+  return { clients, perSecond, p99Ms, leader: ofLeader, followers: took.reduce((sum, one) => sum + one, 0) - ofLeader }
+}
+
+/** Of all its threads: https://docs.kernel.org/scheduler/sched-stats.html */
+function processorMicroseconds({ pid }: NodeProcess): number {
+  const tasks = join('/proc', String(pid), 'task')
+  return readdirSync(tasks).reduce(
+    (sum, task) => sum + Number(readFileSync(join(tasks, task, 'schedstat'), 'utf8').split(' ')[0]) / 1000,
+    0,
+  )
+}
+
+function report(): void {
+  for (const clients of clientCounts) {
+    const [ours, theirs] = [here, there].map(({ turns }) => turns.filter((one) => one.clients === clients))
+    for (const figure of ['perSecond', 'p99Ms', 'leader', 'followers'] as const) {
+      const [a, b] = [ours, theirs].map((turns) => (turns ?? []).map((one) => one[figure]))
+      const ratios = (a ?? []).map((one, at) => one / (b?.[at] ?? NaN))
+      console.log(
+        `${clients} clients, ${figure}: here ${median(a ?? []).toFixed(0)}, there ${median(b ?? []).toFixed(0)}, ratio ${median(ratios).toFixed(3)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
+      )
+    }
+  }
+  const folder = join(import.meta.dirname, 'results')
+  mkdirSync(folder, { recursive: true })
+  const path = join(folder, `${new Date().toISOString().slice(0, 16).replace(':', '')}-in-turns.json`)
+  writeFileSync(path, `${JSON.stringify({ loadAverage: loadavg(), here: here.turns, there: there.turns }, undefined, 2)}\n`)
+  console.log(`written: ${path}`)
+}
+
+function median(figures: readonly number[]): number {
+  const sorted = figures.toSorted((left, right) => left - right)
+  return ((sorted[(sorted.length - 1) >> 1] ?? NaN) + (sorted[sorted.length >> 1] ?? NaN)) / 2
+}
