@@ -67,12 +67,12 @@ export class LogDoor {
   /** Resolves when it is known to be in the data, or never to be. */
   pass(replica: Replica, proposed: Promise<WriteEnd>): Promise<void> {
     this.#passed += 1
-    const applied: Promise<void> = proposed
-      .then(
-        (end) => (!end.ok && end.problem.code === 'outcome_unknown' ? appliedAll(replica) : undefined),
-        () => undefined, // a fault of ours: whoever proposed it hears of it
-      )
-      .finally(() => this.#inFlight.delete(applied))
+    const end = (): void => void this.#inFlight.delete(applied)
+    // One promise for each write: `finally` and an async function make several, and this is passed by all of them.
+    const applied: Promise<void> = proposed.then(
+      (ended) => (!ended.ok && ended.problem.code === 'outcome_unknown' ? appliedAll(replica).finally(end) : end()),
+      end, // a fault of ours: whoever proposed it hears of it
+    )
     this.#inFlight.add(applied)
     return applied
   }

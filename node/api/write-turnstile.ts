@@ -76,19 +76,25 @@ export class WriteTurnstile {
     this.#turns = new RehearsalTurns(limits.quickMsMax)
   }
 
-  async write(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
+  write(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
     this.#watch(replica)
     if (upkeepOf(write)?.kind === 'vacuum') return this.#vacuum(replica, write)
-    for (;;) {
-      // Nothing may be awaited between finding it open and going through.
-      while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, write.msLeft())) === 'late') return late
-      const { cost, changesSchema } = this.#rehearsal.judge(write.statements)
-      if (cost > shortCostMax) return this.#rehearsed(replica, { write, changesSchema })
-      if (!changesSchema) return this.#pass(replica, write)
-      // What went through before it may have made it a long one.
-      const end = await this.#alone(replica, write, () => this.#rehearsal.judge(write.statements).cost <= shortCostMax)
-      if (end !== 'long') return end
-    }
+    if (this.#door.closed !== undefined) return this.#whenOpen(replica, write)
+    const { cost, changesSchema } = this.#rehearsal.judge(write.statements)
+    if (cost > shortCostMax) return this.#rehearsed(replica, { write, changesSchema })
+    return changesSchema ? this.#change(replica, write) : this.#pass(replica, write)
+  }
+
+  async #whenOpen(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
+    // Nothing may be awaited between finding it open and going through.
+    while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, write.msLeft())) === 'late') return late
+    return this.write(replica, write)
+  }
+
+  async #change(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
+    // What went through before it may have made it a long one.
+    const end = await this.#alone(replica, write, () => this.#rehearsal.judge(write.statements).cost <= shortCostMax)
+    return end === 'long' ? this.write(replica, write) : end
   }
 
   /** It ends, but everybody waits for it: those of clients have a pace. */
