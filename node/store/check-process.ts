@@ -1,4 +1,4 @@
-// The process that reads a whole database: `node check-process.ts DIRECTORY`, forked by killable-process.ts. First what SQLite finds wrong with the file, in one statement, then
+// The process that reads a whole database: `node check-process.ts DIRECTORY`, forked by starter-process.ts. First what SQLite finds wrong with the file, in one statement, then
 // one hash over what it holds, resting in between as long as it has worked. A damaged file may crash or swell it; the node is not touched by that.
 import { createHash } from 'node:crypto'
 import process from 'node:process'

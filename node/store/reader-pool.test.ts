@@ -10,6 +10,9 @@ import { TestMachine, withoutTime, type ShortStatement } from './test-machine.ts
 const mebibyte = 1024 * 1024
 const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n'
 const counted = 'SELECT count(*) FROM t'
+/** Short, but nobody knows it. */
+const viewed = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT count(*) AS c FROM n'
+const seen = [rows(['c'], [3n])]
 const logger = { info: () => {}, warn: () => {}, error: (_: unknown, text?: string) => assert.fail(text) }
 
 interface World {
@@ -21,7 +24,7 @@ interface World {
 }
 
 async function withPool(
-  limits: { readonly processesMax: number; readonly growthBytesMax?: number },
+  limits: { readonly processesMax: number; readonly growthBytesMax?: number; readonly endedForgottenAfterMs?: number },
   body: (world: World) => Promise<void>,
 ): Promise<void> {
   const machine = new TestMachine()
@@ -129,6 +132,33 @@ test('no client gets the last process: endless queries of one do not keep anothe
     assert.deepEqual(await Promise.all(hostile), ['deadline', 'deadline', 'deadline', 'deadline', 'deadline'])
   }))
 
+for (const [how, text, timeoutMs, end] of [
+  ['takes too long', endless, 1_000, 'deadline'],
+  [
+    'takes too much memory',
+    'WITH RECURSIVE n(v) AS (SELECT zeroblob(1000000) UNION ALL SELECT v || v FROM n) SELECT count(*) FROM n',
+    60_000,
+    [{ kind: 'error', message: 'out of memory' }],
+  ],
+] as const) {
+  test(`a client of whose reads one ${how} has a quarter of the processes for a while`, () =>
+    withPool({ processesMax: 4, endedForgottenAfterMs: Infinity }, async ({ ask }) => {
+      const state = { isOver: false, isAnswered: false }
+      assert.deepEqual(await ask([text], { client: 'mallory', timeoutMs }), end)
+      const long = ask([endless], { client: 'mallory', isAbandoned: () => state.isOver, timeoutMs: 600_000 })
+      const behind = ask([viewed], { client: 'mallory', timeoutMs: 600_000 }).then((answer) => {
+        state.isAnswered = true
+        return answer
+      })
+      // Asked later, and through a process of its own.
+      for (let n = 0; n < 3; n += 1) assert.deepEqual(await ask([viewed], { client: 'alice', timeoutMs: 600_000 }), seen)
+      assert.equal(state.isAnswered, false)
+      state.isOver = true
+      assert.equal(await long, 'deadline')
+      assert.deepEqual(await behind, seen)
+    }))
+}
+
 test('a read that nobody waits for any more is ended; more than the queue holds are refused', () =>
   withPool({ processesMax: 1 }, async ({ ask }) => {
     let isAbandoned = false
@@ -160,15 +190,31 @@ test('a process that was killed by somebody else is replaced, and so is the data
   withPool({ processesMax: 2 }, async ({ machine, reader, ask }) => {
     assert.deepEqual(await ask([counted]), [rows(['count(*)'], [2n])])
     const endlessRead = ask([endless], { timeoutMs: 2_000 })
-    await eventually(() => children(process.pid).length > 0, 'a process runs')
+    await eventually(() => readers(process.pid).length > 0, 'a process runs')
     reader.suspend()
     machine.machine.suspend() // refuses while anybody has the database open
     machine.machine.resume()
     reader.resume()
     assert.deepEqual(await ask([counted], { timeoutMs: 60_000 }), [rows(['count(*)'], [2n])])
     assert.equal(await endlessRead, 'deadline')
-    for (const pid of children(process.pid)) process.kill(pid, 'SIGKILL')
+    for (const pid of readers(process.pid)) process.kill(pid, 'SIGKILL')
     assert.deepEqual(await ask([counted], { timeoutMs: 60_000 }), [rows(['count(*)'], [2n])])
+  }))
+
+// To fork takes as long as a process is large, on the thread that asks: the node itself must never do it for a client.
+test('no process that reads is forked by the node itself; when the one that forks them is killed, another one is, and reads go on', () =>
+  withPool({ processesMax: 2 }, async ({ ask }) => {
+    const state = { isAbandoned: false }
+    const long = ask([endless], { timeoutMs: 600_000, isAbandoned: () => state.isAbandoned })
+    await eventually(() => cpuSeconds(readers(process.pid)[0]) > 0.1, 'it reads')
+    const [starter = 0] = starters(process.pid)
+    const [before = 0] = readers(process.pid)
+    assert.deepEqual(children(process.pid, 'reader-process'), [])
+    process.kill(starter, 'SIGKILL')
+    await eventually(() => readers(process.pid).some((pid) => pid !== before && cpuSeconds(pid) > 0.1), 'it reads again')
+    state.isAbandoned = true
+    assert.equal(await long, 'deadline')
+    await eventually(() => !isAlive(before), 'what it had forked has ended')
   }))
 
 test('a process in an endless read ends when the node is gone', async () => {
@@ -181,8 +227,8 @@ test('a process in an endless read ends when the node is gone', async () => {
     void reader.query([{ sql: process.argv[2], parameters: { kind: 'positional', values: [] } }], options)`
   const node = spawn(process.execPath, ['--input-type=module', '-e', program, machine.path, endless], { stdio: 'inherit' })
   try {
-    await eventually(() => node.pid !== undefined && cpuSeconds(children(node.pid)[0]) > 0.5, 'it reads')
-    const [reader = 0] = children(node.pid ?? 0)
+    await eventually(() => node.pid !== undefined && cpuSeconds(readers(node.pid)[0]) > 0.5, 'it reads')
+    const [reader = 0] = readers(node.pid ?? 0)
     node.kill('SIGKILL')
     await eventually(() => !isAlive(reader), 'it has ended')
   } finally {
@@ -215,12 +261,20 @@ function ps(options: readonly string[]): string {
   return spawnSync('ps', options, { encoding: 'utf8' }).stdout
 }
 
-/** Reader processes of that one. */
-function children(of: number): readonly number[] {
+/** That it has started by its starter. */
+function readers(of: number): readonly number[] {
+  return starters(of).flatMap((starter) => children(starter, 'reader-process'))
+}
+
+function starters(of: number): readonly number[] {
+  return children(of, 'starter-process')
+}
+
+function children(of: number, program: string): readonly number[] {
   return ps(['-A', '-o', 'pid=,ppid=,args='])
     .split('\n')
     .flatMap((line) => {
       const [pid, parent, ...rest] = line.trim().split(/\s+/)
-      return Number(parent) === of && rest.join(' ').includes('reader-process') ? [Number(pid)] : []
+      return Number(parent) === of && rest.join(' ').includes(program) ? [Number(pid)] : []
     })
 }

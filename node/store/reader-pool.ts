@@ -21,6 +21,8 @@ export interface PoolOptions extends PoolLimits {
   readonly path: string
   readonly onFatal: OnFatal
   readonly logger: StoreLogger
+  /** Longer in tests. */
+  readonly endedForgottenAfterMs?: number
 }
 
 /** Beyond it reads are refused: they would wait longer than anybody does. */
@@ -34,6 +36,12 @@ const lookEveryMs = 250
 const idleMsMax = 60_000
 /** Whoever reads for so long lets everybody else go first: short reads, writes, heartbeats. */
 const stepBackAfterMs = 500
+/**
+ * A client of whose reads one had to be ended has but this share of the processes for a while. To end one and start another takes as much of the processor as many a read, and
+ * with a processor left to the node nobody else notices.
+ */
+const endedShare = 1 / 4
+const endedForgottenAfterMs = 10_000
 /** A process that cannot be started is not tried again at once. */
 const startAgainAfterMs = 1_000
 
@@ -75,6 +83,8 @@ export class ReaderPool {
   #look: NodeJS.Timeout | undefined
   #state: 'open' | 'suspended' | 'closed' = 'open'
   #startsAgainAtMs = 0
+  /** By client: until when it counts that one of its reads was ended. */
+  readonly #endedUntilMs = new Map<string | undefined, number>()
 
   constructor(options: PoolOptions) {
     this.#options = options
@@ -148,14 +158,25 @@ export class ReaderPool {
     for (const { running: one } of this.#slots)
       if (one !== undefined) running.set(one.job.options.client, (running.get(one.job.options.client) ?? 0) + 1)
     let best: Job | undefined
-    let fewest = Math.max(1, this.#options.processesMax - 1)
+    let fewest = Infinity
     for (const job of this.#waiting) {
-      const count = running.get(job.options.client) ?? 0
-      if (count >= fewest) continue
+      const { client } = job.options
+      const count = running.get(client) ?? 0
+      if (count >= fewest || count >= this.#mostOf(client)) continue
       best = job
       fewest = count
     }
     return best
+  }
+
+  #mostOf(client: string | undefined): number {
+    const { processesMax } = this.#options
+    const wasEnded = performance.now() < (this.#endedUntilMs.get(client) ?? 0)
+    return Math.max(1, wasEnded ? Math.floor(processesMax * endedShare) : processesMax - 1)
+  }
+
+  #noteEnded({ options: { client } }: Job): void {
+    this.#endedUntilMs.set(client, performance.now() + (this.#options.endedForgottenAfterMs ?? endedForgottenAfterMs))
   }
 
   #startOneMore(): void {
@@ -242,6 +263,7 @@ export class ReaderPool {
 
   #overdue(slot: Slot, running: Running): void {
     const { job } = running
+    this.#noteEnded(job)
     this.#end(slot)
     if (running.statementUntilMs >= job.deadlineAtMs) job.settle(late)
     else this.#goOnWithout(job, 'statement_timeout', 'query timeout')
@@ -298,7 +320,10 @@ export class ReaderPool {
   /** Somebody else's signal (an administrator's, or the kernel's when memory is short) may have met a process that was just given its work: once, it is tried again. */
   #lost(job: Job, { cause, reason }: ProcessEnd): void {
     if (cause === 'fault') return job.reject(new Error(`a reader process has ended: ${reason}`))
-    if (cause === 'memory' || job.wasLost) return this.#goOnWithout(job, 'statement_out_of_memory', 'out of memory')
+    if (cause === 'memory' || job.wasLost) {
+      this.#noteEnded(job)
+      return this.#goOnWithout(job, 'statement_out_of_memory', 'out of memory')
+    }
     job.wasLost = true
     this.#waitAgain(job)
   }
@@ -314,6 +339,7 @@ export class ReaderPool {
     this.#waiting = this.#waiting.filter((job) => !isOver(job))
     for (const slot of this.#slots) {
       if (slot.running?.job.options.isAbandoned?.() === true) {
+        this.#noteEnded(slot.running.job)
         slot.running.job.settle(late)
         this.#end(slot)
       }

@@ -1,4 +1,4 @@
-// A reader process: `node reader-process.ts DATABASE GROWTH_BYTES_MAX`, forked by killable-process.ts. It answers one read at a time and is ended by a signal, never asked
+// A reader process: `node reader-process.ts DATABASE GROWTH_BYTES_MAX`, forked by starter-process.ts. It answers one read at a time and is ended by a signal, never asked
 // to stop: inside of SQLite it would not hear it. It cannot write: its connection is read-only, and the gate has judged every text before.
 import process from 'node:process'
 import { ReadSession, TooLarge, type ReadPart } from './read-session.ts'

@@ -1,4 +1,4 @@
-// The rehearsal process: `node rehearsal-process.ts DATABASE DIRECTORY GROWTH_BYTES_MAX`, forked by killable-process.ts. It applies commands to a copy that nobody sees, by the
+// The rehearsal process: `node rehearsal-process.ts DATABASE DIRECTORY GROWTH_BYTES_MAX`, forked by starter-process.ts. It applies commands to a copy that nobody sees, by the
 // code that will apply them, and says which have passed. One that does not end is ended with it.
 import process from 'node:process'
 import type Database from 'better-sqlite3'

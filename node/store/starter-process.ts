@@ -1,0 +1,72 @@
+// The starter process: `node starter-process.ts`, forked by process-starter.ts. It makes the processes that the node asks for, and passes on what is said. It reads nothing of it
+// and holds nothing, so that it stays small: to fork takes as long as a process is large.
+import { fork, type ChildProcess } from 'node:child_process'
+import { constants, setPriority } from 'node:os'
+import process from 'node:process'
+import type { StarterReply, StarterRequest } from './starter-messages.ts'
+
+/** Behind the node itself, which answers heartbeats, but not last: people wait for what is done here. */
+const niceness = 10
+
+const children = new Map<number, ChildProcess>()
+
+process.on('message', (request: StarterRequest) => {
+  if (request.kind === 'start') return start(request)
+  const child = children.get(request.id)
+  if (child === undefined) return
+  switch (request.kind) {
+    case 'send':
+      if (child.connected) child.send(request.message, () => {})
+      return
+    case 'step-back':
+      return step(child, constants.priority.PRIORITY_LOW)
+    case 'kill':
+      child.kill('SIGKILL')
+  }
+})
+// The node is gone. What it has started sees its own parent go, and ends too (self-watch.ts).
+process.on('disconnect', () => process.exit())
+
+function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: 'start' }>): void {
+  const child = fork(file, [...given], {
+    serialization: 'advanced',
+    // What a crash would print may hold SQL.
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+  children.set(id, child)
+  // From the start: loading a program takes as much of the processor as many a statement.
+  step(child, niceness)
+  let end: Pick<Extract<StarterReply, { kind: 'ended' }>, 'signal' | 'reason'> | undefined
+  const tellEnd = (): void => {
+    if (end === undefined || !children.delete(id)) return
+    tell({ kind: 'ended', id, ...end })
+  }
+  // What it has said before may arrive after it is gone.
+  const look = (): void => {
+    if (!child.connected) tellEnd()
+  }
+  child.on('message', (message) => tell({ kind: 'said', id, message }))
+  child.on('error', (error) => {
+    if (child.pid !== undefined) return
+    end = { signal: null, reason: error.message }
+    tellEnd()
+  })
+  child.on('disconnect', look)
+  child.on('exit', (code, signal) => {
+    end = { signal, reason: signal ?? `code ${String(code)}` }
+    look()
+  })
+}
+
+function step({ pid }: ChildProcess, priority: number): void {
+  if (pid === undefined) return
+  try {
+    setPriority(pid, priority)
+  } catch {
+    // It has just ended.
+  }
+}
+
+function tell(reply: StarterReply): void {
+  process.send?.(reply, undefined, undefined, () => {})
+}
