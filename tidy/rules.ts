@@ -37,6 +37,7 @@ const processAllowed: Readonly<Record<string, string>> = {
   'node/files/file-examiner.ts': 'a program that the node starts',
   'node/store/check-process.ts': 'a program that the node starts',
   'node/store/reader-process.ts': 'a program that the node starts',
+  'node/store/starter-process.ts': 'a program that the node starts',
   'node/store/rehearsal-process.ts': 'a program that the node starts',
   'node/store/self-watch.ts': 'ends its program when the node is gone',
 }
