@@ -38,7 +38,7 @@ export class KillableProcess<Request extends object, Reply> {
   }
 
   kill(): void {
-    processStarter.tell({ kind: 'kill', id: this.#id })
+    processStarter.kill(this.#id)
   }
 }
 

@@ -40,17 +40,23 @@ class ProcessStarter {
     if (this.#starter !== undefined && this.#listeners.has(request.id)) tell(this.#starter, request)
   }
 
+  /** At once, whatever is still to be sent. */
+  kill(id: number): void {
+    if (this.#listeners.has(id)) this.#starter?.stdin?.write(`${id}\n`)
+  }
+
   #fork(): ChildProcess {
     const { NODE_COMPILE_CACHE: cache } = env
     const starter = fork(new URL('starter-process.ts', import.meta.url), {
       serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
       env: cache === undefined ? {} : { NODE_COMPILE_CACHE: cache },
       execArgv,
     })
     starter.on('message', (reply) => this.#heard(starter, reply as StarterReply)) // our own program at the other end
     // It ends only when somebody kills it, and all that it has started ends with it.
     starter.on('disconnect', () => this.#lost(starter, { signal: 'SIGKILL', reason: 'the process that had started it has ended' }))
+    starter.stdin?.on('error', () => {}) // it has ended: `disconnect` tells of that
     starter.on('error', (error) => {
       if (starter.pid === undefined) this.#lost(starter, { signal: null, reason: error.message })
     })

@@ -201,6 +201,22 @@ test('a process that was killed by somebody else is replaced, and so is the data
     assert.deepEqual(await ask([counted], { timeoutMs: 60_000 }), [rows(['count(*)'], [2n])])
   }))
 
+test('a process is ended at once for another database, although much has just been sent to one', () =>
+  withPool({ processesMax: 1 }, async ({ machine, reader, ask }) => {
+    assert.deepEqual(await ask([counted]), [rows(['count(*)'], [2n])])
+    const large = ask([
+      [
+        'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT length(?) AS c FROM n LIMIT 1',
+        new Uint8Array(8 * mebibyte),
+      ],
+    ])
+    reader.suspend()
+    machine.machine.suspend() // blocks until nobody has the database open
+    machine.machine.resume()
+    reader.resume()
+    assert.deepEqual(await large, [rows(['c'], [BigInt(8 * mebibyte)])])
+  }))
+
 // To fork takes as long as a process is large, on the thread that asks: the node itself must never do it for a client.
 test('no process that reads is forked by the node itself; when the one that forks them is killed, another one is, and reads go on', () =>
   withPool({ processesMax: 2 }, async ({ ask }) => {

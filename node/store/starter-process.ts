@@ -3,12 +3,16 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
 import process from 'node:process'
+import { createInterface } from 'node:readline'
 import type { StarterReply, StarterRequest } from './starter-messages.ts'
 
 /** Behind the node itself, which answers heartbeats, but not last: people wait for what is done here. */
 const niceness = 10
 
 const children = new Map<number, ChildProcess>()
+let lastId = 0
+/** To be killed before they were asked for: that is still to come. */
+const killedEarly = new Set<number>()
 
 process.on('message', (request: StarterRequest) => {
   if (request.kind === 'start') return start(request)
@@ -20,10 +24,9 @@ process.on('message', (request: StarterRequest) => {
       return
     case 'step-back':
       return step(child, constants.priority.PRIORITY_LOW)
-    case 'kill':
-      child.kill('SIGKILL')
   }
 })
+createInterface({ input: process.stdin }).on('line', (line) => kill(Number(line)))
 // The node is gone. What it has started sees its own parent go, and ends too (self-watch.ts).
 process.on('disconnect', () => process.exit())
 
@@ -34,6 +37,8 @@ function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: '
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
   children.set(id, child)
+  lastId = id
+  if (killedEarly.delete(id)) child.kill('SIGKILL')
   // From the start: loading a program takes as much of the processor as many a statement.
   step(child, niceness)
   let end: Pick<Extract<StarterReply, { kind: 'ended' }>, 'signal' | 'reason'> | undefined
@@ -56,6 +61,11 @@ function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: '
     end = { signal, reason: signal ?? `code ${String(code)}` }
     look()
   })
+}
+
+function kill(id: number): void {
+  if (id > lastId) killedEarly.add(id)
+  else children.get(id)?.kill('SIGKILL')
 }
 
 function step({ pid }: ChildProcess, priority: number): void {
