@@ -51,7 +51,8 @@ class ProcessStarter {
       serialization: 'advanced',
       stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
       env: cache === undefined ? {} : { NODE_COMPILE_CACHE: cache },
-      execArgv,
+      // It collects its garbage itself.
+      execArgv: [...execArgv, '--expose-gc'],
     })
     starter.on('message', (reply) => this.#heard(starter, reply as StarterReply)) // our own program at the other end
     // It ends only when somebody kills it, and all that it has started ends with it.

@@ -233,6 +233,18 @@ test('no process that reads is forked by the node itself; when the one that fork
     await eventually(() => !isAlive(before), 'what it had forked has ended')
   }))
 
+test('the process that forks the others does not keep the room of large answers that it has passed on', () =>
+  withPool({ processesMax: 4, growthBytesMax: 256 * mebibyte }, async ({ ask, query }) => {
+    const large = `${endless.replace(/SELECT count.*/, '')} SELECT hex(zeroblob(7500000)), hex(zeroblob(7500001)) FROM n LIMIT 1`
+    assert.deepEqual(await ask([viewed]), seen)
+    const [starter = 0] = starters(process.pid)
+    const before = bytesOf(starter)
+    for (let n = 0; n < 2; n += 1)
+      for (const answer of await Promise.all(['a', 'b', 'c'].map((client) => query([large], { client, timeoutMs: 600_000 }))))
+        assert(answer.ok)
+    await eventually(() => bytesOf(starter) < before + 96 * mebibyte, 'it has given it back')
+  }))
+
 test('a process in an endless read ends when the node is gone', async () => {
   const machine = new TestMachine()
   const program = `
@@ -280,6 +292,11 @@ function ps(options: readonly string[]): string {
 /** That it has started by its starter. */
 function readers(of: number): readonly number[] {
   return starters(of).flatMap((starter) => children(starter, 'reader-process'))
+}
+
+/** In memory. */
+function bytesOf(pid: number): number {
+  return Number(ps(['-o', 'rss=', '-p', String(pid)])) * 1024
 }
 
 function starters(of: number): readonly number[] {

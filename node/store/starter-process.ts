@@ -8,6 +8,14 @@ import type { StarterReply, StarterRequest } from './starter-messages.ts'
 
 /** Behind the node itself, which answers heartbeats, but not last: people wait for what is done here. */
 const niceness = 10
+/**
+ * What was passed on is garbage, and V8 collects it when more comes, not when nothing does: by itself this process would keep for good, twice over, the largest answers that were
+ * ever under way at once.
+ */
+const garbageBytesMax = 64 * 1024 * 1024
+const collectAfterMs = 1_000
+const bytesAtStart = process.memoryUsage.rss()
+let collection: NodeJS.Timeout | undefined
 
 const children = new Map<number, ChildProcess>()
 let lastId = 0
@@ -35,6 +43,7 @@ function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: '
     serialization: 'advanced',
     // What a crash would print may hold SQL.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    execArgv: process.execArgv.filter((flag) => flag !== '--expose-gc'),
   })
   children.set(id, child)
   lastId = id
@@ -50,7 +59,10 @@ function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: '
   const look = (): void => {
     if (!child.connected) tellEnd()
   }
-  child.on('message', (message) => tell({ kind: 'said', id, message }))
+  child.on('message', (message) => {
+    tell({ kind: 'said', id, message })
+    collection ??= setTimeout(collect, collectAfterMs)
+  })
   child.on('error', (error) => {
     if (child.pid !== undefined) return
     end = { signal: null, reason: error.message }
@@ -75,6 +87,11 @@ function step({ pid }: ChildProcess, priority: number): void {
   } catch {
     // It has just ended.
   }
+}
+
+function collect(): void {
+  collection = undefined
+  if (process.memoryUsage.rss() > bytesAtStart + garbageBytesMax) globalThis.gc?.()
 }
 
 function tell(reply: StarterReply): void {
