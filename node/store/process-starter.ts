@@ -1,6 +1,6 @@
 // Starts processes for the node without stopping it. To fork a process copies the tables of all its memory, on the thread that asks: 6 ms for each 100 MB, in which the node
 // would answer nothing, no heartbeat either, and a client can have a process killed, and another one started, whenever it likes. So a small process is forked once, at the first
-// need, and forks all others (starter-process.ts).
+// need, and forks all that killable-process.ts stands for (starter-process.ts); what writes a backup is forked by the node, which reads its output (backup-maker.ts).
 import { fork, type ChildProcess } from 'node:child_process'
 import { env } from 'node:process'
 import type { StarterReply, StarterRequest } from './starter-messages.ts'
@@ -13,7 +13,10 @@ export interface StartedEnd {
 
 export interface StartedListener {
   readonly onMessage: (message: unknown) => void
-  /** Once, when it is gone: nothing of it holds a file or a lock any more. Never within the call that starts it. */
+  /**
+   * Once, when it is gone: nothing of it holds a file or a lock any more. (Where somebody has killed the starter, a few hundredths of a second before: self-watch.ts.) Never within
+   * the call that starts it.
+   */
   readonly onEnded: (end: StartedEnd) => void
 }
 
