@@ -22,7 +22,7 @@ export interface PoolOptions extends PoolLimits {
   readonly onFatal: OnFatal
   readonly logger: StoreLogger
   /** Longer in tests. */
-  readonly endedForgottenAfterMs?: number
+  readonly endedCountsMsMin?: number
 }
 
 /** Beyond it reads are refused: they would wait longer than anybody does. */
@@ -36,12 +36,14 @@ const lookEveryMs = 250
 const idleMsMax = 60_000
 /** Whoever reads for so long lets everybody else go first: short reads, writes, heartbeats. */
 const stepBackAfterMs = 500
+/** Of these, so many may be one client's. */
+const waitingOfOneMax = (waitingMax * 3) / 4
 /**
- * A client of whose reads one had to be ended has but this share of the processes for a while. To end one and start another takes as much of the processor as many a read, and
- * with a processor left to the node nobody else notices.
+ * A client of whose reads one had to be ended has but this share of the processes for a while: three times as long as that read took, and not shorter or longer than this. To end
+ * a process and start another takes as much of the processor as many a read, and with a processor left to the node nobody else notices.
  */
 const endedShare = 1 / 4
-const endedForgottenAfterMs = 10_000
+const endedCountsMs = { factor: 3, min: 2_000, max: 10_000 } as const
 /** A process that cannot be started is not tried again at once. */
 const startAgainAfterMs = 1_000
 
@@ -97,7 +99,7 @@ export class ReaderPool {
 
   read(statements: readonly Statement[], options: ReadOptions): Promise<Result<Read, ReadProblem>> {
     if (this.#state === 'closed') return Promise.resolve(ending)
-    if (this.#waiting.length >= waitingMax) return Promise.resolve(overloaded)
+    if (this.#isFullFor(options.client)) return Promise.resolve(overloaded)
     return new Promise((settle, reject) => {
       const given = statements.filter(({ sql }) => sql !== '')
       const deadlineAtMs = performance.now() + (options.timeoutMs ?? timeoutMsDefault)
@@ -114,6 +116,12 @@ export class ReaderPool {
       this.#lookNowAndThen()
       this.#dispatch()
     })
+  }
+
+  #isFullFor(client: string | undefined): boolean {
+    const { length } = this.#waiting
+    if (length < waitingOfOneMax) return false
+    return length >= waitingMax || this.#waiting.filter(({ options }) => options.client === client).length >= waitingOfOneMax
   }
 
   /** Ends every process, so that the database may be replaced; the operating system takes a moment to do it. What was being read is read again after `resume`. */
@@ -175,8 +183,12 @@ export class ReaderPool {
     return Math.max(1, wasEnded ? Math.floor(processesMax * endedShare) : processesMax - 1)
   }
 
-  #noteEnded({ options: { client } }: Job): void {
-    this.#endedUntilMs.set(client, performance.now() + (this.#options.endedForgottenAfterMs ?? endedForgottenAfterMs))
+  #noteEnded({ job, sinceMs }: Running): void {
+    const { factor, min, max } = endedCountsMs
+    const now = performance.now()
+    const countsMs = Math.max(this.#options.endedCountsMsMin ?? min, Math.min(max, factor * (now - sinceMs)))
+    const { client } = job.options
+    this.#endedUntilMs.set(client, Math.max(now + countsMs, this.#endedUntilMs.get(client) ?? 0))
   }
 
   #startOneMore(): void {
@@ -263,7 +275,7 @@ export class ReaderPool {
 
   #overdue(slot: Slot, running: Running): void {
     const { job } = running
-    this.#noteEnded(job)
+    this.#noteEnded(running)
     this.#end(slot)
     if (running.statementUntilMs >= job.deadlineAtMs) job.settle(late)
     else this.#goOnWithout(job, 'statement_timeout', 'query timeout')
@@ -313,15 +325,16 @@ export class ReaderPool {
       this.#startsAgainAtMs = performance.now() + startAgainAfterMs
       this.#options.logger.error({ reason }, 'a reader process did not start')
     }
-    if (running !== undefined) this.#lost(running.job, { cause, reason })
+    if (running !== undefined) this.#lost(running, { cause, reason })
     this.#dispatch()
   }
 
   /** Somebody else's signal (an administrator's, or the kernel's when memory is short) may have met a process that was just given its work: once, it is tried again. */
-  #lost(job: Job, { cause, reason }: ProcessEnd): void {
+  #lost(running: Running, { cause, reason }: ProcessEnd): void {
+    const { job } = running
     if (cause === 'fault') return job.reject(new Error(`a reader process has ended: ${reason}`))
     if (cause === 'memory' || job.wasLost) {
-      this.#noteEnded(job)
+      this.#noteEnded(running)
       return this.#goOnWithout(job, 'statement_out_of_memory', 'out of memory')
     }
     job.wasLost = true
@@ -339,7 +352,7 @@ export class ReaderPool {
     this.#waiting = this.#waiting.filter((job) => !isOver(job))
     for (const slot of this.#slots) {
       if (slot.running?.job.options.isAbandoned?.() === true) {
-        this.#noteEnded(slot.running.job)
+        this.#noteEnded(slot.running)
         slot.running.job.settle(late)
         this.#end(slot)
       }

@@ -39,14 +39,20 @@ createInterface({ input: process.stdin }).on('line', (line) => kill(Number(line)
 process.on('disconnect', () => process.exit())
 
 function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: 'start' }>): void {
-  const child = fork(file, [...given], {
-    serialization: 'advanced',
-    // What a crash would print may hold SQL.
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    execArgv: process.execArgv.filter((flag) => flag !== '--expose-gc'),
-  })
-  children.set(id, child)
   lastId = id
+  let child: ChildProcess
+  try {
+    child = fork(file, [...given], {
+      serialization: 'advanced',
+      // What a crash would print may hold SQL.
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      execArgv: process.execArgv.filter((flag) => flag !== '--expose-gc'),
+    })
+  } catch (error) {
+    // Some refusals of the system are thrown, others come as an event.
+    return tell({ kind: 'ended', id, signal: null, reason: error instanceof Error ? error.message : String(error) })
+  }
+  children.set(id, child)
   if (killedEarly.delete(id)) child.kill('SIGKILL')
   // From the start: loading a program takes as much of the processor as many a statement.
   step(child, niceness)
