@@ -178,8 +178,8 @@ test('one client cannot fill the queue for all', () =>
     const hostile = Array.from({ length: 1_000 }, () => ask([endless], { client: 'mallory', isAbandoned: () => state.isOver }))
     const others = Array.from({ length: 100 }, () => ask([viewed], { client: 'alice', timeoutMs: 60_000 }))
     state.isOver = true
-    assert.deepEqual(await Promise.all(others), Array<unknown>(100).fill(seen))
-    assert.equal((await Promise.all(hostile)).filter((answer) => answer === 'overloaded').length >= 1_000 - 385, true)
+    for (const answer of await Promise.all(others)) assert.deepEqual(answer, seen)
+    assert.equal((await Promise.all(hostile)).filter((answer) => answer === 'overloaded').length, 1_000 - 384)
   }))
 
 test('a large answer comes whole, one that is too large is refused, and neither holds up the calling thread', () =>
