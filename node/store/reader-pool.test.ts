@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { ReadOptions } from '../api/reader.ts'
 import type { SqlValue, StatementResult } from '../command/command.ts'
 import { eventually } from '../replica/eventually.ts'
+import type { EndedReadCosts } from './ended-reads.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { TestMachine, withoutTime, type ShortStatement } from './test-machine.ts'
 
@@ -12,6 +13,7 @@ const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
 const counted = 'SELECT count(*) FROM t'
 /** Short, but nobody knows it. */
 const viewed = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT count(*) AS c FROM n'
+const always = (ms: number): { readonly min: number; readonly max: number } => ({ min: ms, max: ms })
 const seen = [rows(['c'], [3n])]
 const logger = { info: () => {}, warn: () => {}, error: (_: unknown, text?: string) => assert.fail(text) }
 
@@ -24,7 +26,7 @@ interface World {
 }
 
 async function withPool(
-  limits: { readonly processesMax: number; readonly growthBytesMax?: number; readonly endedCountsMsMin?: number },
+  limits: { readonly processesMax: number; readonly growthBytesMax?: number; readonly endedReadCosts?: EndedReadCosts },
   body: (world: World) => Promise<void>,
 ): Promise<void> {
   const machine = new TestMachine()
@@ -142,7 +144,7 @@ for (const [how, text, timeoutMs, end] of [
   ],
 ] as const) {
   test(`a client of whose reads one ${how} has a quarter of the processes for a while`, () =>
-    withPool({ processesMax: 4, endedCountsMsMin: Infinity }, async ({ ask }) => {
+    withPool({ processesMax: 4, endedReadCosts: { none: always(0), few: always(600_000) } }, async ({ ask }) => {
       const state = { isOver: false, isAnswered: false }
       assert.deepEqual(await ask([text], { client: 'mallory', timeoutMs }), end)
       const long = ask([endless], { client: 'mallory', isAbandoned: () => state.isOver, timeoutMs: 600_000 })
@@ -158,6 +160,20 @@ for (const [how, text, timeoutMs, end] of [
       assert.deepEqual(await behind, seen)
     }))
 }
+
+test('a client of whose reads one was ended has no process at all at first, and others have theirs', () =>
+  withPool({ processesMax: 4, endedReadCosts: { none: always(600_000), few: always(0) } }, async ({ ask }) => {
+    const state = { isOver: false, isAnswered: false }
+    assert.equal(await ask([endless], { client: 'mallory', timeoutMs: 500 }), 'deadline')
+    const behind = ask([viewed], { client: 'mallory', isAbandoned: () => state.isOver, timeoutMs: 600_000 }).then((answer) => {
+      state.isAnswered = true
+      return answer
+    })
+    for (let n = 0; n < 3; n += 1) assert.deepEqual(await ask([viewed], { client: 'alice', timeoutMs: 600_000 }), seen)
+    assert.equal(state.isAnswered, false)
+    state.isOver = true
+    assert.equal(await behind, 'deadline')
+  }))
 
 test('a read that nobody waits for any more is ended; more than the queue holds are refused', () =>
   withPool({ processesMax: 1 }, async ({ ask }) => {

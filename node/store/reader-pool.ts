@@ -3,6 +3,7 @@
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { Read, ReadOptions, ReadProblem } from '../api/reader.ts'
 import type { Statement } from '../command/command.ts'
+import { EndedReads, type EndedReadCosts } from './ended-reads.ts'
 import type { OnFatal } from './fatal.ts'
 import { KillableProcess, type ProcessEnd } from './killable-process.ts'
 import { ReadAssembly } from './read-assembly.ts'
@@ -21,8 +22,8 @@ export interface PoolOptions extends PoolLimits {
   readonly path: string
   readonly onFatal: OnFatal
   readonly logger: StoreLogger
-  /** Longer in tests. */
-  readonly endedCountsMsMin?: number
+  /** Others in tests. */
+  readonly endedReadCosts?: EndedReadCosts
 }
 
 /** Beyond it reads are refused: they would wait longer than anybody does. */
@@ -38,12 +39,8 @@ const idleMsMax = 60_000
 const stepBackAfterMs = 500
 /** Of these, so many may be one client's. */
 const waitingOfOneMax = (waitingMax * 3) / 4
-/**
- * A client of whose reads one had to be ended has but this share of the processes for a while: three times as long as that read took, and not shorter or longer than this. To end
- * a process and start another takes as much of the processor as many a read, and with a processor left to the node nobody else notices.
- */
-const endedShare = 1 / 4
-const endedCountsMs = { factor: 3, min: 2_000, max: 10_000 } as const
+/** Of the processes, for a client of whose reads one was ended lately. */
+const fewShare = 1 / 4
 /** A process that cannot be started is not tried again at once. */
 const startAgainAfterMs = 1_000
 
@@ -85,11 +82,11 @@ export class ReaderPool {
   #look: NodeJS.Timeout | undefined
   #state: 'open' | 'suspended' | 'closed' = 'open'
   #startsAgainAtMs = 0
-  /** By client: until when it counts that one of its reads was ended. */
-  readonly #endedUntilMs = new Map<string | undefined, number>()
+  readonly #endedReads: EndedReads
 
   constructor(options: PoolOptions) {
     this.#options = options
+    this.#endedReads = new EndedReads(options.endedReadCosts)
   }
 
   /** Starts one process, so that the first read does not wait for that. */
@@ -179,16 +176,18 @@ export class ReaderPool {
 
   #mostOf(client: string | undefined): number {
     const { processesMax } = this.#options
-    const wasEnded = performance.now() < (this.#endedUntilMs.get(client) ?? 0)
-    return Math.max(1, wasEnded ? Math.floor(processesMax * endedShare) : processesMax - 1)
+    switch (this.#endedReads.allows(client)) {
+      case 'none':
+        return 0
+      case 'few':
+        return Math.max(1, Math.floor(processesMax * fewShare))
+      case 'many':
+        return Math.max(1, processesMax - 1)
+    }
   }
 
   #noteEnded({ job, sinceMs }: Running): void {
-    const { factor, min, max } = endedCountsMs
-    const now = performance.now()
-    const countsMs = Math.max(this.#options.endedCountsMsMin ?? min, Math.min(max, factor * (now - sinceMs)))
-    const { client } = job.options
-    this.#endedUntilMs.set(client, Math.max(now + countsMs, this.#endedUntilMs.get(client) ?? 0))
+    this.#endedReads.note(job.options.client, performance.now() - sinceMs)
   }
 
   #startOneMore(): void {
