@@ -1,6 +1,8 @@
 // `node bench/in-turns.ts --with ../other-checkout [--rounds 9] [--clients 64,256]`: whether writes have become faster or slower since another checkout of this project. Both clusters
 // run at the same time and get the same load in short turns, and what counts is the median of the ratios within the rounds: a machine with neighbours changes its own speed by
-// half within minutes, so two runs of `npm run bench` one after the other say little.
+// half within minutes, so two runs of `npm run bench` one after the other say little. V8 compiles each process a little differently, and it stays so: the same code on both sides may
+// differ by a tenth. So run it several times, and the other way round as well.
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -32,6 +34,7 @@ interface Turn {
 }
 
 interface Side {
+  readonly commit: string
   readonly cluster: ClusterOfProcesses
   readonly leader: NodeProcess
   readonly authorization: string
@@ -59,7 +62,8 @@ async function start(root: string): Promise<Side> {
   if (leader === undefined) throw new Error('no leader')
   await cluster.client(leader).send({ path: '/db/execute', body: ['CREATE TABLE bench (id INTEGER PRIMARY KEY, v TEXT)'] })
   const { name, password } = module.admin
-  return { cluster, leader, authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`, turns: [] }
+  const commit = execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' }).trim()
+  return { commit, cluster, leader, authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`, turns: [] }
 }
 
 async function turn({ cluster, leader, authorization }: Side, clients: number, lastsMs: number): Promise<Turn> {
@@ -95,8 +99,12 @@ function report(): void {
   const folder = join(import.meta.dirname, 'results')
   mkdirSync(folder, { recursive: true })
   const path = join(folder, `${new Date().toISOString().slice(0, 16).replace(':', '')}-in-turns.json`)
-  writeFileSync(path, `${JSON.stringify({ loadAverage: loadavg(), here: here.turns, there: there.turns }, undefined, 2)}\n`)
+  writeFileSync(path, `${JSON.stringify({ here: kept(here), there: kept(there), loadAverage: loadavg() }, undefined, 2)}\n`)
   console.log(`written: ${path}`)
+}
+
+function kept({ commit, turns }: Side): Pick<Side, 'commit' | 'turns'> {
+  return { commit, turns }
 }
 
 function median(figures: readonly number[]): number {
