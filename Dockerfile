@@ -11,7 +11,7 @@ FROM node:26-bookworm-slim AS runtime
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg /opt/yarn-*
 WORKDIR /securesql
 ENV NODE_ENV=production
-# Twice 8 MiB for what lives briefly instead of twice 32: tens of megabytes less in each pod.
+# Twice 8 MiB for what lives briefly instead of twice 32: tens of megabytes less in each pod. 16 would be a little faster with many clients, and too much with 2 GB (bench/README.md).
 ENV NODE_OPTIONS=--max-semi-space-size=8
 # The C library gives each of a dozen threads a heap of its own, and by itself sets ever higher how much of what was freed it keeps: together a third of the memory.
 ENV MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072
@@ -24,8 +24,6 @@ USER 1000:1000
 
 FROM runtime AS node
 COPY node node
-# With hundreds of requests under way more lives through a collection, and is copied: 16 cost a tenth less of the processor than 8, for about 10 MB (bench/README.md).
-ENV NODE_OPTIONS=--max-semi-space-size=16
 # Stripping and compiling several hundred modules is most of a start, so it is done here. The cache is kept by user, version and flags of Node, so the user of the container
 # makes it; afterwards it belongs to root: what is in it is run. It is read only: where nothing fits, Node compiles as it always did.
 USER 0:0

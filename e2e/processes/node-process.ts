@@ -9,7 +9,7 @@ import { formatHostPort } from '../../contract/host-port.ts'
 const program = join(import.meta.dirname, '..', '..', 'node', 'main.ts')
 
 // What the image gives the program (Dockerfile): young objects die in a smaller place, and what the C library holds goes back, which keeps memory down.
-const asInTheImage = ['--max-semi-space-size=16']
+const asInTheImage = ['--max-semi-space-size=8']
 const environmentAsInTheImage = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072' }
 
 /** As the image does: the program is compiled once for all starts, into a directory that does not exist yet. What it gives goes into the environment of the nodes. */
