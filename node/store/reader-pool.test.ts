@@ -145,16 +145,10 @@ for (const [how, text, timeoutMs, end] of [
 ] as const) {
   test(`a client of whose reads one ${how} has a quarter of the processes for a while`, () =>
     withPool({ processesMax: 4, endedReadCosts: { none: always(0), few: always(600_000) } }, async ({ ask }) => {
-      const state = { isOver: false, isAnswered: false }
+      const state = { isOver: false }
       assert.deepEqual(await ask([text], { client: 'mallory', timeoutMs }), end)
       const long = ask([endless], { client: 'mallory', isAbandoned: () => state.isOver, timeoutMs: 600_000 })
-      const behind = ask([viewed], { client: 'mallory', timeoutMs: 600_000 }).then((answer) => {
-        state.isAnswered = true
-        return answer
-      })
-      // Asked later, and through a process of its own.
-      for (let n = 0; n < 3; n += 1) assert.deepEqual(await ask([viewed], { client: 'alice', timeoutMs: 600_000 }), seen)
-      assert.equal(state.isAnswered, false)
+      const { behind } = await askBehindOthers(ask, {})
       state.isOver = true
       assert.equal(await long, 'deadline')
       assert.deepEqual(await behind, seen)
@@ -163,14 +157,9 @@ for (const [how, text, timeoutMs, end] of [
 
 test('a client of whose reads one was ended has no process at all at first, and others have theirs', () =>
   withPool({ processesMax: 4, endedReadCosts: { none: always(600_000), few: always(0) } }, async ({ ask }) => {
-    const state = { isOver: false, isAnswered: false }
+    const state = { isOver: false }
     assert.equal(await ask([endless], { client: 'mallory', timeoutMs: 500 }), 'deadline')
-    const behind = ask([viewed], { client: 'mallory', isAbandoned: () => state.isOver, timeoutMs: 600_000 }).then((answer) => {
-      state.isAnswered = true
-      return answer
-    })
-    for (let n = 0; n < 3; n += 1) assert.deepEqual(await ask([viewed], { client: 'alice', timeoutMs: 600_000 }), seen)
-    assert.equal(state.isAnswered, false)
+    const { behind } = await askBehindOthers(ask, { isAbandoned: () => state.isOver })
     state.isOver = true
     assert.equal(await behind, 'deadline')
   }))
@@ -314,6 +303,19 @@ function isAlive(pid: number): boolean {
 
 function ps(options: readonly string[]): string {
   return spawnSync('ps', options, { encoding: 'utf8' }).stdout
+}
+
+/** Mallory asks; others who ask later are served, and mallory is not. */
+async function askBehindOthers(
+  ask: World['ask'],
+  options: Pick<ReadOptions, 'isAbandoned'>,
+): Promise<{ readonly behind: Promise<unknown> }> {
+  let isAnswered = false
+  const behind = ask([viewed], { client: 'mallory', timeoutMs: 600_000, ...options }).finally(() => (isAnswered = true))
+  // Through a process of its own.
+  for (let n = 0; n < 3; n += 1) assert.deepEqual(await ask([viewed], { client: 'alice', timeoutMs: 600_000 }), seen)
+  assert.equal(isAnswered, false)
+  return { behind }
 }
 
 /** That it has started by its starter. */

@@ -40,6 +40,7 @@ process.on('disconnect', () => process.exit())
 
 function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: 'start' }>): void {
   lastId = id
+  const isKilled = killedEarly.delete(id)
   let child: ChildProcess
   try {
     child = fork(file, [...given], {
@@ -53,7 +54,7 @@ function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: '
     return tell({ kind: 'ended', id, signal: null, reason: error instanceof Error ? error.message : String(error) })
   }
   children.set(id, child)
-  if (killedEarly.delete(id)) child.kill('SIGKILL')
+  if (isKilled) child.kill('SIGKILL')
   // From the start: loading a program takes as much of the processor as many a statement.
   step(child, niceness)
   let end: Pick<Extract<StarterReply, { kind: 'ended' }>, 'signal' | 'reason'> | undefined
@@ -97,7 +98,10 @@ function step({ pid }: ChildProcess, priority: number): void {
 
 function collect(): void {
   collection = undefined
-  if (process.memoryUsage.rss() > bytesAtStart + garbageBytesMax) globalThis.gc?.()
+  if (process.memoryUsage.rss() <= bytesAtStart + garbageBytesMax) return
+  globalThis.gc?.()
+  // What is still on its way to the node is not garbage yet.
+  if (process.memoryUsage.rss() > bytesAtStart + garbageBytesMax) collection = setTimeout(collect, collectAfterMs)
 }
 
 function tell(reply: StarterReply): void {
