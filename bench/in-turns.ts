@@ -3,14 +3,17 @@
 // half within minutes, so two runs of `npm run bench` one after the other say little. V8 compiles each process a little differently, and it stays so: the same code on both sides may
 // differ by a tenth. So run it several times, and the other way round as well.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { basicAuthorization } from '../e2e/processes/api-client.ts'
 import type { ClusterOfProcesses } from '../e2e/processes/cluster-of-processes.ts'
 import type { NodeProcess } from '../e2e/processes/node-process.ts'
+import { keepFigures } from './keep-figures.ts'
 import { runLoad } from './load.ts'
+import { measuredWrite, tableOfWrites } from './measured-write.ts'
 
 const { values } = parseArgs({
   options: { with: { type: 'string' }, rounds: { type: 'string', default: '9' }, clients: { type: 'string', default: '64,256' } },
@@ -22,7 +25,6 @@ const clientCounts = values.clients.split(',').map(Number)
 const coldMs = 10_000
 const warmUpMs = 500
 const measureMs = 2_000
-const write = { path: '/db/execute', body: [['INSERT INTO bench(v) VALUES(?)', 'x'.repeat(64)]] }
 
 interface Turn {
   readonly clients: number
@@ -60,16 +62,15 @@ async function start(root: string): Promise<Side> {
   const cluster = await module.ClusterOfProcesses.start({ nodes: 3 })
   const leader = await cluster.leader()
   if (leader === undefined) throw new Error('no leader')
-  await cluster.client(leader).send({ path: '/db/execute', body: ['CREATE TABLE bench (id INTEGER PRIMARY KEY, v TEXT)'] })
-  const { name, password } = module.admin
+  await cluster.client(leader).send({ path: '/db/execute', body: [tableOfWrites] })
   const commit = execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' }).trim()
-  return { commit, cluster, leader, authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`, turns: [] }
+  return { commit, cluster, leader, authorization: basicAuthorization(module.admin), turns: [] }
 }
 
 async function turn({ cluster, leader, authorization }: Side, clients: number, lastsMs: number): Promise<Turn> {
   const before = cluster.nodes.map(processorMicroseconds)
   const common = { ports: [leader.apiPort], ca: cluster.files.apiCa, authorization, clients, warmUpMs, measureMs: lastsMs }
-  const { perSecond, p99Ms } = await runLoad({ ...common, ...write })
+  const { perSecond, p99Ms } = await runLoad({ ...common, ...measuredWrite })
   const writes = (perSecond * (warmUpMs + lastsMs)) / 1000
   const took = cluster.nodes.map((node, at) => (processorMicroseconds(node) - (before[at] ?? 0)) / writes)
   const ofLeader = took[cluster.nodes.indexOf(leader)] ?? 0
@@ -96,11 +97,8 @@ function report(): void {
       )
     }
   }
-  const folder = join(import.meta.dirname, 'results')
-  mkdirSync(folder, { recursive: true })
-  const path = join(folder, `${new Date().toISOString().slice(0, 16).replace(':', '')}-in-turns.json`)
-  writeFileSync(path, `${JSON.stringify({ here: kept(here), there: kept(there), loadAverage: loadavg() }, undefined, 2)}\n`)
-  console.log(`written: ${path}`)
+  const minute = new Date().toISOString().slice(0, 16).replace(':', '')
+  keepFigures(`${minute}-in-turns`, { here: kept(here), there: kept(there), loadAverage: loadavg() })
 }
 
 function kept({ commit, turns }: Side): Pick<Side, 'commit' | 'turns'> {

@@ -1,16 +1,16 @@
 // `npm run bench [-- --seconds 5]`: writes per second at 1, 16, 64 and 256 clients, rows per second of requests with many statements, queued writes, and reads at every level, of a three-node TLS cluster on this machine, next to two probes
 // taken in the same run. Prints a table and keeps the figures in bench/results/<date>-<commit>.json.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { resultsOf } from '../e2e/processes/api-client.ts'
+import { basicAuthorization, resultsOf } from '../e2e/processes/api-client.ts'
 import type { ApiClient } from '../e2e/processes/api-client.ts'
 import { ClusterOfProcesses, admin } from '../e2e/processes/cluster-of-processes.ts'
 import type { NodeProcess } from '../e2e/processes/node-process.ts'
+import { keepFigures } from './keep-figures.ts'
 import type { LoadOrder, LoadReport } from './load-order.ts'
 import { runLoad } from './load.ts'
+import { measuredWrite, tableOfWrites } from './measured-write.ts'
 import { appendsPerSecond, startBareServer } from './probes.ts'
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '4' } } })
@@ -36,10 +36,9 @@ interface Row extends LoadReport {
   readonly ratio: { readonly to: string; readonly value: number } | undefined
 }
 
-const authorization = `Basic ${Buffer.from(`${admin.name}:${admin.password}`).toString('base64')}`
-const write = { path: '/db/execute', body: [['INSERT INTO bench(v) VALUES(?)', 'x'.repeat(64)]] }
-const bulk = { path: '/db/execute', body: Array.from({ length: bulkStatements }, () => write.body[0]) }
-const queued = { path: '/db/execute?queue', body: write.body }
+const authorization = basicAuthorization(admin)
+const bulk = { path: '/db/execute', body: Array.from({ length: bulkStatements }, () => measuredWrite.body[0]) }
+const queued = { path: '/db/execute?queue', body: measuredWrite.body }
 const read = (level: string): Pick<LoadOrder, 'path' | 'body'> => ({
   path: `/db/query?level=${level}`,
   body: [['SELECT v FROM bench WHERE id = ?', 1]],
@@ -61,7 +60,7 @@ async function measureBare(): Promise<ReadonlyMap<number, number>> {
   const perClients = new Map<number, number>()
   try {
     for (const clients of clientCounts) {
-      const measured = await load({ ports: [server.port], ca: server.ca, clients, ...write })
+      const measured = await load({ ports: [server.port], ca: server.ca, clients, ...measuredWrite })
       perClients.set(clients, measured.perSecond)
       add(`probe: bare node:https POST`, clients, measured, undefined)
     }
@@ -78,18 +77,18 @@ async function measureCluster(): Promise<void> {
     const client = cluster.client(leader)
     const created = await client.send({
       path: '/db/execute',
-      body: ['CREATE TABLE bench (id INTEGER PRIMARY KEY, v TEXT)', "INSERT INTO bench VALUES(1, 'one')"],
+      body: [tableOfWrites, "INSERT INTO bench VALUES(1, 'one')"],
     })
     if (created.kind !== 'reply' || created.status !== 200) throw new Error(`no table: ${JSON.stringify(created)}`)
     const ca = cluster.files.apiCa
-    await load({ ports: [leader.apiPort], ca, clients: 64, ...write, measureMs: clusterWarmUpMs })
+    await load({ ports: [leader.apiPort], ca, clients: 64, ...measuredWrite, measureMs: clusterWarmUpMs })
     for (const clients of clientCounts) {
-      const measured = await load({ ports: [leader.apiPort], ca, clients, ...write })
+      const measured = await load({ ports: [leader.apiPort], ca, clients, ...measuredWrite })
       const ratio =
         clients === 1 ? ratioTo('4 KiB append+fdatasync', measured, appends) : ratioTo('bare https', measured, bare.get(clients))
       add('write, on the leader', clients, measured, ratio)
     }
-    add('write, through a follower', 64, await load({ ports: [follower.apiPort], ca, clients: 64, ...write }), undefined)
+    add('write, through a follower', 64, await load({ ports: [follower.apiPort], ca, clients: 64, ...measuredWrite }), undefined)
     for (const clients of bulkClientCounts) {
       const measured = await load({ ports: [leader.apiPort], ca, clients, ...bulk })
       add(`rows, ${bulkStatements} a request, on the leader`, clients, inRows(measured, bulkStatements), undefined)
@@ -185,11 +184,7 @@ function report(): void {
     measureMs,
     rows,
   }
-  const folder = join(import.meta.dirname, 'results')
-  mkdirSync(folder, { recursive: true })
-  const path = join(folder, `${figures.date.slice(0, 10)}-${commit}.json`)
-  writeFileSync(path, `${JSON.stringify(figures, undefined, 2)}\n`)
-  console.log(`written: ${path}`)
+  keepFigures(`${figures.date.slice(0, 10)}-${commit}`, figures)
 }
 
 function gitCommit(): string {

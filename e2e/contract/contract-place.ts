@@ -8,6 +8,7 @@ import type { Permission } from '../../contract/permissions.ts'
 import { request } from '../../node/api/api-fixture.ts'
 import type { Answer, Ask } from '../../node/api/api-fixture.ts'
 import { waitUntil } from '../apiserver/wait-until.ts'
+import { basicAuthorization } from '../processes/api-client.ts'
 import { ClusterOfProcesses, admin } from '../processes/cluster-of-processes.ts'
 import type { User } from '../processes/cluster-files.ts'
 import type { NodeProcess } from '../processes/node-process.ts'
@@ -68,7 +69,7 @@ export class Place {
 
   ask(path: string, { as = admin.name, headers, ...ask }: PlaceAsk = {}): Promise<Answer> {
     const shown = as === admin.name ? admin.password : password
-    const authorization = as === 'nobody' ? {} : { Authorization: `Basic ${Buffer.from(`${as}:${shown}`).toString('base64')}` }
+    const authorization = as === 'nobody' ? {} : { Authorization: basicAuthorization({ name: as, password: shown }) }
     const target = { port: this.asked.apiPort, path, agent: this.#agent, secure: true }
     return request(target, { ...ask, headers: { ...authorization, ...headers } })
   }

@@ -31,6 +31,11 @@ export interface ApiRequest {
   readonly timeoutMs?: number
 }
 
+/** The header's value (RFC 7617). */
+export function basicAuthorization({ name, password }: { readonly name: string; readonly password: string }): string {
+  return `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
+}
+
 export class ApiClient {
   readonly #agent: Agent
   readonly #options: ApiClientOptions
@@ -40,8 +45,7 @@ export class ApiClient {
     this.#options = options
     this.#agent = new Agent({ keepAlive: true, maxSockets: options.connectionsMax ?? 16, ca: options.ca })
     const { username, password } = options
-    this.#headers =
-      username === undefined ? {} : { authorization: `Basic ${Buffer.from(`${username}:${password ?? ''}`).toString('base64')}` }
+    this.#headers = username === undefined ? {} : { authorization: basicAuthorization({ name: username, password: password ?? '' }) }
   }
 
   send(asked: ApiRequest): Promise<ApiAnswer> {

@@ -4,13 +4,13 @@ import { request, type RequestOptions } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { text } from 'node:stream/consumers'
+import { basicAuthorization } from './api-client.ts'
 import { admin, type ClusterOfProcesses } from './cluster-of-processes.ts'
 import type { NodeProcess } from './node-process.ts'
 
 function optionsOf(cluster: ClusterOfProcesses, node: NodeProcess, path: string): RequestOptions {
   const { host, apiPort: port } = node
-  const authorization = `Basic ${Buffer.from(`${admin.name}:${admin.password}`).toString('base64')}`
-  return { host, port, path, agent: false, ca: cluster.files.apiCa, headers: { authorization } }
+  return { host, port, path, agent: false, ca: cluster.files.apiCa, headers: { authorization: basicAuthorization(admin) } }
 }
 
 /** Status and body. Rejects when the connection breaks. */
