@@ -79,16 +79,16 @@ export class WriteTurnstile {
   write(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
     this.#watch(replica)
     if (upkeepOf(write)?.kind === 'vacuum') return this.#vacuum(replica, write)
-    if (this.#door.closed !== undefined) return this.#whenOpen(replica, write)
+    if (this.#door.closed !== undefined) return this.#whenOpen(write, () => this.write(replica, write))
     const { cost, changesSchema } = this.#rehearsal.judge(write.statements)
     if (cost > shortCostMax) return this.#rehearsed(replica, { write, changesSchema })
     return changesSchema ? this.#change(replica, write) : this.#pass(replica, write)
   }
 
-  async #whenOpen(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
-    // Nothing may be awaited between finding it open and going through.
-    while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, write.msLeft())) === 'late') return late
-    return this.write(replica, write)
+  /** Whoever waits goes through where the door is found open: with anything awaited in between, another one might have closed it again. */
+  async #whenOpen<End>({ msLeft }: Pick<Proposal, 'msLeft'>, goThrough: () => Promise<End>): Promise<End | WriteEnd> {
+    while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, msLeft())) === 'late') return late
+    return goThrough()
   }
 
   async #change(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
@@ -103,11 +103,12 @@ export class WriteTurnstile {
     if (!turn.ok) return turn
     let applied: Promise<void> | undefined
     try {
-      while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, write.msLeft())) === 'late') return late
-      const end = await this.#alone(replica, write, () => {
-        turn.value.begin()
-        return true
-      })
+      const end = await this.#whenOpen(write, () =>
+        this.#alone(replica, write, () => {
+          turn.value.begin()
+          return true
+        }),
+      )
       assert(end !== 'long', 'it is not judged')
       // Whoever has sent it waits no longer, but everybody else does.
       if (!end.ok && end.problem.code === 'outcome_unknown') applied = appliedAll(replica)
@@ -120,9 +121,9 @@ export class WriteTurnstile {
   /** Not judged: whoever calls vouches that it ends. */
   async propose(replica: Replica, entry: OwnEntry): Promise<WriteEnd> {
     this.#watch(replica)
-    while (this.#door.closed !== undefined) if ((await inTime(this.#door.closed, entry.msLeft())) === 'late') return late
-    if (entry.changes === 'data') return this.#pass(replica, entry)
-    const end = await this.#alone(replica, entry, () => true)
+    const end = await this.#whenOpen(entry, () =>
+      entry.changes === 'data' ? this.#pass(replica, entry) : this.#alone(replica, entry, () => true),
+    )
     assert(end !== 'long', 'it is not judged')
     return end
   }
