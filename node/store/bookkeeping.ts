@@ -28,7 +28,7 @@ export interface Progress {
   readonly vacuumedMs: number
   /** Of loads that were given up, since the database was last written anew: so much of its free pages they have left. */
   readonly loadLeftBytes: number
-  /** Statements of entry appliedIndex + 1 that are already in the data; only while an entry is applied in several transactions (see sqlite-state-machine.ts). */
+  /** Statements of entry appliedIndex + 1 that are already in the data; only while an entry is applied in several transactions (entry-applier.ts). */
   readonly statementsDone: number
 }
 

@@ -9,10 +9,10 @@ import { installReplicatedFunctions, type ReplicatedFunctions } from './replicat
 import { settingProblem, type Setting } from '../command/pragmas.ts'
 import { mustBeAlone } from '../command/upkeep.ts'
 import { ClockGuard, clockRefused } from './clock-guard.ts'
-import { HeavyNames } from './heavy-names.ts'
 import { ResultBudget, fetchAll, rowsTooLarge } from './result-budget.ts'
 import { RowidGuard, rowidRefused } from './rowid-guard.ts'
 import { costOfSchemaChange, schemaKeeping } from './schema-changes.ts'
+import { SchemaFacts } from './schema-facts.ts'
 import { toBindings } from './sql-values.ts'
 import { answerOf, isFull } from './sqlite-failure.ts'
 import { hashRow, joinEffects, type Effect, type Trace } from './state-hash.ts'
@@ -75,43 +75,34 @@ export class CommandRunner {
   readonly #setLastInsertRowid: (value: bigint) => void
   readonly #database: Database.Database
   readonly #cache: StatementCache
+  readonly #schema: SchemaFacts
   readonly #functions: ReplicatedFunctions
   readonly #guard: RowidGuard
   readonly #clockGuard: ClockGuard
   readonly #zeroChanges: Database.Statement
-  readonly #mentionsChanges: Database.Statement
   readonly #savepoint: Database.Statement
   readonly #release: Database.Statement
   readonly #rollbackTo: Database.Statement
   readonly #lastRowid: Database.Statement
-  readonly #virtualTables: Database.Statement
-  readonly #heavyNames: HeavyNames
-  #knowsNames = false
-  /** Undefined: the schema may have changed since it was asked. */
-  #hasVirtualTables: boolean | undefined
-  #schemaCountsChanges: boolean | undefined
-  #schema: object = {}
 
   constructor(database: Database.Database, setLastInsertRowid: (value: bigint) => void) {
     this.#database = database
     this.#setLastInsertRowid = setLastInsertRowid
     this.#cache = new StatementCache(database)
-    this.#heavyNames = new HeavyNames(database)
+    this.#schema = new SchemaFacts(database)
     this.#functions = installReplicatedFunctions(database)
     this.#guard = new RowidGuard(database)
     this.#clockGuard = new ClockGuard(database)
     this.#zeroChanges = database.prepare('DELETE FROM temp._securesql_rowid WHERE id IS NULL')
-    this.#mentionsChanges = database.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE sql LIKE '%changes%')").pluck(true)
     this.#savepoint = database.prepare('SAVEPOINT _securesql_entry')
     this.#release = database.prepare('RELEASE _securesql_entry')
     this.#rollbackTo = database.prepare('ROLLBACK TO _securesql_entry')
     this.#lastRowid = database.prepare('SELECT last_insert_rowid()').pluck(true).safeIntegers(true)
-    this.#virtualTables = database.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%')").pluck(true)
   }
 
   /** Roughly the instructions that it carries out; Infinity: it may run for any time (bounded-program.ts). Under the schema as it is now. */
   costOf(command: Command): number {
-    if (command.statements.length > statementsMax || this.#mayBeHeavy(command)) return Infinity
+    if (command.statements.length > statementsMax || command.statements.some(({ sql }) => this.#schema.mayBeHeavy(sql))) return Infinity
     const [first, second] = command.statements
     const pieces =
       first !== undefined && second === undefined ? this.#piecesOf(first) : command.statements.flatMap((one) => this.#piecesOf(one))
@@ -135,16 +126,9 @@ export class CommandRunner {
     return sql === '' ? [] : (this.#cache.get(sql) ?? [])
   }
 
-  /** Preparing it may take long by itself. */
-  #mayBeHeavy(command: Command): boolean {
-    if (!this.#knowsNames) this.#heavyNames.follow()
-    this.#knowsNames = true
-    return command.statements.some(({ sql }) => this.#heavyNames.mayBeIn(sql))
-  }
-
   /** Another object whenever the schema, or a setting that plans depend on, may have changed. */
   get schema(): object {
-    return this.#schema
+    return this.#schema.edition
   }
 
   /** Before another connection writes, and after it has. */
@@ -159,13 +143,10 @@ export class CommandRunner {
 
   /** After a transaction was rolled back: its changes of the schema are gone, and so must be the handles made under it. */
   forgetStatements(): void {
-    this.#schema = {}
+    this.#schema.forget()
     this.#cache.clear()
     this.#guard.schemaChanged()
     this.#clockGuard.schemaChanged()
-    this.#hasVirtualTables = undefined
-    this.#knowsNames = false
-    this.#schemaCountsChanges = undefined
   }
 
   beginGroup(): void {
@@ -187,16 +168,12 @@ export class CommandRunner {
    */
   #enter(): void {
     this.#savepoint.run()
-    if (this.#knowsVirtualTables() && this.#lastInsertId() !== this.counters.lastInsertId)
+    if (this.#schema.hasVirtualTables && this.#lastInsertId() !== this.counters.lastInsertId)
       this.#setLastInsertRowid(this.counters.lastInsertId)
   }
 
   #mayTouchVirtualTables(sql: string): boolean {
-    return this.#knowsVirtualTables() || (this.#cache.get(sql) ?? []).some(({ keyword }) => !schemaKeeping.has(keyword))
-  }
-
-  #knowsVirtualTables(): boolean {
-    return (this.#hasVirtualTables ??= this.#virtualTables.get() === 1)
+    return this.#schema.hasVirtualTables || (this.#cache.get(sql) ?? []).some(({ keyword }) => !schemaKeeping.has(keyword))
   }
 
   /** All or nothing: one savepoint, stop at the first error. */
@@ -249,8 +226,7 @@ export class CommandRunner {
    */
   #restartChanges(statements: readonly Statement[]): void {
     this.#functions.restartChanges()
-    this.#schemaCountsChanges ??= this.#mentionsChanges.get() === 1
-    if (this.#schemaCountsChanges || statements.some(({ sql }) => /changes/i.test(sql))) this.#zeroChanges.run()
+    if (this.#schema.mentionsChanges || statements.some(({ sql }) => /changes/i.test(sql))) this.#zeroChanges.run()
   }
 
   /** To the savepoint, with the connection's last_insert_rowid() as given. */

@@ -21,8 +21,9 @@ import { Deferral } from './deferral.ts'
 import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
 import { commandOf, isStep, membershipAfter, undecodable } from './entry-content.ts'
 import { LoadStaging } from './load-staging.ts'
+import { ProgressTransaction } from './progress-transaction.ts'
 import { Replacements, entryWithout, type Replacement } from './replacements.ts'
-import { EnvironmentFailure, answerOf, isForeignKeyRefusal } from './sqlite-failure.ts'
+import { EnvironmentFailure, runOwn } from './sqlite-failure.ts'
 import { StateComparison } from './state-comparison.ts'
 import { HashFold, type RecentHashes, type Trace } from './state-hash.ts'
 import { UpkeepRunner } from './upkeep-runner.ts'
@@ -33,40 +34,32 @@ type GroupRun =
   | { readonly kind: 'rolled-back'; readonly position: number }
 
 export class EntryApplier {
-  readonly #database: Database.Database
   readonly #readFreeBytes: ReadFreeBytes
   readonly #bookkeeping: Bookkeeping
   readonly #runner: CommandRunner
-  readonly #begin: Database.Statement
-  readonly #commit: Database.Statement
-  readonly #rollback: Database.Statement
+  readonly #transaction: ProgressTransaction
   readonly #deferral: Deferral
   readonly #staging: LoadStaging
   readonly #upkeep: UpkeepRunner
   readonly #replacements: Replacements
   readonly #comparison: StateComparison
-  #progress: Progress
 
   /** Throws what SQLite throws when the file cannot be used. */
   constructor(database: Database.Database, readFreeBytes: ReadFreeBytes) {
-    this.#database = database
     this.#readFreeBytes = readFreeBytes
     this.#bookkeeping = openBookkeeping(database)
-    this.#progress = this.#bookkeeping.read()
+    this.#transaction = new ProgressTransaction(database, this.#bookkeeping)
     this.#runner = new CommandRunner(database, (value) => this.#bookkeeping.setLastInsertRowid(value))
-    this.#begin = database.prepare('BEGIN IMMEDIATE')
-    this.#commit = database.prepare('COMMIT')
-    this.#rollback = database.prepare('ROLLBACK')
     this.#deferral = new Deferral(database)
     this.#staging = new LoadStaging(database)
-    this.#upkeep = new UpkeepRunner(database, this.#progress)
+    this.#upkeep = new UpkeepRunner(database, this.progress)
     this.#replacements = new Replacements({ database, staging: this.#staging, upkeep: this.#upkeep, readFreeBytes })
-    this.#comparison = new StateComparison(this.#bookkeeping, this.#progress)
+    this.#comparison = new StateComparison(this.#bookkeeping, this.progress)
     this.#restore()
   }
 
   get progress(): Progress {
-    return this.#progress
+    return this.#transaction.progress
   }
 
   get comparison(): StateComparison {
@@ -80,7 +73,7 @@ export class EntryApplier {
 
   /** What a `state-hash` entry should say now; undefined: nothing has changed since the last one. */
   statePayload(): Uint8Array | undefined {
-    return this.#comparison.payload(this.#progress)
+    return this.#comparison.payload(this.progress)
   }
 
   /** Another object whenever the schema, or the setting of foreign keys, may have changed. Says nothing while another connection applies entries. */
@@ -95,11 +88,7 @@ export class EntryApplier {
 
   /** While it does. */
   readProgress(): void {
-    try {
-      this.#progress = this.#bookkeeping.read()
-    } catch (error) {
-      throw new EnvironmentFailure(answerOf(error), { cause: error })
-    }
+    this.#transaction.readProgress()
   }
 
   /** After it has: what is remembered of the database is read again. */
@@ -117,8 +106,8 @@ export class EntryApplier {
     let rest = entries
     while (rest[0] !== undefined) {
       if (applied.length > 0 && performance.now() > untilMs) return { applied, stop: 'time' }
-      const mayDefer = this.#progress.foreignKeys && this.#deferral.isPossible(rest)
-      if (mayDefer || this.#progress.statementsDone > 0) {
+      const mayDefer = this.progress.foreignKeys && this.#deferral.isPossible(rest)
+      if (mayDefer || this.progress.statementsDone > 0) {
         const command = commandOf(rest[0])
         if (this.#replacements.isDue(command)) return { applied, stop: 'replacement' }
         if (this.#isLong(rest[0], command, limits)) return { applied, stop: 'long' }
@@ -154,8 +143,8 @@ export class EntryApplier {
   /** One transaction for all of them, as far as the limits allow, or none of them when one rolls back. */
   #applyGroup(entries: readonly Entry[], limits: Limits & { readonly untilMs: number }): GroupRun {
     const applied: Applied[] = []
-    const fold = new HashFold(this.#progress.hash)
-    let { appliedIndex, appliedTerm, membership, timeMs } = this.#progress
+    const fold = new HashFold(this.progress.hash)
+    let { appliedIndex, appliedTerm, membership, timeMs } = this.progress
     let stop: Stretch['stop'] | 'alone' = 'end'
     for (const [position, entry] of entries.entries()) {
       const command = commandOf(entry)
@@ -164,7 +153,7 @@ export class EntryApplier {
       else if (command !== undefined && (isStep(command) || upkeepOf(command) !== undefined)) stop = this.#stopBefore(command)
       else if (entry.kind === 'state-hash' && this.#comparison.differs(entry, fold)) stop = 'diverged'
       if (stop !== 'end') break
-      if (position === 0) this.#run(this.#begin)
+      if (position === 0) this.#transaction.begin()
       let outcome: CommandOutcome | undefined
       if (entry.kind === 'membership') membership = membershipAfter(entry, membership)
       if (entry.kind === 'command') {
@@ -186,7 +175,7 @@ export class EntryApplier {
     }
     if (applied.length > 0) {
       const refusal = this.#commitWith({
-        ...this.#progress,
+        ...this.progress,
         appliedIndex,
         appliedTerm,
         membership,
@@ -210,14 +199,14 @@ export class EntryApplier {
       return alone.applied[0]
     }
     if (upkeepOf(command) !== undefined) return this.#applyUpkeep(entry)
-    const timeMs = this.#beginCommand(command, this.#progress.timeMs)
+    const timeMs = this.#beginCommand(command, this.progress.timeMs)
     const results: StatementResult[] = []
     let isDone = false
     let full: string | undefined
     while (!isDone) {
-      const first = this.#progress.statementsDone
+      const first = this.progress.statementsDone
       const until = mayDefer && !command.transaction ? { statement: first + 1, piece: 0 } : undefined
-      this.#run(this.#begin)
+      this.#transaction.begin()
       const run = this.#runner.run(command, { first, until })
       if (run.kind === 'rolled-back' && run.isFull) {
         this.#takeBackFull(run.error)
@@ -235,7 +224,7 @@ export class EntryApplier {
       const step = isDone ? { appliedIndex: index, appliedTerm: term, timeMs, statementsDone: 0 } : { timeMs, statementsDone: next }
       results.push(...this.#commitOrTakeBack(step, { entry, command }, end))
     }
-    this.hashes.set(index, this.#progress.hash)
+    this.hashes.set(index, this.progress.hash)
     return { index, term, outcome: { results } satisfies CommandOutcome }
   }
 
@@ -245,9 +234,9 @@ export class EntryApplier {
     const command = commandOf(entry)
     const upkeep = command === undefined || isStep(command) ? undefined : upkeepOf(command)
     assert(command !== undefined && !isStep(command) && upkeep !== undefined, 'what stands alone is a command')
-    const timeMs = this.#beginCommand(command, this.#progress.timeMs)
+    const timeMs = this.#beginCommand(command, this.progress.timeMs)
     const startedAtMs = performance.now()
-    this.#run(this.#begin)
+    this.#transaction.begin()
     const run = this.#upkeep.run(upkeep, command, index)
     const seconds = (performance.now() - startedAtMs) / 1000
     const trace: Trace =
@@ -255,10 +244,10 @@ export class EntryApplier {
         ? { result: { kind: 'error', message: run.message, seconds }, effect: 'failed' }
         : { result: { kind: 'written', ...this.#runner.counters, seconds }, effect: 0 }
     const settings = run.kind === 'done' ? run.settings : {}
-    const fold = new HashFold(this.#progress.hash)
+    const fold = new HashFold(this.progress.hash)
     fold.entry(entry)
     fold.statement(trace)
-    this.#commitWith({ ...this.#progress, ...settings, appliedIndex: index, appliedTerm: term, timeMs, hash: fold.value })
+    this.#commitWith({ ...this.progress, ...settings, appliedIndex: index, appliedTerm: term, timeMs, hash: fold.value })
     this.#adopt()
     this.hashes.set(index, fold.value)
     return { index, term, outcome: { results: [trace.result] } satisfies CommandOutcome }
@@ -266,7 +255,7 @@ export class EntryApplier {
 
   /** After settings or statistics may have changed. */
   #adopt(): void {
-    this.#upkeep.adopt(this.#progress)
+    this.#upkeep.adopt(this.progress)
     this.#restore()
   }
 
@@ -274,13 +263,13 @@ export class EntryApplier {
   #takeBackFull(error: StatementResult): void {
     const message = error.kind === 'error' ? error.message : ''
     if (this.#readFreeBytes() < freeBytesMin) throw new EnvironmentFailure(`SQLITE_FULL: ${message}`)
-    if (this.#database.inTransaction) this.#run(this.#rollback)
+    if (this.#transaction.isOpen) this.#transaction.rollBack()
   }
 
   /** A statement has rolled back: the ones before it once more, where they stand for themselves. Leaves a transaction open. */
   #applyUpTo(command: Command, first: number, run: Extract<CommandRun, { kind: 'rolled-back' }>): readonly Trace[] {
     this.#restore()
-    this.#run(this.#begin)
+    this.#transaction.begin()
     if (!command.transaction) {
       const again = this.#runner.run(command, { first, until: run })
       assert(again.kind === 'done', 'statements that ran before the one that rolled back run again as they did')
@@ -296,17 +285,17 @@ export class EntryApplier {
     traces: readonly Trace[],
   ): readonly StatementResult[] {
     const commit = (ends: readonly Trace[]): string | undefined => {
-      const fold = new HashFold(this.#progress.hash)
-      if (this.#progress.statementsDone === 0) fold.entry(entry)
+      const fold = new HashFold(this.progress.hash)
+      if (this.progress.statementsDone === 0) fold.entry(entry)
       for (const trace of ends) fold.statement(trace)
-      return this.#commitWith({ ...this.#progress, ...this.#runner.counters, ...step, hash: fold.value })
+      return this.#commitWith({ ...this.progress, ...this.#runner.counters, ...step, hash: fold.value })
     }
     const refusal = commit(traces)
     if (refusal === undefined) return traces.map(({ result }) => result)
-    this.#run(this.#rollback)
+    this.#transaction.rollBack()
     this.#restore()
     this.#runner.counters.rowsAffected = 0
-    this.#run(this.#begin)
+    this.#transaction.begin()
     const error: Trace = { result: { kind: 'error', message: refusal, seconds: 0 }, effect: 'failed' }
     const ends = command.transaction ? [...traces, error] : [...traces.slice(0, -1), error]
     const again = commit(ends)
@@ -323,13 +312,13 @@ export class EntryApplier {
 
   /** Makes the database that `entry` puts in the place of the present one, beside it, at `path`. */
   makeReplacement(entry: Entry, path: string): Replacement {
-    return this.#replacements.make(entry, this.#progress, path)
+    return this.#replacements.make(entry, this.progress, path)
   }
 
   /** There is none, and the present one stays. */
   applyWithout(replacement: Exclude<Replacement, { kind: 'ready' }>, entry: Entry): Applied {
-    const { progress, result, abort } = entryWithout(replacement, entry, this.#progress)
-    this.#run(this.#begin)
+    const { progress, result, abort } = entryWithout(replacement, entry, this.progress)
+    this.#transaction.begin()
     if (abort !== undefined) this.#runStep(abort)
     this.#commitWith(progress)
     this.hashes.set(entry.index, progress.hash)
@@ -337,13 +326,9 @@ export class EntryApplier {
   }
 
   #runStep(step: LoadStep): CommandRun {
-    try {
-      const { trace, changesSchema } = this.#staging.run(step)
-      if (changesSchema) this.#runner.forgetStatements()
-      return { kind: 'done', traces: [trace] }
-    } catch (error) {
-      throw new EnvironmentFailure(answerOf(error), { cause: error })
-    }
+    const { trace, changesSchema } = runOwn(() => this.#staging.run(step))
+    if (changesSchema) this.#runner.forgetStatements()
+    return { kind: 'done', traces: [trace] }
   }
 
   /** `end`: it needs no place of its own. */
@@ -365,33 +350,15 @@ export class EntryApplier {
   #commitWith(next: Progress): string | undefined {
     const loadLeftBytes = next.loadLeftBytes + this.#staging.takeDroppedBytes()
     const progress = { ...next, loadLeftBytes, vacuumedMs: next.vacuumedMs === 0 ? next.timeMs : next.vacuumedMs }
-    try {
-      this.#bookkeeping.write(progress, this.#progress)
-      this.#commit.run()
-    } catch (error) {
-      const message = answerOf(error)
-      if (isForeignKeyRefusal(error)) return message
-      throw new EnvironmentFailure(message, { cause: error })
-    }
-    this.#progress = progress
-    return undefined
-  }
-
-  /** Our own statements have no reason to fail but the machine's. */
-  #run(statement: Database.Statement): void {
-    try {
-      statement.run()
-    } catch (error) {
-      throw new EnvironmentFailure(answerOf(error), { cause: error })
-    }
+    return this.#transaction.commit(progress)
   }
 
   /** After a rollback, and at start: counters, connection and handles as they were when the last transaction was committed. */
   #restore(): void {
     this.#staging.takeDroppedBytes()
     this.#runner.forgetStatements()
-    this.#bookkeeping.setLastInsertRowid(this.#progress.lastInsertId)
-    this.#runner.counters.lastInsertId = this.#progress.lastInsertId
-    this.#runner.counters.rowsAffected = this.#progress.rowsAffected
+    this.#bookkeeping.setLastInsertRowid(this.progress.lastInsertId)
+    this.#runner.counters.lastInsertId = this.progress.lastInsertId
+    this.#runner.counters.rowsAffected = this.progress.rowsAffected
   }
 }

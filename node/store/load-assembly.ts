@@ -10,7 +10,7 @@ import type { Entry } from '../raft/entry.ts'
 import { openBookkeeping } from './bookkeeping.ts'
 import { syncDirectory } from './directory-disk.ts'
 import { LoadStaging, accepted, loadedTable, stagingTables, type LoadRefusal } from './load-staging.ts'
-import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { EnvironmentFailure, answerOf, runOwn } from './sqlite-failure.ts'
 import { HashFold, type StateHash } from './state-hash.ts'
 import { dropSamples } from './upkeep-runner.ts'
 
@@ -38,11 +38,7 @@ export function assembleLoad(task: AssemblyTask): 'ready' | LoadRefusal {
 }
 
 function holdsSomething(database: Database.Database): boolean {
-  try {
-    return database.prepare(findAnything).get() !== undefined
-  } catch (error) {
-    throw new EnvironmentFailure(answerOf(error), { cause: error })
-  }
+  return runOwn(() => database.prepare(findAnything).get() !== undefined)
 }
 
 /** Writes the file; false when it is not the one that was announced. */
@@ -122,16 +118,14 @@ interface OurTable {
 
 /** Tables of ours, whatever they are, but for the file's own way. What is wrong with them is this machine's fault: another node would find nothing. */
 function readOurs(database: Database.Database): readonly OurTable[] {
-  try {
+  return runOwn(() => {
     const tables = database
       .prepare("SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND name LIKE '\\_securesql\\_%' ESCAPE '\\' ORDER BY name")
       .all() as Omit<OurTable, 'rows'>[] // both are TEXT in SQLite's own table
     return tables
       .filter(({ name }) => !stagingTables.includes(name))
       .map((table) => ({ ...table, rows: database.prepare(`SELECT * FROM main.${table.name}`).raw().safeIntegers().all() as unknown[][] }))
-  } catch (error) {
-    throw new EnvironmentFailure(answerOf(error), { cause: error })
-  }
+  })
 }
 
 function writeOurs(tables: readonly OurTable[], database: Database.Database): void {

@@ -47,6 +47,15 @@ export function answerOfRead(error: unknown): string {
   return isOwnFault ? error.message : answerOf(error)
 }
 
+/** For statements of our own, which have no reason to fail but the machine's: none of SQLite's errors is an answer. */
+export function runOwn<Value>(statements: () => Value): Value {
+  try {
+    return statements()
+  } catch (error) {
+    throw new EnvironmentFailure(answerOf(error), { cause: error })
+  }
+}
+
 /** Of an error that COMMIT gave: a deferred foreign key does not hold. */
 export function isForeignKeyRefusal(error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_FOREIGNKEY'

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Entry } from '../raft/entry.ts'
 import type { Divergence } from '../replica/state-machine.ts'
 import type { Bookkeeping, Progress } from './bookkeeping.ts'
-import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { runOwn } from './sqlite-failure.ts'
 import { RecentHashes, decodeHashPayload, encodeHashPayload, hashText, type HashFold } from './state-hash.ts'
 
 export class StateComparison {
@@ -59,10 +59,6 @@ export class StateComparison {
   /** For good. */
   record(divergence: Divergence): void {
     this.#divergence = divergence
-    try {
-      this.#bookkeeping.recordDivergence(divergence)
-    } catch (error) {
-      throw new EnvironmentFailure(answerOf(error), { cause: error })
-    }
+    runOwn(() => this.#bookkeeping.recordDivergence(divergence))
   }
 }

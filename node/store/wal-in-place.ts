@@ -1,7 +1,7 @@
 // The WAL of a state machine without threads, which tests and simulations have.
 import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
-import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { runOwn } from './sqlite-failure.ts'
 
 const walBytesMax = 8 * 1024 * 1024
 
@@ -9,9 +9,5 @@ const walBytesMax = 8 * 1024 * 1024
 export function emptyLongWal(database: Database.Database): void {
   if ((statSync(`${database.name}-wal`, { throwIfNoEntry: false })?.size ?? 0) < walBytesMax) return
   // A reader of another process may hold it back (the row then says busy): the next group tries again.
-  try {
-    database.pragma('wal_checkpoint(TRUNCATE)')
-  } catch (error) {
-    throw new EnvironmentFailure(answerOf(error), { cause: error })
-  }
+  runOwn(() => database.pragma('wal_checkpoint(TRUNCATE)'))
 }

@@ -6,7 +6,7 @@
 import { closeSync, fdatasyncSync, openSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import { serveDatabaseThread } from './database-thread.ts'
-import { EnvironmentFailure, answerOf } from './sqlite-failure.ts'
+import { EnvironmentFailure, runOwn } from './sqlite-failure.ts'
 import type { WalReply, WalRequest } from './wal-keeper.ts'
 import { syncWal } from './wal-sync.ts'
 import { openWriteConnection } from './write-connection.ts'
@@ -58,13 +58,11 @@ function checkpoint(
   mode: 'PASSIVE' | 'TRUNCATE',
   patienceMs: number,
 ): { readonly isBusy: boolean; readonly frames: number; readonly framesCopied: number } {
-  try {
+  return runOwn(() => {
     connection.pragma(`busy_timeout = ${patienceMs}`)
     const rows = connection.pragma(`wal_checkpoint(${mode})`) as { busy: number; log: number; checkpointed: number }[] // SQLite's documentation, PRAGMA wal_checkpoint
     const row = rows[0]
     if (row === undefined) throw new EnvironmentFailure('a checkpoint answered nothing')
     return { isBusy: row.busy !== 0, frames: row.log, framesCopied: row.checkpointed }
-  } catch (error) {
-    throw new EnvironmentFailure(answerOf(error), { cause: error })
-  }
+  })
 }
