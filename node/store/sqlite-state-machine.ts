@@ -17,6 +17,7 @@ import { replaceAlone, type NewContent } from './database-replacement.ts'
 import { freeBytesBeside, type ReadFreeBytes } from './disk-space.ts'
 import { noLimits, type Limits } from './apply-limits.ts'
 import { EntryApplier } from './entry-applier.ts'
+import { EntryQueue } from './entry-queue.ts'
 import type { FatalCode, OnFatal } from './fatal.ts'
 import { logReplacement, type Replacement } from './replacements.ts'
 import { snapshotPaths } from './snapshot-directory.ts'
@@ -60,8 +61,7 @@ export class SqliteStateMachine implements StateMachine {
   readonly #threads: Threads | undefined
   #database: Database.Database
   #applier: EntryApplier
-  #waiting: readonly Entry[] = []
-  #lastIndex: number
+  #queue: EntryQueue
   #writer: 'none' | 'this-thread-soon' | 'apply-thread' | 'wal-thread' = 'none'
   #state: 'open' | 'diverged' | 'halted' | 'suspended' | 'closed'
   #replaceDatabase: ReplaceDatabase
@@ -81,7 +81,7 @@ export class SqliteStateMachine implements StateMachine {
     this.#replaceDatabase = (from, point) => replaceAlone(this, from, { point, databasePath: this.#path })
     this.#database = database
     this.#applier = new EntryApplier(database, this.#readFreeBytes)
-    this.#lastIndex = this.#applier.progress.appliedIndex
+    this.#queue = new EntryQueue(this.appliedIndex)
     this.#state = this.#applier.comparison.divergence === undefined ? 'open' : 'diverged'
   }
 
@@ -137,10 +137,7 @@ export class SqliteStateMachine implements StateMachine {
   apply(entries: readonly Entry[]): void {
     assert(this.#state !== 'closed' && this.#state !== 'suspended', 'apply while closed')
     if (this.#state !== 'open') return
-    let index = this.#lastIndex
-    for (const entry of entries) assert(entry.index === (index += 1), 'entries are applied without a gap, each once')
-    this.#lastIndex = index
-    this.#waiting = this.#waiting.length === 0 ? entries : [...this.#waiting, ...entries]
+    this.#queue.add(entries)
     this.#work()
   }
 
@@ -204,7 +201,7 @@ export class SqliteStateMachine implements StateMachine {
    */
   suspend(): void {
     assert(this.#state !== 'closed' && this.#state !== 'suspended', 'suspended while open')
-    assert(this.#writer !== 'apply-thread' && this.#waiting.length === 0, 'suspended only while nothing is being applied')
+    assert(this.#writer !== 'apply-thread' && this.#queue.isEmpty, 'suspended only while nothing is being applied')
     this.#threads?.apply.release()
     this.#threads?.wal.release()
     this.#database.close()
@@ -218,8 +215,8 @@ export class SqliteStateMachine implements StateMachine {
     assert(this.#state === 'suspended', 'resumed after it was suspended')
     this.#database = openWriteConnection(this.#path)
     this.#applier = new EntryApplier(this.#database, this.#readFreeBytes)
+    this.#queue = new EntryQueue(this.appliedIndex)
     this.#disowned = undefined
-    this.#lastIndex = this.#applier.progress.appliedIndex
     this.#state = this.#applier.comparison.divergence === undefined ? 'open' : 'diverged'
     if (this.#state === 'diverged') this.#tellDivergence()
   }
@@ -243,15 +240,15 @@ export class SqliteStateMachine implements StateMachine {
       this.#writer = 'wal-thread'
       return this.#threads.wal.empty(() => this.#goOn())
     }
-    if (this.#waiting.length === 0 && this.#disowned === undefined) return
+    if (this.#queue.isEmpty && this.#disowned === undefined) return
     try {
       if (this.#disowned !== undefined) {
         this.#applier.comparison.record(this.#disowned)
         return this.#diverged()
       }
-      const group = upToMark(this.#waiting)
+      const group = upToMark(this.#queue.waiting)
       const { applied, stop } = this.#applier.apply(group, this.#threads === undefined ? noLimits : inPlace)
-      this.#waiting = this.#waiting.slice(applied.length)
+      this.#queue.drop(applied.length)
       this.#tell(applied)
       this.#boundWal()
       switch (stop) {
@@ -282,7 +279,7 @@ export class SqliteStateMachine implements StateMachine {
     assert(this.#threads !== undefined, 'without threads nothing is too long')
     this.#writer = 'apply-thread'
     this.#applier.handOver()
-    this.#waiting = this.#waiting.slice(this.#threads.apply.apply(this.#waiting))
+    this.#queue.drop(this.#threads.apply.apply(this.#queue.waiting))
   }
 
   #appliedElsewhere({ applied, hashes, isLast }: ApplyReply): void {
@@ -301,7 +298,7 @@ export class SqliteStateMachine implements StateMachine {
 
   /** The next entry puts another database in this one's place. */
   #makeReplacement(): void {
-    const [entry] = this.#waiting
+    const [entry] = this.#queue.waiting
     assert(entry !== undefined, 'what replaces the database waits')
     const { loading } = snapshotPaths(dirname(this.#path))
     mkdirSync(dirname(loading), { recursive: true, mode: 0o700 })
@@ -312,7 +309,7 @@ export class SqliteStateMachine implements StateMachine {
   }
 
   #replacementMade({ replacement }: ReplaceReply): void {
-    const [entry] = this.#waiting
+    const [entry] = this.#queue.waiting
     if (this.#state !== 'open' || entry === undefined) return
     this.#writer = 'none'
     try {
@@ -324,8 +321,8 @@ export class SqliteStateMachine implements StateMachine {
   }
 
   #replace(entry: Entry, replacement: Replacement): void {
-    const behind = this.#waiting.slice(1)
-    this.#waiting = []
+    const behind = this.#queue.waiting.slice(1)
+    this.#queue.clear()
     const { index, term } = entry
     if (replacement.kind === 'ready') {
       const { loading } = snapshotPaths(dirname(this.#path))
@@ -337,8 +334,8 @@ export class SqliteStateMachine implements StateMachine {
       this.#tell([{ index, term, outcome: { results: [replacement.result] } satisfies CommandOutcome }])
     } else this.#tell([this.#applier.applyWithout(replacement, entry)])
     logReplacement(replacement, { index, bytes: statSync(this.#path).size, logger: this.#logger })
-    this.#waiting = behind
-    this.#lastIndex = behind.at(-1)?.index ?? entry.index
+    this.#queue = new EntryQueue(index)
+    this.#queue.add(behind)
     this.#work()
   }
 
@@ -365,7 +362,7 @@ export class SqliteStateMachine implements StateMachine {
   #diverged(): void {
     this.#state = 'diverged'
     this.#disowned = undefined
-    this.#waiting = []
+    this.#queue.clear()
     this.#tellDivergence()
   }
 
@@ -393,7 +390,7 @@ export class SqliteStateMachine implements StateMachine {
   #fail({ code, message }: { readonly code: FatalCode; readonly message: string }, cause: unknown): void {
     if (this.#state === 'halted' || this.#state === 'closed') return
     this.#state = 'halted'
-    this.#waiting = []
+    this.#queue.clear()
     this.#onFatal({ code, message: `after entry ${this.appliedIndex}: ${message}`, cause })
   }
 }
