@@ -38,7 +38,8 @@ import { peerReports } from './peer/peer-reports.ts'
 import { parseNodeId } from './raft/membership-codec.ts'
 import type { Membership, NodeId } from './raft/membership.ts'
 import { raftReports } from './replica/raft-reports.ts'
-import { compactionLimits, raftLimits, stateHashEveryEntries, ticks } from './replica/production-limits.ts'
+import { compactionLimits, raftLimits, stateHashEveryEntries } from './replica/production-limits.ts'
+import { raftTimingOf } from './replica/raft-timing.ts'
 import { ReplicaLoop } from './replica/replica.ts'
 import { systemClock } from './replica/system-clock.ts'
 import { encodeCheckMark } from './store/check-mark.ts'
@@ -154,8 +155,7 @@ function votingMachine(ground: Ground, store: Store, peers: Peers, replica: () =
 
 function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Membership): ReplicaLoop {
   const { heartbeatTimeoutMs, electionTimeoutMs, leaderLeaseMs, commitTimeoutMs, compaction } = ground.configuration.raft
-  const tickMs = heartbeatTimeoutMs / ticks.perHeartbeatTimeout
-  const electionTicks = Math.max(ticks.perHeartbeat * 2, Math.round(electionTimeoutMs / tickMs))
+  const { commitNewsTicks, ...timing } = raftTimingOf({ heartbeatTimeoutMs, electionTimeoutMs, leaderLeaseMs, commitTimeoutMs })
   const replica: ReplicaLoop = new ReplicaLoop({
     id: ground.nodeId,
     log: store.log,
@@ -166,13 +166,9 @@ function openReplica(ground: Ground, store: Store, peers: Peers, bootstrap: Memb
     transport: peers.transport,
     clock: systemClock,
     bootstrap,
-    tickMs,
-    electionTicks,
-    leaseTicks: Math.min(electionTicks, Math.round(leaderLeaseMs / tickMs)),
-    heartbeatTicks: ticks.perHeartbeat,
+    ...timing,
     seed: randomInt(2 ** 31),
-    // In quiet times reads of followers may be so much older.
-    limits: { ...raftLimits, commitNewsTicks: Math.round(commitTimeoutMs / tickMs) },
+    limits: { ...raftLimits, commitNewsTicks },
     compaction: { everyEntries: compaction.everyEntries, intervalMs: compaction.intervalMs, ...compactionLimits },
     stateHashEveryEntries,
   })

@@ -13,6 +13,3 @@ export const raftLimits = {
 export const compactionLimits = { trailingEntries: 10_240, logBytesMax: 512 * 1024 * 1024 }
 /** Often enough that a difference is seen within minutes under load, rare enough to cost nothing. */
 export const stateHashEveryEntries = 4_096
-
-/** Heartbeats go ten times in a heartbeat timeout; two ticks apart, so that one tick more or less does not matter. */
-export const ticks = { perHeartbeatTimeout: 20, perHeartbeat: 2 }
