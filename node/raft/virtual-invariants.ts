@@ -29,10 +29,6 @@ export class VirtualInvariants {
     this.#nodes = nodes
   }
 
-  get committedCount(): number {
-    return this.#committed.length
-  }
-
   get acknowledgedCount(): number {
     return this.#acknowledged.length
   }

@@ -98,10 +98,6 @@ export class ProcessKubelet {
     return this.#running.get(keyOf(pod))?.runner.facts.pid
   }
 
-  logFileOf(pod: PodName): string {
-    return this.#folders.logFile(pod)
-  }
-
   /** Ends every process; folders stay. */
   async close(): Promise<void> {
     const closed = this.#controller.close()
