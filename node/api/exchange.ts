@@ -83,6 +83,13 @@ export function refuseWith({ code, message }: Refusal): ApiReply {
   return refuse(code, message)
 }
 
+/** Of what was to be queued: beside the results as well, where gorqlite looks for it; it takes no notice of items there. */
+export function refuseQueued({ code, message }: Refusal): ApiReply {
+  const reply = refuse(code, message)
+  if (reply.status !== 200 || besideResults.has(message)) return reply
+  return { ...reply, body: JSON.stringify({ results: [{ error: message }], error: message }) }
+}
+
 /** Of a body that is in memory already. */
 export function streamOf(body: Uint8Array): BodyStream {
   let rest: Uint8Array | undefined = body

@@ -93,6 +93,13 @@ for (const [what, body, refusal] of [
   })
 }
 
+test('a refusal of what was to be queued stands among the results and beside them: clients that queue look only here or only there', async (context) => {
+  const api = await openFixture(context, { writeQueue: soon })
+  const error = 'BEGIN is not allowed: send the statements of a transaction in one request with the parameter transaction'
+  assert.deepEqual(JSON.parse((await api.post('/db/execute?queue', ['BEGIN'])).body), { results: [{ error }], error })
+  assert.deepEqual(JSON.parse((await api.post('/db/execute', ['BEGIN'])).body), { results: [{ error }] })
+})
+
 test('without a leader nothing is queued, unless noleader asks for it; then it is written when there is one', async (context) => {
   const api = await openFixture(context, { writeQueue: soon, leader: undefined })
   const refused = await api.post('/db/execute?queue', ['DELETE FROM foo'])

@@ -1,7 +1,7 @@
 // `/db/execute?queue`: what the gate refuses is refused here and now; the rest is taken, answered, and written a moment later (write-queue.ts).
 import { upkeepOf } from '../command/upkeep.ts'
 import type { ApiParts } from './api-parts.ts'
-import { jsonReply, msLeft, refuse, refuseWith } from './exchange.ts'
+import { jsonReply, msLeft, refuse, refuseQueued, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { inTime } from '../../runtime/in-time.ts'
 import { indentJson } from './json-indent.ts'
@@ -15,7 +15,7 @@ export async function queueWrite(parts: ApiParts, request: ApiRequest): Promise<
   // JSON only, whatever the content type says, as /db/request.
   const prepared = await prepareStatements(parts, { ...request, contentType: 'application/json' }, 'execute')
   const isMark = !prepared.ok && prepared.problem.code === 'no_statements' && parameters.has('wait')
-  if (!prepared.ok && !isMark) return refuseWith(prepared.problem)
+  if (!prepared.ok && !isMark) return refuseQueued(prepared.problem)
   const body = await request.body()
   if (!body.ok) return refuseWith(body.problem)
   const given = prepared.ok ? prepared.value.statements : []
