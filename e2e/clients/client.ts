@@ -1,4 +1,4 @@
-// What both clients are asked to do, in the words of the suite.
+// What each client is asked to do, in the words of the suite.
 
 export type Value = string | number | null
 
@@ -13,11 +13,13 @@ export type Row = Readonly<Record<string, Value>>
 export interface SqlClient {
   /** Resolves with the id that the client says was inserted, if it says one. */
   execute(statement: Statement): Promise<number | undefined>
-  /** All or nothing, in one request. */
-  transaction(statements: readonly Statement[]): Promise<void>
+  /** All or nothing, in one request. Undefined where the client has no such thing. */
+  readonly transaction: ((statements: readonly Statement[]) => Promise<void>) | undefined
   query(statement: Statement, level?: Level): Promise<readonly Row[]>
-  /** Undefined where the client knows no queued writes. `wait`: until it is written. */
-  readonly queue: ((statement: Statement, options: { readonly wait: boolean }) => Promise<void>) | undefined
+  /** Undefined where the client knows no queued writes. */
+  readonly queue: ((statement: Statement) => Promise<void>) | undefined
+  /** The same, until it is written. Undefined where the client cannot wait. */
+  readonly queueAndWait: ((statement: Statement) => Promise<void>) | undefined
   close(): Promise<void>
 }
 

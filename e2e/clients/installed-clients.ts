@@ -1,4 +1,4 @@
-// The two clients, installed into a folder of their own from exact versions and hashes: nothing of them enters this project's own dependencies.
+// The clients, installed into a folder of their own from exact versions and hashes: nothing of them enters this project's own dependencies.
 import { execFile } from 'node:child_process'
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,17 +6,25 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** For the suite's own process. `python`: an interpreter that can import pyrqlite; undefined: this machine has none. */
+/**
+ * For the suite's own process. `python`: an interpreter that can import pyrqlite; undefined: this machine has none. `gorqlite`: the program that drives it; undefined:
+ * this machine has no Go.
+ */
 export interface InstalledClients {
   readonly rqliteJs: string
   readonly python: string | undefined
+  readonly gorqlite: string | undefined
 }
 
-// A download on a slow line; it only ends what hangs.
-const installMsMax = 300_000
+// A download on a slow line, or a compiler that begins from nothing on a busy machine; it only ends what hangs.
+const installMsMax = 600_000
 
 export async function installClients(folder: string): Promise<InstalledClients> {
-  return { rqliteJs: await installRqliteJs(join(folder, 'rqlite-js')), python: await installPyrqlite(join(folder, 'pyrqlite')) }
+  return {
+    rqliteJs: await installRqliteJs(join(folder, 'rqlite-js')),
+    python: await installPyrqlite(join(folder, 'pyrqlite')),
+    gorqlite: await buildGorqlite(join(folder, 'gorqlite')),
+  }
 }
 
 async function installRqliteJs(folder: string): Promise<string> {
@@ -44,5 +52,29 @@ async function canMakeEnvironments(): Promise<boolean> {
     return true
   } catch {
     return false // no python3, or one without them
+  }
+}
+
+async function buildGorqlite(folder: string): Promise<string | undefined> {
+  const source = join(import.meta.dirname, 'gorqlite')
+  if (!(await hasGo())) return undefined
+  mkdirSync(folder)
+  const session = join(folder, 'session')
+  // `readonly`: what go.mod and go.sum do not name is an error. Without cgo it needs no C compiler.
+  const flags = ['-trimpath', '-buildvcs=false', '-mod=readonly']
+  await run('go', ['build', ...flags, '-o', session, '.'], {
+    cwd: source,
+    timeout: installMsMax,
+    env: { ...process.env, CGO_ENABLED: '0' },
+  })
+  return session
+}
+
+async function hasGo(): Promise<boolean> {
+  try {
+    await run('go', ['version'])
+    return true
+  } catch {
+    return false // not on PATH
   }
 }

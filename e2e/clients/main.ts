@@ -1,5 +1,5 @@
-// `npm run e2e:clients`: two clients that were written for rqlite, as they are published, against a cluster of real processes over HTTPS with users.
-// `--all`: a client that cannot be installed is a failure (for CI); without it the tests of pyrqlite are skipped where there is no Python.
+// `npm run e2e:clients`: clients that were written for rqlite, as they are published, against a cluster of real processes over HTTPS with users.
+// `--all`: a client that cannot be installed is a failure (for CI); without it the tests of pyrqlite are skipped where there is no Python, those of gorqlite where there is no Go.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -21,6 +21,10 @@ async function run(): Promise<number> {
   const clients = await installClients(folder)
   if (clients.python === undefined && values.all) {
     console.error('e2e:clients: python3 with venv is needed for pyrqlite (Debian: python3-venv)')
+    return 1
+  }
+  if (clients.gorqlite === undefined && values.all) {
+    console.error('e2e:clients: Go 1.26 or newer is needed for gorqlite (https://go.dev/dl)')
     return 1
   }
   const suite = join(import.meta.dirname, 'clients.suite.ts')

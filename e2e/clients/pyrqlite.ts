@@ -1,14 +1,11 @@
-// The PyPI package pyrqlite, as it is published, in a process of Python. Credentials go in by standard input.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+// The PyPI package pyrqlite, as it is published, in a process of Python.
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import type { ClientProgram, ConnectOptions, SqlClient, Statement } from './client.ts'
+import { row, startClientProcess } from './client-process.ts'
 
 const answer = z.union([
-  z.strictObject({ error: z.string() }),
-  z.strictObject({ rows: z.array(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))) }),
+  z.strictObject({ rows: z.array(row) }),
   z.strictObject({ lastrowid: z.int().nullable() }),
   z.strictObject({ rowcount: z.int() }),
 ])
@@ -20,21 +17,13 @@ export function pyrqlite(python: string): ClientProgram {
 }
 
 function connect(python: string, { ports, caFile, username, password }: ConnectOptions): SqlClient {
-  const child = spawn(python, [join(import.meta.dirname, 'pyrqlite', 'session.py')], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const gone = once(child, 'exit')
-  // A process that has ended breaks the pipe; what is then missing is the answer, which says so.
-  child.stdin.on('error', () => {})
-  const send = (line: object): void => void child.stdin.write(`${JSON.stringify(line)}\n`)
-  send({ port: ports[0], caFile, username, password })
-  const ask = async (order: object): Promise<Answer> => {
-    send(order)
-    const line = await lines.next()
-    if (line.done === true) throw new Error('pyrqlite: the process has ended')
-    const said = answer.parse(JSON.parse(line.value))
-    if ('error' in said) throw new Error(`pyrqlite: ${said.error}`)
-    return said
-  }
+  const { ask, close } = startClientProcess({
+    name: 'pyrqlite',
+    program: python,
+    arguments: [join(import.meta.dirname, 'pyrqlite', 'session.py')],
+    about: { port: ports[0], caFile, username, password },
+    answer,
+  })
   const execute = ([sql, ...parameters]: Statement, how: { readonly queue: boolean; readonly wait: boolean }): Promise<Answer> =>
     ask({ call: 'execute', sql, parameters, ...how })
   return {
@@ -51,12 +40,8 @@ function connect(python: string, { ports, caFile, username, password }: ConnectO
       const said = await ask({ call: 'query', sql, parameters, ...(level === undefined ? {} : { level }) })
       return 'rows' in said ? said.rows : []
     },
-    queue: async (statement, { wait }) => void (await execute(statement, { queue: true, wait })),
-    close: async () => {
-      child.stdin.end()
-      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
-      await gone
-      clearTimeout(timer)
-    },
+    queue: async (statement) => void (await execute(statement, { queue: true, wait: false })),
+    queueAndWait: async (statement) => void (await execute(statement, { queue: true, wait: true })),
+    close,
   }
 }

@@ -42,6 +42,7 @@ function connect(make: Package['DataApiClient'], { ports, caFile, username, pass
       return rows.filter((row) => Object.keys(row).length > 0)
     },
     queue: undefined,
+    queueAndWait: undefined,
     close: () => Promise.resolve(httpsAgent.destroy()),
   }
 }

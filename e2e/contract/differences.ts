@@ -91,6 +91,9 @@ export const differences: Readonly<Record<string, Seen>> = {
   '`/debug/pprof`': see('there is no profiler, which is refused by name'),
   'the console at `/console/`': see('there is no console yet, and it says so', '/ leads to /console/ with 302'),
   'a value in a time column': see('DATE, DATETIME and TIMESTAMP columns show times as RFC 3339'),
+  'newer versions (10.6) say what failed twice': see(
+    'an error of an associative query stands beside empty rows; of execute and request it stands alone',
+  ),
   'bytes in a text column': see('bytes are base64, or lists with blob_array'),
   'infinity ends the request': see('what JSON cannot write is null'),
   'named and positional parameters': see('named and positional parameters in one statement are refused, unlike in rqlite'),
