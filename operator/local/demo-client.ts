@@ -22,6 +22,8 @@ export interface Question {
   readonly body?: unknown
   readonly user: User
   readonly caPem: string
+  /** Absent: a minute. */
+  readonly withinMs?: number
 }
 
 export interface Answer {
@@ -30,8 +32,8 @@ export interface Answer {
   readonly body: unknown
 }
 
-/** A member that does not answer in this time is asked no longer; an election takes a few seconds at most. */
-const answerWithinMs = 5_000
+/** It only ends what hangs: an election takes a few seconds at most, but the machine may be busy. */
+const answerWithinMs = 60_000
 
 /** Rejects when the member cannot be reached or is not who it must be. */
 export function ask(member: Member, question: Question): Promise<Answer> {
@@ -48,7 +50,7 @@ export function ask(member: Member, question: Question): Promise<Answer> {
         path,
         auth: `${user.name}:${user.password}`,
         agent: false,
-        signal: AbortSignal.timeout(answerWithinMs),
+        signal: AbortSignal.timeout(question.withinMs ?? answerWithinMs),
         headers: { host: `${member.dnsName}:${member.port}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
       },
       (response) => {

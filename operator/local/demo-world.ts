@@ -6,7 +6,7 @@ import type { NodeStatus } from '../../contract/admin-api.ts'
 import { isJsonObject, listAt, numberAt, objectAt, textAt } from '../kube/json-object.ts'
 import type { Kube, KubeObject } from '../kube/kube.ts'
 import { ask } from './demo-client.ts'
-import type { Answer, Member, User } from './demo-client.ts'
+import type { Answer, Member, Question, User } from './demo-client.ts'
 import type { Endpoint, LocalAddresses, PodName } from './local-addresses.ts'
 
 /** Where things are, in the operator's own names; whoever composes the demo knows them. */
@@ -39,6 +39,8 @@ export interface DemoWorldOptions {
 
 const clusterKind = { apiVersion: 'securesql.dev/v1alpha1', kind: 'SecureSqlCluster' }
 const pollMs = 50
+/** A member that does not say how it is in this time counts as down; it is asked again. */
+const statusWithinMs = 5_000
 
 export class DemoWorld {
   readonly names: DemoNames
@@ -121,7 +123,7 @@ export class DemoWorld {
   async ask(
     member: Member,
     user: UserSecret,
-    question: { readonly method: 'GET' | 'POST'; readonly path: string; readonly body?: unknown },
+    question: Pick<Question, 'method' | 'path' | 'body' | 'withinMs'>,
   ): Promise<Answer> {
     return ask(member, { ...question, user: await this.user(user), caPem: await this.caPem() })
   }
@@ -129,7 +131,7 @@ export class DemoWorld {
   /** What a member says of itself; undefined when it does not answer. */
   async memberStatus(member: Member): Promise<NodeStatus['store'] | undefined> {
     try {
-      const answer = await this.ask(member, this.names.operator, { method: 'GET', path: '/status' })
+      const answer = await this.ask(member, this.names.operator, { method: 'GET', path: '/status', withinMs: statusWithinMs })
       return nodeStatus.parse(answer.body).store
     } catch {
       // Down, or just starting: the caller asks another or asks again.
