@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
+import { waitUntil } from './apiserver/wait-until.ts'
 import { resultsOf } from './processes/api-client.ts'
-import { ClusterOfProcesses } from './processes/cluster-of-processes.ts'
+import { ClusterOfProcesses, patientTimers } from './processes/cluster-of-processes.ts'
 import { fetchFile } from './processes/file-client.ts'
+import { sureWrite } from './processes/sure-write.ts'
 import { runLargeLoad } from './processes/large-load.ts'
 
 const writers = 4
@@ -17,21 +19,18 @@ const pauseMs = (writers * 1000) / 200
 
 test('a backup that is taken while others write is sound, and a prefix of what was committed that holds all that was acknowledged before it began', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'backup-under-writes-'))
-  const cluster = await ClusterOfProcesses.start({ nodes: 3 })
+  const cluster = await ClusterOfProcesses.start({ nodes: 3, flags: patientTimers })
   try {
     const [first] = cluster.nodes
     assert.ok(first)
-    const made = await cluster
-      .client(first)
-      .send({ path: '/db/execute', body: ['CREATE TABLE w (id INTEGER PRIMARY KEY, v TEXT)'], timeoutMs: 60_000 })
-    assert.ok(made.kind === 'reply' && made.status === 200, JSON.stringify(made))
+    await sureWrite(cluster.client(first), ['CREATE TABLE IF NOT EXISTS w (id INTEGER PRIMARY KEY, v TEXT)'])
     let newest = 0
     const stop = new AbortController()
     const writing = Array.from({ length: writers }, async (_, position) => {
       const client = cluster.client(cluster.nodes[position % 3] ?? first)
       while (!stop.signal.aborted) {
         // The id is given in the order of the log.
-        const answer = await client.send({ path: '/db/execute', body: ["INSERT INTO w(v) VALUES ('x')"], timeoutMs: 60_000 })
+        const answer = await client.send({ path: '/db/execute', body: ["INSERT INTO w(v) VALUES ('x')"], timeoutMs: 120_000 })
         const id = answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.last_insert_id : undefined
         assert.ok(id !== undefined, JSON.stringify(answer))
         newest = Math.max(newest, id)
@@ -40,7 +39,11 @@ test('a backup that is taken while others write is sound, and a prefix of what w
     })
     const taken: { readonly path: string; readonly acknowledged: number }[] = []
     for (const node of cluster.nodes) {
-      await delay(500)
+      const before = newest
+      const written = waitUntil({ what: 'writes go on', deadlineMs: 120_000, everyMs: 20 }, () =>
+        Promise.resolve(newest >= before + 40 || undefined),
+      )
+      await Promise.race([written, ...writing])
       const path = join(folder, `${node.id}.sqlite`)
       const acknowledged = newest
       assert.equal(await fetchFile(cluster, node, { path, from: '/db/backup?timeout=60s' }), 200)

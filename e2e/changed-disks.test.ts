@@ -7,29 +7,27 @@ import Database from 'better-sqlite3'
 import { z } from 'zod'
 import { waitUntil } from './apiserver/wait-until.ts'
 import { resultsOf } from './processes/api-client.ts'
-import { ClusterOfProcesses } from './processes/cluster-of-processes.ts'
+import { ClusterOfProcesses, patientTimers } from './processes/cluster-of-processes.ts'
 import { untilDatabasesAgree } from './processes/content-checks.ts'
 import { fingerprintDatabase } from '../node/store/database-fingerprint.ts'
 import type { NodeProcess } from './processes/node-process.ts'
+import { sureWrite } from './processes/sure-write.ts'
 
 /** It only ends what hangs: the machine may be loaded. */
-const deadlineMs = 120_000
+const deadlineMs = 240_000
 const status = z.object({ store: z.object({ check: z.object({ result: z.string(), faults: z.array(z.string()) }) }) })
 
 describe('what a disk has changed', () => {
   let cluster: ClusterOfProcesses
   before(async () => {
-    cluster = await ClusterOfProcesses.start({ nodes: 3 })
-    await write('CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)', 'CREATE INDEX t_n ON t (n)')
-    await write(...Array.from({ length: 200 }, (_, n) => `INSERT INTO t VALUES (${n}, ${n})`))
+    cluster = await ClusterOfProcesses.start({ nodes: 3, flags: patientTimers })
+    await write('CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, n INTEGER)', 'CREATE INDEX IF NOT EXISTS t_n ON t (n)')
+    await write(...Array.from({ length: 200 }, (_, n) => `INSERT INTO t VALUES (${n}, ${n}) ON CONFLICT DO NOTHING`))
   })
   after(() => cluster.close())
 
   async function write(...body: readonly string[]): Promise<void> {
-    await waitUntil({ what: 'a write', deadlineMs }, async () => {
-      const answer = await cluster.client(node(0)).send({ path: '/db/execute', body })
-      return answer.kind === 'reply' && answer.status === 200 ? true : undefined
-    })
+    await sureWrite(cluster.client(node(0)), body)
   }
 
   function node(position: number): NodeProcess {
@@ -50,9 +48,11 @@ describe('what a disk has changed', () => {
     await cluster.whenReady()
   }
 
-  async function valueAt(position: number): Promise<unknown> {
-    const answer = await cluster.client(node(position)).send({ path: '/db/query?level=none', body: ['SELECT n FROM t WHERE id = 7'] })
-    return answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.values?.[0]?.[0] : undefined
+  function valueAt(position: number): Promise<unknown> {
+    return waitUntil({ what: 'a value', deadlineMs }, async () => {
+      const answer = await cluster.client(node(position)).send({ path: '/db/query?level=none', body: ['SELECT n FROM t WHERE id = 7'] })
+      return answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.values?.[0]?.[0] : undefined
+    })
   }
 
   async function lead(position: number): Promise<void> {

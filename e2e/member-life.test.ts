@@ -8,12 +8,15 @@ import { renderFlag } from '../contract/flags/render-flag.ts'
 import { freePorts } from './apiserver/free-ports.ts'
 import { waitUntil } from './apiserver/wait-until.ts'
 import { resultsOf, type ApiAnswer, type ApiRequest } from './processes/api-client.ts'
-import { admin, ClusterOfProcesses } from './processes/cluster-of-processes.ts'
+import { admin, ClusterOfProcesses, patientTimers } from './processes/cluster-of-processes.ts'
 import { NodeProcess } from './processes/node-process.ts'
+import { sureWrite } from './processes/sure-write.ts'
 
 // They only end what hangs: the machine may be loaded.
-const waitMsMax = 60_000
-const stopMsMax = 10_000
+const waitMsMax = 120_000
+
+// So long a node that stops goes on with what it has (node/lifecycle/orderly-stop.ts), and hands over before: a machine with nothing else to do needs a tenth of it.
+const finishMsMax = 1_500
 
 const nodesReply = z.object({ nodes: z.array(z.object({ id: z.string(), addr: z.string(), voter: z.boolean() })) })
 const storeReply = z.object({ standing: z.string(), ready: z.boolean(), raft: z.object({ log_size: z.number(), trust: z.string() }) })
@@ -23,7 +26,7 @@ describe('members come and go', () => {
   const newcomers: NodeProcess[] = []
   before(async () => {
     // Compaction is asked for here; by itself it would come at another time in each run.
-    cluster = await ClusterOfProcesses.start({ nodes: 3, flags: [renderFlag('raft-snap-int', 3_600_000)] })
+    cluster = await ClusterOfProcesses.start({ nodes: 3, flags: [renderFlag('raft-snap-int', 3_600_000), ...patientTimers] })
   })
   after(async () => {
     for (const node of newcomers) if (node.isRunning) await node.end('SIGKILL')
@@ -88,6 +91,7 @@ describe('members come and go', () => {
       renderFlag('node-verify-client', true),
       renderFlag('auth', access),
       renderFlag('join-as', admin.name),
+      ...patientTimers,
       ...flags,
       dataDir,
     ]
@@ -112,7 +116,7 @@ describe('members come and go', () => {
     (await members(at)).filter(({ voter }) => voter).map(({ id }) => id)
 
   test('leadership is handed over under load, and no write fails', async (context) => {
-    assert.equal((await write(node(0), 'CREATE TABLE foo (id INTEGER PRIMARY KEY, name TEXT)')).status, 200)
+    await sureWrite(cluster.client(node(0)), ['CREATE TABLE IF NOT EXISTS foo (id INTEGER PRIMARY KEY, name TEXT)'])
     const load = new AbortController()
     let written = 0
     let gapMs = 0
@@ -134,8 +138,11 @@ describe('members come and go', () => {
         // Through a node that does not lead: it is forwarded.
         const done = await ask(to ?? from, { path: '/leader?wait', method: 'POST', body: { id: to?.id } })
         assert.equal(done.status, 200, done.body)
-        const { id } = await leader(cluster.nodes)
-        assert.notEqual(id, from.id)
+        // Who neither gave nor took it may hear of it a moment later.
+        await waitUntil({ what: 'all know the new leader', deadlineMs: waitMsMax, everyMs: 20 }, async () => {
+          const known = await Promise.all(cluster.nodes.map(async (each) => (await cluster.store(each))?.leader.node_id))
+          return known.every((id) => id === to?.id) ? true : undefined
+        })
       }
     }
     const moves = move().finally(() => load.abort())
@@ -157,7 +164,11 @@ describe('members come and go', () => {
       await waitUntil({ what: `${one.id} has a shorter log`, deadlineMs: waitMsMax, everyMs: 50 }, async () =>
         (await logSize()) <= beforeBytes ? true : undefined,
       )
-      assert.equal((await ask(one, { path: '/snapshot?trailing_logs=1', method: 'POST' })).status, 204)
+      await waitUntil({ what: `${one.id} has nothing more to gain`, deadlineMs: waitMsMax, everyMs: 50 }, async () => {
+        const { status } = await ask(one, { path: '/snapshot?trailing_logs=1', method: 'POST' })
+        assert.ok(status === 200 || status === 204)
+        return status === 204 ? true : undefined
+      })
     }
   })
 
@@ -225,11 +236,12 @@ describe('members come and go', () => {
     await waitUntil({ what: 'n5 has all rows', deadlineMs: waitMsMax, everyMs: 50 }, async () =>
       (await count(replica, 'none')) === rows ? true : undefined,
     )
-    assert.deepEqual(await replica.end('SIGTERM', stopMsMax), { code: 0, signal: null })
+    assert.deepEqual(await replica.end('SIGTERM'), { code: 0, signal: null })
     assert.ok(!(await members(leading)).some(({ id }) => id === 'n5'))
   })
 
-  test('a leader that gets SIGTERM answers everything that was sent to it, hands over, and ends with 0 in time', async (context) => {
+  // That it ends in time whatever the others do: node/lifecycle/orderly-stop.test.ts, on a clock of its own.
+  test('a leader that gets SIGTERM answers everything that was sent to it, hands over, and ends with 0', async (context) => {
     const running = cluster.nodes.filter(({ isRunning }) => isRunning)
     const leading = await leader(running)
     const client = cluster.client(leading, admin, { connectionsMax: 32 })
@@ -238,12 +250,14 @@ describe('members come and go', () => {
     await Promise.all(Array.from({ length: 32 }, () => client.send(insert)))
     const answers = Array.from({ length: 32 }, () => client.send(insert))
     const startedMs = performance.now()
-    const ended = await leading.end('SIGTERM', stopMsMax)
+    const ended = await leading.end('SIGTERM')
     assert.deepEqual(ended, { code: 0, signal: null })
-    context.diagnostic(`ended ${Math.round(performance.now() - startedMs)} ms after SIGTERM`)
-    assert.ok(performance.now() - startedMs < stopMsMax)
+    const tookMs = performance.now() - startedMs
+    context.diagnostic(`ended ${Math.round(tookMs)} ms after SIGTERM`)
     for (const answer of await Promise.all(answers)) {
-      assert.deepEqual([answer.kind, answer.kind === 'reply' ? answer.status : 0], ['reply', 200], JSON.stringify(answer))
+      assert.ok(answer.kind === 'reply', JSON.stringify(answer))
+      // What a busy machine has not carried out when the time for it is over is answered, too, as a refusal.
+      assert.ok(answer.status === 200 || (tookMs > finishMsMax && answer.code !== undefined), JSON.stringify(answer))
     }
     leading.start()
     await cluster.whenReady(running)

@@ -10,7 +10,7 @@ const root = new URL('..', import.meta.url).pathname
 // Files wait for processes and timers more than they compute; beyond four they only slow one another down.
 const concurrency = Math.min(4, Math.max(2, availableParallelism()))
 // Far above the slowest test on a loaded machine: this ends what hangs.
-const testTimeoutMs = 120_000
+const testTimeoutMs = 400_000
 
 // Every test file and every node that a test starts is a process: what one has stripped and compiled the others need not. Goes by the files' contents.
 const compileCache = join(root, 'node_modules', '.cache', 'compiled')

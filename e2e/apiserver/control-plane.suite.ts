@@ -39,9 +39,11 @@ test('a ServiceAccount without a role may do nothing, and is known by its own na
 test('the controllers run: a StatefulSet gets its pod, and deleting it removes the pod', async () => {
   const pods = async (): Promise<string> => (await admin.run(['get', 'pods', '--namespace', namespace, '--output=name'])).trim()
   await admin.run(['apply', '--server-side', '--filename=-'], JSON.stringify(smokeStatefulSet))
-  await waitUntil({ what: 'pod of the StatefulSet', deadlineMs: 60_000 }, async () => ((await pods()) === 'pod/smoke-0' ? true : undefined))
+  await waitUntil({ what: 'pod of the StatefulSet', deadlineMs: 240_000 }, async () =>
+    (await pods()) === 'pod/smoke-0' ? true : undefined,
+  )
   await admin.run(['delete', 'statefulset', 'smoke', '--namespace', namespace])
-  await waitUntil({ what: 'garbage collection of the pod', deadlineMs: 60_000 }, async () => ((await pods()) === '' ? true : undefined))
+  await waitUntil({ what: 'garbage collection of the pod', deadlineMs: 240_000 }, async () => ((await pods()) === '' ? true : undefined))
 })
 
 test('Pod Security admission refuses a privileged pod where the namespace says restricted', async () => {

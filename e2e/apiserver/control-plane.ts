@@ -23,7 +23,7 @@ export interface ControlPlane extends KubeconfigTarget {
 }
 
 /** A cold start on two busy cores took under 30 s; past this something is wrong. */
-const startDeadlineMs = 180_000
+const startDeadlineMs = 400_000
 
 /** Resolves when `/readyz` answers 200 and the controller manager has made the first ServiceAccount. Whatever was started is ended again when that fails. */
 export async function startControlPlane(programs: Programs): Promise<ControlPlane> {

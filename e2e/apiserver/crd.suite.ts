@@ -20,7 +20,7 @@ interface Condition {
 before(async () => {
   await controlPlane.newNamespace(namespace)
   await admin.run(['apply', '--server-side', '--filename', crdFile])
-  await admin.run(['wait', '--for=condition=Established', crdName, '--timeout=60s'])
+  await admin.run(['wait', '--for=condition=Established', crdName, '--timeout=240s'])
 })
 
 after(async () => {

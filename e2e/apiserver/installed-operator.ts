@@ -25,7 +25,7 @@ export async function installOperator(controlPlane: SuiteControlPlane, namespace
   const objects = await renderChart(controlPlane.helm, controlPlane.folder, { name: 'securesql', namespace })
   const list = { apiVersion: 'v1', kind: 'List', items: objects }
   await controlPlane.admin.run(['apply', '--server-side', '--force-conflicts', '--filename=-'], JSON.stringify(list))
-  await controlPlane.admin.run(['wait', '--for=condition=Established', 'crd/securesqlclusters.securesql.dev', '--timeout=60s'])
+  await controlPlane.admin.run(['wait', '--for=condition=Established', 'crd/securesqlclusters.securesql.dev', '--timeout=240s'])
 
   const serviceAccount = only(objects, 'ServiceAccount').metadata.name
   const { kubeconfig } = await controlPlane.asServiceAccount(namespace, serviceAccount)

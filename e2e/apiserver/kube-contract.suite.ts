@@ -11,7 +11,7 @@ import { waitUntil } from './wait-until.ts'
 
 const controlPlane = suiteControlPlane()
 const namespace = 'kube-contract'
-const eventuallyMs = 60_000
+const eventuallyMs = 240_000
 const opened: ClientKube[] = []
 
 before(() => controlPlane.newNamespace(namespace))

@@ -16,7 +16,7 @@ export interface ProgramStart {
   readonly cwd?: string
 }
 
-/** How long a program may take to end after SIGTERM. */
+/** How long a program may take to end after SIGTERM, when nobody asks how it ends. */
 const graceMs = 5_000
 const logLinesShown = 15
 
@@ -66,14 +66,14 @@ export class ProcessGroup {
     return text.trimEnd().split('\n').slice(-lines).join('\n')
   }
 
-  /** SIGTERM, then SIGKILL for what is still there; resolves when it has ended. */
-  async stop(name: string): Promise<void> {
+  /** SIGTERM, then SIGKILL for what is still there after the grace; resolves when it has ended. */
+  async stop(name: string, withinMs = graceMs): Promise<void> {
     const child = this.#running.get(name)
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     const ended = once(child, 'exit')
     const group = -child.pid
     signalGroup(group, 'SIGTERM')
-    const hard = setTimeout(() => signalGroup(group, 'SIGKILL'), graceMs)
+    const hard = setTimeout(() => signalGroup(group, 'SIGKILL'), withinMs)
     await ended
     clearTimeout(hard)
   }

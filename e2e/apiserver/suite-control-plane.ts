@@ -38,7 +38,7 @@ export function suiteControlPlane(): SuiteControlPlane {
   }
   const newNamespace = async (name: string, labels: Readonly<Record<string, string>> = {}): Promise<void> => {
     await admin.run(['create', '--filename=-'], JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }))
-    await waitUntil({ what: `ServiceAccount default of ${name}`, deadlineMs: 60_000 }, async () => {
+    await waitUntil({ what: `ServiceAccount default of ${name}`, deadlineMs: 240_000 }, async () => {
       const { exitCode } = await admin.attempt(['get', 'serviceaccount', 'default', '--namespace', name])
       return exitCode === 0 ? true : undefined
     })

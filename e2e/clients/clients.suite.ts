@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { after, before, describe, test } from 'node:test'
-import { ClusterOfProcesses } from '../processes/cluster-of-processes.ts'
+import { ClusterOfProcesses, patientTimers } from '../processes/cluster-of-processes.ts'
 import type { NodeProcess } from '../processes/node-process.ts'
 import type { ClientProgram, ConnectOptions, Level, SqlClient } from './client.ts'
 import { connectDiscovering } from './gorqlite.ts'
@@ -20,15 +20,14 @@ const levels: readonly Level[] = ['none', 'weak', 'linearizable', 'strong']
 let cluster: ClusterOfProcesses
 
 before(async () => {
-  cluster = await ClusterOfProcesses.start({ nodes: 3, users: [app, discoverer, reader] })
+  cluster = await ClusterOfProcesses.start({ nodes: 3, users: [app, discoverer, reader], flags: patientTimers })
 })
 after(async () => {
   await cluster?.close()
 })
 
 async function roles(): Promise<{ readonly leader: NodeProcess; readonly followers: readonly NodeProcess[] }> {
-  const leader = await cluster.leader()
-  assert.ok(leader !== undefined, 'there is a leader')
+  const leader = await cluster.whoLeads()
   return { leader, followers: cluster.nodes.filter((node) => node !== leader) }
 }
 

@@ -28,7 +28,7 @@ export const afterARestart: readonly ContractCase[] = [
     run: async (place) => {
       await place.settle()
       await Promise.all(place.cluster.nodes.filter((node) => node !== place.asked).map((node) => node.end('SIGKILL')))
-      const last = await waitUntil({ what: 'the node gives its leader up', deadlineMs: 60_000, everyMs: 50 }, async () => {
+      const last = await waitUntil({ what: 'the node gives its leader up', deadlineMs: 120_000, everyMs: 50 }, async () => {
         const ready = await place.ask('/readyz?timeout=1s')
         if (ready.status === 200) return undefined
         assert.match(ready.body, /^\[\+\]node ok\n\[\+\]leader (does not exist|not contactable: .+)$/)

@@ -7,9 +7,8 @@ import { permissions } from '../../contract/permissions.ts'
 import type { Permission } from '../../contract/permissions.ts'
 import { request } from '../../node/api/api-fixture.ts'
 import type { Answer, Ask } from '../../node/api/api-fixture.ts'
-import { waitUntil } from '../apiserver/wait-until.ts'
 import { basicAuthorization } from '../processes/api-client.ts'
-import { ClusterOfProcesses, admin } from '../processes/cluster-of-processes.ts'
+import { ClusterOfProcesses, admin, patientTimers } from '../processes/cluster-of-processes.ts'
 import type { User } from '../processes/cluster-files.ts'
 import type { NodeProcess } from '../processes/node-process.ts'
 
@@ -60,8 +59,8 @@ export class Place {
   }
 
   static async open(kind: Place['kind']): Promise<Place> {
-    const cluster = await ClusterOfProcesses.start({ nodes: kind === 'one-node' ? 1 : 3, users })
-    const leader = await leaderOf(cluster)
+    const cluster = await ClusterOfProcesses.start(kind === 'one-node' ? { nodes: 1, users } : { nodes: 3, users, flags: patientTimers })
+    const leader = await cluster.whoLeads()
     const asked = kind === 'one-node' ? leader : cluster.nodes.find((node) => node !== leader)
     assert.ok(asked !== undefined)
     return new Place(cluster, asked, leader)
@@ -110,7 +109,7 @@ export class Place {
   async settle(): Promise<void> {
     const running = this.cluster.nodes.filter((node) => node.isRunning)
     await this.cluster.whenReady(running)
-    this.leader = await leaderOf(this.cluster)
+    this.leader = await this.cluster.whoLeads()
     this.asked = running.find((node) => node !== this.leader) ?? this.leader
   }
 
@@ -123,11 +122,4 @@ export class Place {
 function bytes(answer: Answer): string {
   assert.equal(answer.status, 200, answer.body)
   return answer.body
-}
-
-function leaderOf(cluster: ClusterOfProcesses): Promise<NodeProcess> {
-  return waitUntil({ what: 'a leader', deadlineMs: 60_000, everyMs: 50 }, async () => {
-    const leader = await cluster.leader()
-    return leader?.isRunning === true ? leader : undefined
-  })
 }

@@ -88,7 +88,7 @@ export const everyRequest: readonly ContractCase[] = [
       assert.doesNotMatch(await place.query('SELECT 1', '?Pretty'), /\n/)
       assert.equal(await place.values('SELECT 1', '?level=none&level=linearizable&whatever=1&bypass'), '[1]')
       assert.equal((await place.ask('/db/query?q=SELECT+1&q=nonsense')).status, 200)
-      assert.equal((await place.ask('/db/query?timeout=1s&timeout=nonsense&q=SELECT+1')).status, 200)
+      assert.equal((await place.ask('/db/query?timeout=100s&timeout=nonsense&q=SELECT+1')).status, 200)
     },
   },
   {
@@ -116,8 +116,8 @@ export const everyRequest: readonly ContractCase[] = [
     title: "durations are Go's",
     run: async (place) => {
       for (const [text, status] of [
-        ['500ms', 200],
-        ['1s', 200],
+        ['90000ms', 200],
+        ['100s', 200],
         ['1m30s', 200],
         ['1.5h', 200],
         ['5', 400],

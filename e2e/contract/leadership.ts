@@ -72,7 +72,7 @@ export const leadership: readonly ContractCase[] = [
       assert.equal((await place.post('/leader', { id: 'nobody' }, { headers })).status, 503)
       const to = place.asked.id
       assert.equal((await place.post('/leader?wait=true', { id: to }, { headers })).status, 200)
-      await waitUntil({ what: `${to} leads`, deadlineMs: 30_000, everyMs: 20 }, async () =>
+      await waitUntil({ what: `${to} leads`, deadlineMs: 120_000, everyMs: 20 }, async () =>
         (await leaderId(place)) === to ? true : undefined,
       )
       await place.settle()
@@ -85,7 +85,7 @@ export const leadership: readonly ContractCase[] = [
       await place.settle()
       const before = await leaderId(place)
       assert.equal((await place.post('/leader', '{"id":"nobody"}')).status, 200)
-      await waitUntil({ what: 'another leader', deadlineMs: 30_000, everyMs: 20 }, async () =>
+      await waitUntil({ what: 'another leader', deadlineMs: 120_000, everyMs: 20 }, async () =>
         (await leaderId(place)) !== before ? true : undefined,
       )
       await place.settle()

@@ -98,7 +98,7 @@ export const parameterCases: readonly ContractCase[] = [
     title: 'what rqlite-jdbc sends with every request works',
     run: async (place) => {
       const parameters =
-        '?timings=true&timeout=30s&wait=true&level=linearizable&linearizable_timeout=5s&freshness=1s&freshness_strict=false'
+        '?timings=true&timeout=30s&wait=true&level=linearizable&linearizable_timeout=30s&freshness=1s&freshness_strict=false'
       assert.match(await place.query('SELECT 1', parameters), /"values":\[\[1\]\]/)
     },
   },

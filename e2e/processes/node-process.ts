@@ -116,8 +116,8 @@ export class NodeProcess {
     return await this.#exit
   }
 
-  /** Resolves when the process is gone. A stop by SIGTERM that takes longer than the grace is a fault of the node, and the caller sees it in the signal. */
-  async end(signal: 'SIGKILL' | 'SIGTERM', graceMs = 15_000): Promise<ExitStatus> {
+  /** Resolves when the process is gone. A stop by SIGTERM that takes longer than the grace is a fault of the node (or hangs: the machine may be loaded), and the caller sees it in the signal. */
+  async end(signal: 'SIGKILL' | 'SIGTERM', graceMs = 90_000): Promise<ExitStatus> {
     const child = this.#child
     const exit = this.#exit
     if (child === undefined || exit === undefined) throw new Error(`${this.id} is not running`)

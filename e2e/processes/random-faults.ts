@@ -14,6 +14,7 @@ import { NamespaceNetwork } from './namespaces.ts'
 import { keepReading } from './read-checker.ts'
 import { RegisterClients } from './register-clients.ts'
 import { seededRandom } from './seeded-random.ts'
+import { sureWrite } from './sure-write.ts'
 import { WriteHistory } from './write-history.ts'
 import { keepWriting } from './writer.ts'
 
@@ -148,15 +149,11 @@ async function strikeAll(
 export async function makeTables(cluster: ClusterOfProcesses): Promise<void> {
   const node = cluster.nodes[0]
   if (node === undefined) throw new Error('no node')
-  const created = await cluster.client(node).send({
-    path: '/db/execute',
-    body: [
-      'CREATE TABLE writes (id INTEGER PRIMARY KEY, writer INTEGER NOT NULL, n INTEGER NOT NULL)',
-      'CREATE INDEX writes_by_writer ON writes(writer, n)',
-      'CREATE TABLE registers (k INTEGER PRIMARY KEY, v INTEGER NOT NULL)',
-    ],
-  })
-  if (created.kind !== 'reply' || created.status !== 200) throw new Error(`no tables: ${JSON.stringify(created)}`)
+  await sureWrite(cluster.client(node), [
+    'CREATE TABLE IF NOT EXISTS writes (id INTEGER PRIMARY KEY, writer INTEGER NOT NULL, n INTEGER NOT NULL)',
+    'CREATE INDEX IF NOT EXISTS writes_by_writer ON writes(writer, n)',
+    'CREATE TABLE IF NOT EXISTS registers (k INTEGER PRIMARY KEY, v INTEGER NOT NULL)',
+  ])
 }
 
 function judge(file: string, say: (line: string) => void): readonly string[] {

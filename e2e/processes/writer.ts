@@ -12,6 +12,8 @@ const certainlyNotApplied: ReadonlySet<string> = new Set<RefusalCode>([
   'overloaded',
   'forward_failed',
   'state_diverged',
+  'deadline',
+  'request_timeout',
 ])
 
 export type Fate = 'acknowledged' | 'not-applied' | 'unknown'

@@ -119,7 +119,7 @@ test('a symlink swapped two folders up, as Kubernetes does, is followed within s
   await writeFile(join(path, '..2', 'access.json'), file(['execute']))
   await symlink('..2', join(path, '..data_tmp'))
   await rename(join(path, '..data_tmp'), join(path, '..data'))
-  const deadlineMs = performance.now() + 20_000
+  const deadlineMs = performance.now() + 120_000
   while (!(await may(opened.value, 'execute')) && performance.now() < deadlineMs) await setTimeout(50)
   assert.deepEqual([await may(opened.value, 'query'), await may(opened.value, 'execute')], [false, true])
 })

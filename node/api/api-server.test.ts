@@ -13,7 +13,7 @@ import type { ApiFixture } from './api-fixture.ts'
 
 const code = 'x-securesql-code'
 // Far above what any of the waits here takes, far below for ever.
-const patienceMs = 30_000
+const patienceMs = 120_000
 
 /** Sends `text`, keeps the connection open, and gives back all that comes until the other side ends it. */
 async function untilCut(port: number, text: string): Promise<string> {

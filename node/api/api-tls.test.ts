@@ -14,7 +14,7 @@ import type { TestKeyPair } from '../peer/test-certificates.ts'
 import { openFixture, request } from './api-fixture.ts'
 import { tlsServerOptions } from './api-tls.ts'
 
-const patienceMs = 30_000
+const patienceMs = 120_000
 
 function material(pair: TestKeyPair, ca?: string): TlsMaterial {
   return {

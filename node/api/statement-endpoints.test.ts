@@ -200,9 +200,9 @@ test('a write for which there is no room waits for it, as long as -raft-apply-ti
 
 test('timeout is the deadline of the proposal', async (context) => {
   const api = await openFixture(context)
-  await api.post('/db/execute?timeout=1500ms', ['DELETE FROM foo'])
+  await api.post('/db/execute?timeout=100500ms', ['DELETE FROM foo'])
   const [timeoutMs = 0] = api.replica.timeoutsMs
-  assert.ok(timeoutMs > 500 && timeoutMs <= 1500, String(timeoutMs))
+  assert.ok(timeoutMs > 40_000 && timeoutMs <= 100_500, String(timeoutMs))
 })
 
 test('a read that runs over db_timeout is answered "query timeout"; one that is never answered ends at its deadline', async (context) => {

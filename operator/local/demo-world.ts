@@ -120,11 +120,7 @@ export class DemoWorld {
     return this.secretText(this.names.caSecret, 'ca.crt')
   }
 
-  async ask(
-    member: Member,
-    user: UserSecret,
-    question: Pick<Question, 'method' | 'path' | 'body' | 'withinMs'>,
-  ): Promise<Answer> {
+  async ask(member: Member, user: UserSecret, question: Pick<Question, 'method' | 'path' | 'body' | 'withinMs'>): Promise<Answer> {
     return ask(member, { ...question, user: await this.user(user), caPem: await this.caPem() })
   }
 

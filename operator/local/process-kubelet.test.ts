@@ -27,7 +27,7 @@ import { startStatefulSetController } from './stateful-set-controller.ts'
 
 const standIn = fileURLToPath(import.meta.resolve('./stand-in/main.ts'))
 const place = { namespace: 'shop', name: 'orders' }
-const deadlineMs = 30_000
+const deadlineMs = 120_000
 
 /** Waits for a condition of real processes; the deadline is only for a test that fails. */
 async function until<Value>(what: string, look: () => Promise<Value | undefined> | Value | undefined): Promise<Value> {

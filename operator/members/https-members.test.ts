@@ -63,7 +63,7 @@ async function serve(signer: KeyPair, dnsNames: readonly string[]): Promise<Serv
 
 function ask(at: Server, options: { deadlineMs?: number; caPem?: string } = {}) {
   const { port } = at.address() as AddressInfo
-  const members = new HttpsMembers({ deadlineMs: options.deadlineMs ?? 5000, locate: async () => ({ host: '127.0.0.1', port }) })
+  const members = new HttpsMembers({ deadlineMs: options.deadlineMs ?? 120_000, locate: async () => ({ host: '127.0.0.1', port }) })
   return members.report(address, { username: 'securesql-operator', password: 'pa:ss', caPem: options.caPem ?? ca.certificatePem })
 }
 
