@@ -1,7 +1,7 @@
 // What may not stand in a statement that goes into the log: every node runs it, at its own time and on its own connection, and all must come to the same content.
 // Chance and the clock are no such thing: they come from the entry (store/replicated-functions.ts). But an index, a CHECK and a generated column must give the same
 // value whenever they are asked again, so neither may stand there; SQLite says so of most of them itself, but not where they are overridden.
-import { callsIn, keptExpressions, type Call } from './kept-expressions.ts'
+import { callsIn, keptExpressions, nestingOf, type Call } from './kept-expressions.ts'
 import { wordOf, type Piece } from './split.ts'
 import { tokenName } from './tokenizer.ts'
 
@@ -23,13 +23,15 @@ const dateFunctions: ReadonlyMap<string, number> = new Map([
   ['strftime', 2],
   ['timediff', 2],
 ])
+/** Each is looked through with all that stands in it, so a text that is nothing else would take minutes. Nobody needs a time of a time of a time. */
+const nestingMax = 20
 /** `now` and, standing first, `subsec` are the clock; the others take the machine's time zone. */
 const clockWords: ReadonlySet<string> = new Set(['now', 'localtime', 'utc'])
 const subsecondWords: ReadonlySet<string> = new Set(['subsec', 'subsecond'])
 
 /** The name of the first function that tells of one node alone, undefined when there is none. */
 export function findLocalFunction(piece: Piece): string | undefined {
-  return callsIn(piece.sql, piece.tokens, (name) => localFunctions.has(name))[0]?.name
+  return callsIn(piece.sql, piece.tokens, (name) => localFunctions.has(name)).next().value?.name
 }
 
 /** The name of the first function or word that changes from call to call, in an index, a CHECK or a generated column; undefined when there is none. */
@@ -37,13 +39,20 @@ export function findChangingExpression(piece: Piece): string | undefined {
   const kept = keptExpressions(piece)
   const keyword = kept.map((token) => wordOf(piece.sql, token)).find((word) => clockKeywords.has(word))
   if (keyword !== undefined) return keyword
-  const changing = callsIn(piece.sql, kept, (name) => changingFunctions.has(name))[0]
-  return (changing ?? dateCallsIn(piece).find((call) => readsClock(piece.sql, call)))?.name
+  const changing = callsIn(piece.sql, kept, (name) => changingFunctions.has(name)).next().value
+  if (changing !== undefined) return changing.name
+  if (nestingOf(piece.sql, kept, isDateFunction) > nestingMax) return `more than ${nestingMax} functions of time within one another`
+  for (const call of callsIn(piece.sql, kept, isDateFunction)) if (readsClock(piece.sql, call)) return call.name
+  return undefined
 }
 
 /** Calls of date functions in an index, a CHECK or a generated column. A value could be the text 'now' there: see store/clock-guard.ts. */
 export function dateCallsIn(piece: Piece): readonly Call[] {
-  return callsIn(piece.sql, keptExpressions(piece), (name) => dateFunctions.has(name))
+  return [...callsIn(piece.sql, keptExpressions(piece), isDateFunction)]
+}
+
+function isDateFunction(name: string): boolean {
+  return dateFunctions.has(name)
 }
 
 /** As far as its literals tell. */

@@ -146,3 +146,30 @@ test('statistics are made of the schema main alone: others are those of one conn
   ])
     assert.notEqual(verdict(text, 'request'), 'statement_not_deterministic', text)
 })
+
+test('functions of time within one another are looked through so often only as anybody needs it', () => {
+  const nested = (count: number): string => `CREATE TABLE t (a, b CHECK (${'date('.repeat(count)}a${')'.repeat(count)} > '2000'))`
+  assert.equal(judgeText(nested(20), { for: 'execute' }).ok, true)
+  const judged = judgeText(nested(21), { for: 'execute' })
+  assert.ok(!judged.ok && judged.problem.code === 'statement_not_deterministic')
+  // Side by side there may be any number of them.
+  const beside = `CREATE TABLE t (a, b CHECK (${Array.from({ length: 100 }, () => "date(a) > '2000'").join(' AND ')}))`
+  assert.equal(judgeText(beside, { for: 'execute' }).ok, true)
+})
+
+// Each of these took minutes, or all of the memory, when what stands behind a word was read again for each of them.
+test('what stands within one another thousands of times is read once', () => {
+  const hostile = [
+    `SELECT ${'sqlite_version('.repeat(100_000)}`,
+    `CREATE TABLE t (a CHECK (${'date('.repeat(100_000)}`,
+    `CREATE TABLE t (a CHECK (${'random('.repeat(100_000)}`,
+    `CREATE INDEX i ON t (${'random('.repeat(100_000)}`,
+  ]
+  for (const text of hostile) {
+    const judged = judgeText(text, { for: 'execute' })
+    assert.ok(!judged.ok && judged.problem.code === 'statement_not_deterministic', text.slice(0, 50))
+  }
+  // SQLite says what is wrong with these.
+  for (const text of [`INSERT INTO t ${'INTO t ('.repeat(70_000)}`, `INSERT INTO t ${'INTO t(t) '.repeat(50_000)}`])
+    assert.equal(judgeText(text, { for: 'execute' }).ok, true)
+})

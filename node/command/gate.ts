@@ -180,9 +180,9 @@ function findForbiddenName(piece: Piece): Result<never, GateProblem> | undefined
 
 /** What a statement that writes may not write into. */
 function findForbiddenTarget(piece: Piece): Result<never, GateProblem> | undefined {
-  const names = piece.tokens.filter(({ kind }) => kind === 'word' || kind === 'quoted' || kind === 'string')
-  if (names.some((token) => /^sqlite_stat\d/.test(tokenName(piece.sql, token))))
+  if (hasName(piece, (name) => name.startsWith('sqlite_stat') && /^sqlite_stat\d/.test(name)))
     return refused('tables of statistics cannot be used where data is changed')
+  let setsAutomerge: boolean | undefined
   for (const { table, columns } of findWriteTargets(piece)) {
     // A sequence at its end makes every insert fail, in a way that looks like a full disk.
     if (table === 'sqlite_sequence') return refused('rows of sqlite_sequence can only be deleted')
@@ -191,15 +191,21 @@ function findForbiddenTarget(piece: Piece): Result<never, GateProblem> | undefin
       return refused(
         'the configuration of a full-text table cannot be changed yet (INSERT with a column of the name of its table, and rank)',
       )
-    if (columns?.length === 1 && columns[0] === table && names.some((token) => tokenName(piece.sql, token).startsWith('automerge')))
-      return refused('the configuration of a full-text table cannot be changed yet (automerge)')
+    if (columns?.length !== 1 || columns[0] !== table) continue
+    setsAutomerge ??= hasName(piece, (name) => name.startsWith('automerge'))
+    if (setsAutomerge) return refused('the configuration of a full-text table cannot be changed yet (automerge)')
   }
   return undefined
 }
 
+/** Words and strings, in whatever quotes. */
+function hasName({ sql, tokens }: Piece, isIt: (name: string) => boolean): boolean {
+  return tokens.some((token) => (token.kind === 'word' || token.kind === 'quoted' || token.kind === 'string') && isIt(tokenName(sql, token)))
+}
+
 function operatorAt(piece: Piece, position: number): string {
   const token = piece.tokens[position]
-  return token?.kind === 'operator' ? piece.sql.slice(token.start, token.end) : ''
+  return token?.kind === 'operator' ? tokenName(piece.sql, token) : ''
 }
 
 function nameAt(piece: Piece, position: number): string {

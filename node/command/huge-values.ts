@@ -7,6 +7,9 @@ import { tokenName } from './tokenizer.ts'
 const makers: ReadonlySet<string> = new Set(['zeroblob', 'randomblob'])
 const formatters: ReadonlySet<string> = new Set(['printf', 'format'])
 
+/** Of a format with a percent sign in it. */
+const formatCharactersMax = 100_000
+
 /** The name of the function, undefined when there is none. */
 export function findHugeValue(piece: Piece): string | undefined {
   let bytes = 0
@@ -27,6 +30,8 @@ export function findHugeValue(piece: Piece): string | undefined {
 }
 
 function widthsOf(format: string): number {
+  // Counting takes longer than anything else that is done with a text.
+  if (format.length > formatCharactersMax && format.includes('%')) return Infinity
   let bytes = 0
   for (const [, width = '', precision = ''] of format.matchAll(/%[-+ 0#!,]*(\d*)(?:\.(\d*))?/g)) bytes += Number(width) + Number(precision)
   return bytes

@@ -22,7 +22,7 @@ export function keptExpressions(piece: Piece): readonly Token[] {
     const word = wordOf(piece.sql, piece.tokens[at])
     if ((word !== 'check' && word !== 'as') || textAt(piece.sql, piece.tokens[at + 1]) !== '(') continue
     const end = closingAt(piece.sql, piece.tokens, at + 1)
-    kept.push(...piece.tokens.slice(at + 1, end + 1))
+    for (const token of piece.tokens.slice(at + 1, end + 1)) kept.push(token)
     at = end
   }
   return kept
@@ -40,15 +40,39 @@ function isCopy({ sql, tokens }: Piece): boolean {
   return wordOf(sql, tokens[from]) === 'as'
 }
 
-/** Calls of the named functions, in whatever quotes the name stands. */
-export function callsIn(sql: string, tokens: readonly Token[], names: (name: string) => boolean): readonly Call[] {
-  const calls: Call[] = []
-  for (const [at, token] of tokens.entries()) {
-    if (token.kind !== 'word' && token.kind !== 'quoted') continue
-    const name = tokenName(sql, token)
-    if (names(name) && textAt(sql, tokens[at + 1]) === '(') calls.push({ name, args: tokens.slice(at + 2, closingAt(sql, tokens, at + 1)) })
+/** Calls of the named functions, in whatever quotes the name stands, one after the other: where they stand within one another, all of them together are long. */
+export function* callsIn(sql: string, tokens: readonly Token[], names: Names): Generator<Call, undefined> {
+  for (let at = 0; at < tokens.length; at += 1) {
+    const name = calledAt(sql, tokens, at, names)
+    if (name !== undefined) yield { name, args: tokens.slice(at + 2, closingAt(sql, tokens, at + 1)) }
   }
-  return calls
+}
+
+type Names = (name: string) => boolean
+
+function calledAt(sql: string, tokens: readonly Token[], at: number, names: Names): string | undefined {
+  const token = tokens[at]
+  if (token?.kind !== 'word' && token?.kind !== 'quoted') return undefined
+  const name = tokenName(sql, token)
+  return names(name) && textAt(sql, tokens[at + 1]) === '(' ? name : undefined
+}
+
+/** How many calls of the named functions stand within one another at most. */
+export function nestingOf(sql: string, tokens: readonly Token[], names: Names): number {
+  const isOpenOfCall: boolean[] = []
+  let nesting = 0
+  let most = 0
+  for (let at = 0; at < tokens.length; at += 1) {
+    const text = textAt(sql, tokens[at])
+    if (text === '(') {
+      const isOfCall = at > 0 && calledAt(sql, tokens, at - 1, names) !== undefined
+      isOpenOfCall.push(isOfCall)
+      if (isOfCall) nesting += 1
+      most = Math.max(most, nesting)
+    }
+    if (text === ')' && isOpenOfCall.pop() === true) nesting -= 1
+  }
+  return most
 }
 
 /** The position of the parenthesis that closes the one at `open`; behind the end when there is none. */
@@ -64,5 +88,5 @@ function closingAt(sql: string, tokens: readonly Token[], open: number): number 
 }
 
 function textAt(sql: string, token: Token | undefined): string {
-  return token?.kind === 'operator' ? sql.slice(token.start, token.end) : ''
+  return token?.kind === 'operator' ? tokenName(sql, token) : ''
 }

@@ -33,19 +33,17 @@ export function findLocalTable(piece: Piece): string | undefined {
     const name = tokenName(piece.sql, token)
     if (name.startsWith('pragma_')) return 'this pragma function'
     if (tables.has(name)) return name
-    const [next = '', behind = ''] = piece.tokens.slice(position + 1, position + 3).map((following) => tokenName(piece.sql, following))
-    if (tableFunctions.has(name) && next === '(') return name
+    if (tableFunctions.has(name) && nameAt(piece, position + 1) === '(') return name
     // A table of the user may be called so, but none of his tables is called sqlite_….
-    if (name === 'temp' && next === '.' && behind.startsWith('sqlite_')) return 'the schema temp'
+    if (name === 'temp' && nameAt(piece, position + 1) === '.' && nameAt(piece, position + 2).startsWith('sqlite_')) return 'the schema temp'
   }
   return findRootPage(piece, namesTables)
 }
 
 /** In a statement that reads the schema, whatever it could mean by a name. */
 function findRootPage(piece: Piece, namesTables: (token: Token) => boolean): string | undefined {
+  if (!piece.tokens.some((token) => namesTables(token) && schemaTables.has(tokenName(piece.sql, token)))) return undefined
   const names = piece.tokens.map((token) => tokenName(piece.sql, token))
-  const at = piece.tokens.findIndex((token, position) => schemaTables.has(names[position] ?? '') && namesTables(token))
-  if (at === -1) return undefined
   const readsPage = names.some(
     (name, position) =>
       name === 'rootpage' ||
@@ -55,6 +53,11 @@ function findRootPage(piece: Piece, namesTables: (token: Token) => boolean): str
       (schemaTables.has(name) && (names[position - 1] === 'in' || (names[position - 1] === '.' && names[position - 3] === 'in'))),
   )
   return readsPage ? 'rootpage (of the schema name the columns that you need)' : undefined
+}
+
+function nameAt(piece: Piece, position: number): string {
+  const token = piece.tokens[position]
+  return token === undefined ? '' : tokenName(piece.sql, token)
 }
 
 /** Which tokens can stand for a table that is read. A string in a statement without FROM, JOIN and IN is only a value. */

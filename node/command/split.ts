@@ -1,7 +1,7 @@
 // One text into single statements, at the semicolons that SQLite would stop at. What comes out is prepared as it is, one statement per prepare, so a mistake here
 // can only make SQLite refuse a piece: it can never let a second statement ride along.
 import { fail, ok, type Result } from '../../runtime/result.ts'
-import { tokenName, tokenize, type Token, type TokenDefect } from './tokenizer.ts'
+import { behindBlanks, readToken, tokenName, type Token, type TokenDefect } from './tokenizer.ts'
 
 export interface Piece {
   /** The statement without its closing `;`, comments and all. */
@@ -10,13 +10,11 @@ export interface Piece {
   readonly tokens: readonly Token[]
 }
 
-/** An empty list: nothing but white space, comments and semicolons. */
-export function splitStatements(text: string, limits?: { readonly tokensMax: number }): Result<readonly Piece[], TokenDefect> {
-  const tokens = tokenize(text, limits)
-  if (!tokens.ok) return fail(tokens.problem)
-  const { pieces, rest } = splitTokens(text, tokens.value)
-  addPiece(pieces, text, rest, text.length)
-  return ok(pieces)
+/** An empty list: nothing but white space, comments and semicolons. `tokensMax`: for who reads a text that nobody has read before. */
+export function splitStatements(text: string, { tokensMax = Infinity } = {}): Result<readonly Piece[], TokenDefect> {
+  const { pieces, rest, restAt, defect } = readPieces(text, tokensMax)
+  if (defect !== undefined) return fail(defect)
+  return ok(rest.length === 0 ? pieces : [...pieces, { sql: text.slice(restAt), tokens: rest }])
 }
 
 export interface Complete {
@@ -29,44 +27,63 @@ export interface Complete {
  * Of a text that may break off anywhere, what ends before that: where the text goes on, only its last token can turn out to be another, and that is in the rest.
  */
 export function splitComplete(text: string): Complete {
-  const tokens = tokenize(text)
-  return tokens.ok ? splitTokens(text, tokens.value) : splitComplete(text.slice(0, tokens.problem.offset))
+  const { pieces, completeAt } = readPieces(text, Infinity)
+  return { pieces, restAt: completeAt }
 }
 
-function splitTokens(
-  text: string,
-  tokens: readonly Token[],
-): { readonly pieces: Piece[]; readonly rest: readonly Token[]; readonly restAt: number } {
+interface Reading {
+  readonly pieces: readonly Piece[]
+  /** Behind the semicolon of the last of them. */
+  readonly completeAt: number
+  /** The tokens behind the last of them, counted from the first one, which stands at `restAt`. */
+  readonly rest: readonly Token[]
+  readonly restAt: number
+  readonly defect: TokenDefect | undefined
+}
+
+/** In one go: a text can be long. */
+function readPieces(text: string, tokensMax: number): Reading {
   const pieces: Piece[] = []
-  let first = 0
+  let completeAt = 0
+  let rest: Token[] = []
   let restAt = 0
-  for (const [position, token] of tokens.entries()) {
-    if (token.kind !== 'semicolon' || !endsStatement(text, tokens, first, position)) continue
-    addPiece(pieces, text, tokens.slice(first, position), token.start)
-    first = position + 1
-    restAt = token.end
-  }
-  return { pieces, rest: tokens.slice(first), restAt }
-}
-
-function addPiece(pieces: Piece[], text: string, tokens: readonly Token[], end: number): void {
-  const start = tokens[0]?.start
-  if (start === undefined) return
-  pieces.push({
-    sql: text.slice(start, end),
-    tokens: tokens.map((token) => ({ kind: token.kind, start: token.start - start, end: token.end - start })),
+  let at = behindBlanks(text, 0)
+  const ended = (code?: TokenDefect['code']): Reading => ({
+    pieces,
+    completeAt,
+    rest,
+    restAt,
+    defect: code === undefined ? undefined : { code, offset: at },
   })
+  for (let count = 0; at < text.length; count += 1) {
+    if (rest.length === 0) restAt = at
+    const token = readToken(text, at, restAt)
+    if (token === undefined) return ended('token_unknown')
+    if (count >= tokensMax) return ended('too_many_tokens')
+    const end = restAt + token.end
+    if (token.kind === 'semicolon' && endsStatement(text.slice(restAt, at), rest)) {
+      if (rest.length > 0) pieces.push({ sql: text.slice(restAt, at), tokens: rest })
+      rest = []
+      completeAt = end
+    } else {
+      rest.push(token)
+    }
+    at = behindBlanks(text, end)
+  }
+  return ended()
 }
 
-/** A trigger's body is full of semicolons: its statement ends at the one behind `; END`, which no expression can contain (CASE … END has no `;` before END). */
-function endsStatement(text: string, tokens: readonly Token[], first: number, position: number): boolean {
-  if (!startsTrigger(text, tokens, first)) return true
-  const end = tokens[position - 1]
-  return end !== undefined && wordOf(text, end) === 'end' && tokens[position - 2]?.kind === 'semicolon' && position - 2 > first
+/**
+ * The semicolon behind these tokens. A trigger's body is full of semicolons: its statement ends at the one behind `; END`, which no expression can contain (CASE … END has no `;`
+ * before END).
+ */
+function endsStatement(sql: string, tokens: readonly Token[]): boolean {
+  if (!startsTrigger(sql, tokens)) return true
+  return tokens.length > 2 && wordOf(sql, tokens.at(-1)) === 'end' && tokens.at(-2)?.kind === 'semicolon'
 }
 
-function startsTrigger(text: string, tokens: readonly Token[], first: number): boolean {
-  let at = first
+function startsTrigger(text: string, tokens: readonly Token[]): boolean {
+  let at = 0
   if (wordOf(text, tokens[at]) === 'explain') at += wordOf(text, tokens[at + 1]) === 'query' ? 3 : 1
   if (wordOf(text, tokens[at]) !== 'create') return false
   const next = wordOf(text, tokens[at + 1])

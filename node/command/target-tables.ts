@@ -27,10 +27,12 @@ function columnsFrom(piece: Piece, position: number): readonly string[] | undefi
   let at = wordOf(piece.sql, piece.tokens[position]) === 'as' ? position + 2 : position
   if (textAt(piece, at) !== '(') return undefined
   const columns: string[] = []
-  for (at += 1; at < piece.tokens.length && textAt(piece, at) !== ')'; at += 1) {
-    if (textAt(piece, at) !== ',') columns.push(textAt(piece, at))
+  // There are names in it and commas. At anything else SQLite refuses the text; reading on would read the same again behind every INTO.
+  for (at += 1; ; at += 1) {
+    const kind = piece.tokens[at]?.kind
+    if (kind === 'word' || kind === 'quoted' || kind === 'string') columns.push(textAt(piece, at))
+    else if (textAt(piece, at) !== ',') return columns
   }
-  return columns
 }
 
 function textAt(piece: Piece, position: number): string {

@@ -14,6 +14,8 @@ export interface Token {
   readonly start: number
   /** One behind the last. */
   readonly end: number
+  /** What `tokenName` has found, for those who ask again: each rule of the gate asks for each name. */
+  name: string | undefined
 }
 
 /** Where the text holds something that SQLite would not read as a token. */
@@ -22,32 +24,26 @@ export interface TokenDefect {
   readonly offset: number
 }
 
-/** `tokensMax`: for who reads a text that nobody has read before. */
-export function tokenize(text: string, { tokensMax = Infinity } = {}): Result<readonly Token[], TokenDefect> {
+export function tokenize(text: string): Result<readonly Token[], TokenDefect> {
   const tokens: Token[] = []
-  let at = 0
+  let at = behindBlanks(text, 0)
   while (at < text.length) {
-    const space = skipBlank(text, at)
-    if (space > at) {
-      at = space
-      continue
-    }
-    const token = readToken(text, at)
+    const token = readToken(text, at, 0)
     if (token === undefined) return fail({ code: 'token_unknown', offset: at })
-    if (tokens.length >= tokensMax) return fail({ code: 'too_many_tokens', offset: at })
     tokens.push(token)
-    at = token.end
+    at = behindBlanks(text, token.end)
   }
   return ok(tokens)
 }
 
 /** Lower-cased text of a keyword or identifier without its quotes; the content of a string. Only ASCII is folded, as SQLite does. */
 export function tokenName(text: string, token: Token): string {
-  const raw = text.slice(token.start, token.end)
-  if (token.kind !== 'quoted' && token.kind !== 'string') return foldAscii(raw)
-  const quote = raw[0] ?? ''
-  const inner = raw.slice(1, -1)
-  return foldAscii(quote === '[' ? inner : inner.replaceAll(quote + quote, quote))
+  return (token.name ??= nameIn(text, token))
+}
+
+function nameIn(text: string, { kind, start, end }: Token): string {
+  if (kind !== 'quoted' && kind !== 'string') return fold(text.slice(start, end), noQuote)
+  return fold(text.slice(start + 1, end - 1), text[start] === '[' ? noQuote : text.charCodeAt(start))
 }
 
 /** `name` as an identifier of a statement, whatever is in it: the other way round than `tokenName`. */
@@ -55,58 +51,147 @@ export function quotedName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** Nearly all names are lower-cased already, or ASCII alone. */
-function foldAscii(text: string): string {
-  if (!/[A-Z]/.test(text)) return text
-  return /[\u0080-\uffff]/.test(text) ? text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text.toLowerCase()
+const noQuote = -1
+
+/** With ASCII in lower case, and the quote once where it stands twice. Nearly all names are so already. */
+function fold(text: string, quoteCode: number): string {
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (isCapital(code) || code === quoteCode) return folded(text, quoteCode)
+  }
+  return text
 }
 
-/** Behind white space, a byte order mark and comments that start at `at`; `at` itself when there is none. */
-function skipBlank(text: string, at: number): number {
+/** A string has up to eight million characters, and a regular expression that replaces half of them takes a second. */
+function folded(text: string, quoteCode: number): string {
+  const codes = new Uint16Array(text.length)
+  let length = 0
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    codes[length] = isCapital(code) ? code + 0x20 : code
+    length += 1
+    if (code === quoteCode) at += 1
+  }
+  return Buffer.from(codes.buffer, 0, 2 * length).toString('utf16le')
+}
+
+function isCapital(code: number): boolean {
+  return code >= 0x41 && code <= 0x5a
+}
+
+// Each character of a text is looked at, and texts are long: by its code, in a table of what a token that begins with it can be.
+const illegal = 0
+const blank = 1
+const letter = 2
+const digit = 3
+const operator = 4
+const minus = 5
+const slash = 6
+const dot = 7
+const semicolon = 8
+const quote = 9
+const bracket = 10
+const question = 11
+const prefix = 12
+
+const classes: Readonly<Uint8Array> = (() => {
+  const table = new Uint8Array(0x80)
+  const put = (characters: string, kind: number): void => {
+    for (const character of characters) table[character.charCodeAt(0)] = kind
+  }
+  put(' \t\n\f\r', blank)
+  put('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_', letter)
+  put('0123456789', digit)
+  put('()+*%=<>|&~,!', operator)
+  put('-', minus)
+  put('/', slash)
+  put('.', dot)
+  put(';', semicolon)
+  put('\'"`', quote)
+  put('[', bracket)
+  put('?', question)
+  put(':@$', prefix)
+  return table
+})()
+
+/** Beyond ASCII everything is a letter to SQLite. */
+function classOf(text: string, at: number): number {
+  if (at >= text.length) return illegal
   const code = text.charCodeAt(at)
-  // SQLite takes a byte order mark for white space wherever a token could start.
-  if (code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0c || code === 0x0d || code === 0xfeff) return at + 1
-  if (text.startsWith('--', at)) {
+  return code < 0x80 ? (classes[code] ?? illegal) : letter
+}
+
+/** Behind white space, byte order marks and comments that start at `at`; `at` itself when there are none. */
+export function behindBlanks(text: string, at: number): number {
+  for (;;) {
+    const end = behindBlank(text, at)
+    if (end === at) return at
+    at = end
+  }
+}
+
+function behindBlank(text: string, at: number): number {
+  const kind = classOf(text, at)
+  if (kind === blank) return at + 1
+  if (kind === minus && text.charCodeAt(at + 1) === 0x2d) {
     const newline = text.indexOf('\n', at)
     return newline === -1 ? text.length : newline
   }
   // `/*` at the very end is a division and a star; an unclosed comment runs to the end.
-  if (text.startsWith('/*', at) && at + 2 < text.length) {
+  if (kind === slash && text.charCodeAt(at + 1) === 0x2a && at + 2 < text.length) {
     const close = text.indexOf('*/', at + 2)
     return close === -1 ? text.length : close + 2
   }
-  return at
+  // SQLite takes a byte order mark for white space wherever a token could start.
+  return kind === letter && text.charCodeAt(at) === 0xfeff ? at + 1 : at
 }
 
-function readToken(text: string, at: number): Token | undefined {
-  const character = text[at] ?? ''
-  if (character === ';') return { kind: 'semicolon', start: at, end: at + 1 }
-  if (character === "'") return closed('string', at, quotedEnd(text, at, "'"))
-  if (character === '"' || character === '`') return closed('quoted', at, quotedEnd(text, at, character))
-  if (character === '[') return closed('quoted', at, text.indexOf(']', at) + 1)
-  if ((character === 'x' || character === 'X') && text[at + 1] === "'") return closed('blob', at, blobEnd(text, at))
-  if (isDigit(character) || (character === '.' && isDigit(text[at + 1] ?? ''))) return closed('number', at, numberEnd(text, at))
-  if (isWordStart(character)) return { kind: 'word', start: at, end: wordEnd(text, at + 1) }
-  if (character === '?') return { kind: 'parameter', start: at, end: digitsEnd(text, at + 1) }
-  if (character === ':' || character === '@' || character === '$') {
-    const end = wordEnd(text, at + 1)
-    return end === at + 1 ? undefined : { kind: 'parameter', start: at, end }
+/** The token at `at`, where no blank may stand; its offsets are counted from `from`. Undefined: SQLite would not read one there. */
+export function readToken(text: string, at: number, from: number): Token | undefined {
+  switch (classOf(text, at)) {
+    case letter:
+      return text.charCodeAt(at + 1) === 0x27 && (text[at] === 'x' || text[at] === 'X')
+        ? closed('blob', blobEnd(text, at), at, from)
+        : closed('word', wordEnd(text, at + 1), at, from)
+    case digit:
+      return closed('number', numberEnd(text, at), at, from)
+    case dot:
+      if (classOf(text, at + 1) === digit) return closed('number', numberEnd(text, at), at, from)
+      return closed('operator', at + 1, at, from)
+    case operator:
+    case minus:
+    case slash:
+      return closed('operator', at + operatorLength(text, at), at, from)
+    case semicolon:
+      return closed('semicolon', at + 1, at, from)
+    case quote:
+      return closed(text.charCodeAt(at) === 0x27 ? 'string' : 'quoted', quotedEnd(text, at), at, from)
+    case bracket:
+      return closed('quoted', text.indexOf(']', at) + 1, at, from)
+    case question:
+      return closed('parameter', digitsEnd(text, at + 1), at, from)
+    case prefix: {
+      const end = wordEnd(text, at + 1)
+      return closed('parameter', end === at + 1 ? 0 : end, at, from)
+    }
+    default:
+      return undefined
   }
-  const length = operatorLength(text, at)
-  return length === 0 ? undefined : { kind: 'operator', start: at, end: at + length }
 }
 
-function closed(kind: TokenKind, start: number, end: number): Token | undefined {
-  return end <= start ? undefined : { kind, start, end }
+function closed(kind: TokenKind, end: number, at: number, from: number): Token | undefined {
+  return end <= at ? undefined : { kind, start: at - from, end: end - from, name: undefined }
 }
 
 /** 0: never closed. The quote itself is written twice inside. */
-function quotedEnd(text: string, at: number, quote: string): number {
+function quotedEnd(text: string, at: number): number {
+  const quoteCode = text.charCodeAt(at)
+  const quoteText = text[at] ?? ''
   let from = at + 1
   for (;;) {
-    const close = text.indexOf(quote, from)
+    const close = text.indexOf(quoteText, from)
     if (close === -1) return 0
-    if (text[close + 1] !== quote) return close + 1
+    if (text.charCodeAt(close + 1) !== quoteCode) return close + 1
     from = close + 2
   }
 }
@@ -119,54 +204,39 @@ function blobEnd(text: string, at: number): number {
 
 const numberPattern = /0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|(?:\d+(?:_\d+)*)?(?:\.(?:\d+(?:_\d+)*)?)?(?:[eE][+-]?\d+(?:_\d+)*)?/y
 
+/** 0: `12abc` is one illegal token, not a number and a word. */
 function numberEnd(text: string, at: number): number {
+  // Nearly all numbers are digits alone.
+  const plain = digitsEnd(text, at)
+  if (plain > at && !isWordPart(text, plain) && classOf(text, plain) !== dot) return plain
   numberPattern.lastIndex = at
-  const length = numberPattern.exec(text)?.[0].length ?? 0
-  const end = at + length
-  // `12abc` is one illegal token, not a number and a word.
-  return length > 0 && !isWordPart(text[end] ?? '') ? end : 0
+  const end = at + (numberPattern.exec(text)?.[0].length ?? 0)
+  return end > at && !isWordPart(text, end) ? end : 0
 }
 
 function wordEnd(text: string, from: number): number {
   let end = from
-  while (end < text.length && isWordPart(text[end] ?? '')) end += 1
+  while (isWordPart(text, end)) end += 1
   return end
 }
 
 function digitsEnd(text: string, from: number): number {
   let end = from
-  while (isDigit(text[end] ?? '')) end += 1
+  while (classOf(text, end) === digit) end += 1
   return end
 }
 
-function isDigit(character: string): boolean {
-  return character >= '0' && character <= '9'
+function isWordPart(text: string, at: number): boolean {
+  const kind = classOf(text, at)
+  return kind === letter || kind === digit || (kind === prefix && text.charCodeAt(at) === 0x24)
 }
 
-function isWordStart(character: string): boolean {
-  return (
-    (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') || character === '_' || character.charCodeAt(0) >= 0x80
-  )
-}
+const longOperators: readonly string[] = ['->>', '->', '==', '<=', '<>', '<<', '>=', '>>', '!=', '||']
+/** `=`, `<`, `>` and `|`: what the second sign of a longer one can be. */
+const secondSigns: ReadonlySet<number> = new Set([0x3d, 0x3c, 0x3e, 0x7c])
 
-function isWordPart(character: string): boolean {
-  return isWordStart(character) || isDigit(character) || character === '$'
-}
-
-const operators: readonly string[] = [
-  '->>',
-  '->',
-  '==',
-  '<=',
-  '<>',
-  '<<',
-  '>=',
-  '>>',
-  '!=',
-  '||',
-  ...'( ) + - * / % = < > | & ~ , .'.split(' '),
-]
-
+/** 0: `!` alone is none. */
 function operatorLength(text: string, at: number): number {
-  return operators.find((operator) => text.startsWith(operator, at))?.length ?? 0
+  const long = secondSigns.has(text.charCodeAt(at + 1)) ? longOperators.find((one) => text.startsWith(one, at)) : undefined
+  return long?.length ?? (text.charCodeAt(at) === 0x21 ? 0 : 1)
 }

@@ -41,9 +41,12 @@ function hasParameters([statement]: Command['statements']): boolean {
   return (kind === 'positional' ? values.length : values.size) > 0
 }
 
+/** `PRAGMA main.optimize = 1`: nothing behind that is looked at. */
+const wordsMax = 6
+
 /** Of a statement, whatever stands beside it. */
 export function upkeepIn(piece: Piece): Upkeep | undefined {
-  const names = piece.tokens.map((token) => tokenName(piece.sql, token))
+  const names = piece.tokens.slice(0, wordsMax).map((token) => tokenName(piece.sql, token))
   switch (wordOf(piece.sql, piece.tokens[0])) {
     case 'analyze':
       return { kind: 'analyze', sql: piece.sql }

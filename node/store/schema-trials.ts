@@ -39,7 +39,7 @@ export function findSchemaTrial(
 function from(piece: Piece, position: number, attempt: (text: string) => void): SchemaTrial | undefined {
   const start = piece.tokens[position]?.start
   if (start === undefined) return undefined
-  const tokens = piece.tokens.slice(position).map((token) => ({ kind: token.kind, start: token.start - start, end: token.end - start }))
+  const tokens = piece.tokens.slice(position).map((token) => ({ ...token, start: token.start - start, end: token.end - start }))
   return { start, part: { sql: piece.sql.slice(start), tokens }, attempt }
 }
 
