@@ -200,7 +200,9 @@ function findForbiddenTarget(piece: Piece): Result<never, GateProblem> | undefin
 
 /** Words and strings, in whatever quotes. */
 function hasName({ sql, tokens }: Piece, isIt: (name: string) => boolean): boolean {
-  return tokens.some((token) => (token.kind === 'word' || token.kind === 'quoted' || token.kind === 'string') && isIt(tokenName(sql, token)))
+  return tokens.some(
+    (token) => (token.kind === 'word' || token.kind === 'quoted' || token.kind === 'string') && isIt(tokenName(sql, token)),
+  )
 }
 
 function operatorAt(piece: Piece, position: number): string {

@@ -35,7 +35,8 @@ export function findLocalTable(piece: Piece): string | undefined {
     if (tables.has(name)) return name
     if (tableFunctions.has(name) && nameAt(piece, position + 1) === '(') return name
     // A table of the user may be called so, but none of his tables is called sqlite_….
-    if (name === 'temp' && nameAt(piece, position + 1) === '.' && nameAt(piece, position + 2).startsWith('sqlite_')) return 'the schema temp'
+    if (name === 'temp' && nameAt(piece, position + 1) === '.' && nameAt(piece, position + 2).startsWith('sqlite_'))
+      return 'the schema temp'
   }
   return findRootPage(piece, namesTables)
 }
