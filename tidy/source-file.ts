@@ -56,7 +56,10 @@ export function isTest(path: string): boolean {
   return /\.(test|suite)\.ts$/.test(name) || name.startsWith('test-') || /-contract(-[a-z]+)?\.ts$/.test(name)
 }
 
+/** What writes files of this project from the code: flags, licences, metrics, the CRD. */
+const generator = /^(contract|operator\/resource|tidy)\/write-[a-z-]+\.ts$/
+
 /** Programs: they compose, and they alone speak to the process. */
 export function isEntry(path: string): boolean {
-  return /(^|\/)main\.ts$/.test(path) || /(^|\/)write-[a-z-]+\.ts$/.test(path) || path === 'operator/local/demo.ts'
+  return /(^|\/)main\.ts$/.test(path) || generator.test(path) || path === 'operator/local/demo.ts'
 }
