@@ -36,9 +36,12 @@ export const rooms: Readonly<Record<string, Room>> = {
   'node/raft': pure(['node:zlib']),
   'node/command': pure([]),
   'node/replica': room('node/raft', 'runtime'),
+  // No database: what is wrong with the log is said in the store's words, since both end the process in the same way.
+  'node/log': room(types('node/replica'), ...raftShapes, types('node/store/fatal.ts'), 'runtime'),
   'node/store': room(
     types('node/replica'),
     ...raftShapes,
+    'node/log',
     'node/command',
     types('node/api/reader.ts'),
     types('node/api/rehearsal.ts'),
@@ -77,6 +80,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     'node/raft',
     'node/replica',
     'node/command',
+    'node/log',
     'node/store',
     // Of the peers what decides without a socket: bytes of messages, the first entry of a cluster, who is let in.
     'node/peer/message-codec.ts',

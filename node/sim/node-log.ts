@@ -1,11 +1,11 @@
 // How a node's log is opened at its start, with the production's parts in the order of store/open-store.ts: an interrupted installation is finished, damage in the synced
 // part is set aside with what can be saved of it, a log that did not follow an installed snapshot begins anew.
 import type { LogBase, LogReader } from '../raft/raft-port.ts'
-import { salvageHardState } from '../store/damaged-log.ts'
-import { startInlineWriter, type WriterStep } from '../store/inline-log-writer.ts'
-import { createLog, recoverLog } from '../store/log-recovery.ts'
-import { segmentName } from '../store/segment-format.ts'
-import { openSegmentLogOn, type SegmentLog } from '../store/segment-log.ts'
+import { salvageHardState } from '../log/damaged-log.ts'
+import { startInlineWriter, type WriterStep } from '../log/inline-log-writer.ts'
+import { createLog, recoverLog } from '../log/log-recovery.ts'
+import { segmentName } from '../log/segment-format.ts'
+import { openSegmentLogOn, type SegmentLog } from '../log/segment-log.ts'
 import type { Chance } from './chance.ts'
 import type { Life } from './life.ts'
 import type { SimDatabase } from './sim-machine.ts'

@@ -8,9 +8,9 @@ import { test } from 'node:test'
 import type { NodeId } from '../raft/membership.ts'
 import { eventually } from '../replica/eventually.ts'
 import { seededRandom } from '../raft/seeded-random.ts'
-import { startWriterThread } from './log-writer-worker.ts'
+import { startWriterThread } from '../log/log-writer-worker.ts'
 import { openStore } from './open-store.ts'
-import { segmentHeaderBytes } from './segment-format.ts'
+import { segmentHeaderBytes } from '../log/segment-format.ts'
 
 /** Runs the writer until it has said `lines` lines, kills it, and gives the last index that it called durable. */
 async function writeAndKill(dataDir: string, lines: number): Promise<number> {

@@ -7,7 +7,7 @@ import { openBookkeeping, type Progress } from './bookkeeping.ts'
 import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
 import { removeDatabase, syncDatabase } from './load-assembly.ts'
 import { EnvironmentFailure } from './sqlite-failure.ts'
-import { isDiskFull } from './write-failure.ts'
+import { isDiskFull } from '../log/write-failure.ts'
 
 export interface RewritingTask {
   /** The present database, in no transaction; nobody writes to it meanwhile. */

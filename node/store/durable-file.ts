@@ -1,7 +1,7 @@
 // Small files that are replaced as a whole: written beside, synced, renamed, and the directory synced. After a crash there is the old or the new one, never a mixture.
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { syncDirectory } from './directory-disk.ts'
+import { syncDirectory } from '../log/directory-disk.ts'
 
 /** Durable when it returns; 0600. */
 export function replaceDurably(path: string, text: string): void {

@@ -13,8 +13,8 @@ import type { Membership, NodeId } from '../raft/membership.ts'
 import type { Trust } from '../raft/raft-port.ts'
 import type { TrustStore } from '../replica/trust-store.ts'
 import { replaceDurably } from './durable-file.ts'
-import type { LogStart } from './log-recovery.ts'
-import { logIdBytes, type LogId } from './segment-format.ts'
+import type { LogStart } from '../log/log-recovery.ts'
+import { logIdBytes, type LogId } from '../log/segment-format.ts'
 
 export interface IdentityProblem {
   /** `data_dir_of_another_node`: it was made under another node id. `identity_corrupt`: the file is not what we write. `identity_missing`: data without it. */

@@ -9,7 +9,7 @@ import { parseHostPort } from '../../contract/host-port.ts'
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import { parseMembership } from '../raft/membership-codec.ts'
 import type { Member, Membership, NodeId } from '../raft/membership.ts'
-import { syncDirectory } from './directory-disk.ts'
+import { syncDirectory } from '../log/directory-disk.ts'
 import type { IdentityFile } from './identity-file.ts'
 
 export interface PeersFileProblem {

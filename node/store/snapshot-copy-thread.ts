@@ -6,7 +6,7 @@ import { closeSync, fdatasyncSync, fsyncSync, openSync, readSync } from 'node:fs
 import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import Database from 'better-sqlite3'
-import { syncDirectory } from './directory-disk.ts'
+import { syncDirectory } from '../log/directory-disk.ts'
 import { stepBehind } from './quiet-thread.ts'
 import { hold, type CopyOptions, type CopyReply } from './snapshot-copy.ts'
 import { readSnapshotPoint } from './snapshot-point.ts'

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, type Dirent } from 'node:fs'
 import { join } from 'node:path'
-import { syncDirectory } from './directory-disk.ts'
+import { syncDirectory } from '../log/directory-disk.ts'
 
 export interface SnapshotPaths {
   readonly directory: string

@@ -5,7 +5,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import type { LogBase } from '../raft/raft-port.ts'
-import { syncDirectory } from './directory-disk.ts'
+import { syncDirectory } from '../log/directory-disk.ts'
 import { readJson, removeDurably, replaceDurably } from './durable-file.ts'
 import type { SnapshotPaths } from './snapshot-directory.ts'
 

@@ -1,7 +1,7 @@
 // Sizes for status pages and metrics.
 import { statSync } from 'node:fs'
 import type { StoreFacts } from '../api/node-view.ts'
-import type { SegmentLog } from './segment-log.ts'
+import type { SegmentLog } from '../log/segment-log.ts'
 
 export function readStoreFacts(options: {
   readonly databasePath: string

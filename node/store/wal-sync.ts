@@ -6,7 +6,7 @@
 // never be opened like this: closing it would drop the locks of the whole process.
 import { closeSync, fdatasyncSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { syncDirectory } from './directory-disk.ts'
+import { syncDirectory } from '../log/directory-disk.ts'
 import { EnvironmentFailure } from './sqlite-failure.ts'
 
 /** Everything that was committed to the database at `path` before the call survives a power failure when it returns. Never tried again after an error. */

@@ -87,7 +87,7 @@ export const ofDisks: readonly Mutation[] = [
   {
     hazard: 68,
     text: 'a failed sync is tried again, and then believed',
-    file: 'node/store/segment-writer.ts',
+    file: 'node/log/segment-writer.ts',
     find: '    const { end, written } = this.#started\n    this.#file.sync()',
     replace:
       '    const { end, written } = this.#started\n    try {\n      this.#file.sync()\n    } catch {\n      this.#file.sync()\n    }',
@@ -96,7 +96,7 @@ export const ofDisks: readonly Mutation[] = [
   {
     hazard: 69,
     text: 'damage to what had been synced is cut like a torn write',
-    file: 'node/store/log-recovery.ts',
+    file: 'node/log/log-recovery.ts',
     find: `        if (segment !== this.#last || hasFrameBehind(this.#logId, segment, bytes, offset))
           return corrupt(segment, offset, 'a checksum is wrong')`,
     replace: '',
@@ -105,7 +105,7 @@ export const ofDisks: readonly Mutation[] = [
   {
     hazard: 69,
     text: 'a torn write is taken for damage',
-    file: 'node/store/log-recovery.ts',
+    file: 'node/log/log-recovery.ts',
     find: 'if (segment !== this.#last || hasFrameBehind(this.#logId, segment, bytes, offset))',
     replace: 'if (offset > 0)',
     by: seeds(100),
@@ -113,7 +113,7 @@ export const ofDisks: readonly Mutation[] = [
   {
     hazard: 70,
     text: 'the checksum of a write is not looked at',
-    file: 'node/store/segment-format.ts',
+    file: 'node/log/segment-format.ts',
     find: 'if (crc32(bytes.subarray(offset + 8, offset + length), seedOf(logId)) !== view.getUint32(4)) return undefined',
     replace: '',
     by: seeds(500),
@@ -121,7 +121,7 @@ export const ofDisks: readonly Mutation[] = [
   {
     hazard: 71,
     text: 'the name of a new segment is not synced',
-    file: 'node/store/segment-writer.ts',
+    file: 'node/log/segment-writer.ts',
     find: '    this.#file = createSegment(this.#disk, this.#logId, { segment, firstFrame: this.#end.frame + 1 })\n    this.#disk.syncDirectory()',
     replace: '    this.#file = createSegment(this.#disk, this.#logId, { segment, firstFrame: this.#end.frame + 1 })',
     by: seeds(500),
@@ -129,10 +129,10 @@ export const ofDisks: readonly Mutation[] = [
   {
     hazard: 72,
     text: 'a segment whose header is damaged is skipped',
-    file: 'node/store/log-recovery.ts',
+    file: 'node/log/log-recovery.ts',
     find: "if (!isTorn) return corrupt(segment, 0, 'its header is damaged')",
     replace: 'if (!isTorn) return undefined',
-    by: testFile('node/store/log-recovery.test.ts'),
+    by: testFile('node/log/log-recovery.test.ts'),
   },
   {
     hazard: 73,
@@ -145,7 +145,7 @@ export const ofDisks: readonly Mutation[] = [
   {
     hazard: 74,
     text: 'a write that found no room is taken for done',
-    file: 'node/store/segment-writer.ts',
+    file: 'node/log/segment-writer.ts',
     find: '    this.#file.write(encodeFrame(this.#logId, { ...frame, segment, number, offset, base, firstSegment }), offset)',
     replace:
       '    try {\n      this.#file.write(encodeFrame(this.#logId, { ...frame, segment, number, offset, base, firstSegment }), offset)\n    } catch {}',
@@ -154,10 +154,10 @@ export const ofDisks: readonly Mutation[] = [
   {
     hazard: 75,
     text: 'a frame need not name the place where it stands',
-    file: 'node/store/segment-format.ts',
+    file: 'node/log/segment-format.ts',
     find: 'if (view.getUint32(12) !== segment || view.getUint32(24) !== offset) return undefined',
     replace: '',
-    by: testFile('node/store/log-recovery.test.ts'),
+    by: testFile('node/log/log-recovery.test.ts'),
   },
   {
     hazard: 76,

@@ -69,10 +69,10 @@ export const ofLogs: readonly Mutation[] = [
   {
     hazard: 24,
     text: 'the log takes entries that leave a gap',
-    file: 'node/store/segment-log.ts',
+    file: 'node/log/segment-log.ts',
     find: "assert(first <= this.#index.last + 1 && first > this.#index.base.index, 'entries follow the log or replace its end')",
     replace: '',
-    by: testFile('node/store/segment-log.test.ts'),
+    by: testFile('node/log/segment-log.test.ts'),
   },
   {
     hazard: 25,
@@ -85,11 +85,11 @@ export const ofLogs: readonly Mutation[] = [
   {
     hazard: 27,
     text: 'what a write has put on the disk is found where a replaced entry stood',
-    file: 'node/store/segment-log.ts',
+    file: 'node/log/segment-log.ts',
     find: 'if (this.#recent.at(entry.index) === entry) this.#index.locate(entry.index, reply.segment, offset)',
     replace:
       'if (entry.index > this.#index.base.index && entry.index <= this.#index.last) this.#index.locate(entry.index, reply.segment, offset)',
-    by: testFile('node/store/segment-log.test.ts'),
+    by: testFile('node/log/segment-log.test.ts'),
   },
   {
     hazard: 28,

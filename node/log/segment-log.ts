@@ -7,7 +7,7 @@ import type { HardState, LogBase, LogReader, Persist } from '../raft/raft-port.t
 import type { LogStore } from '../replica/log-store.ts'
 import { DirectoryDisk } from './directory-disk.ts'
 import { giveReserveFree, keepReserve } from './disk-reserve.ts'
-import type { OnFatal } from './fatal.ts'
+import type { OnFatal } from '../store/fatal.ts'
 import type { LogDisk } from './log-disk.ts'
 import { recoverLog, type LogProblem, type RecoveredLog } from './log-recovery.ts'
 import { startWriterThread } from './log-writer-worker.ts'
