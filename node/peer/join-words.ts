@@ -17,19 +17,17 @@ export interface Credentials {
  * one), `removed_member` (this data directory was a member's that has been removed), `suffrage_differs` (a voter asks to be read-only or the reverse), `address_taken`,
  * `join_malformed`. To be tried again: the others.
  */
-const joinProblemCodes = [
+const finalJoinProblemCodes = [
   'join_denied',
   'member_of_another_incarnation',
   'address_taken',
   'removed_member',
   'suffrage_differs',
   'join_malformed',
-  'leader_unknown',
-  'not_in_a_cluster',
-  'busy',
-  'join_failed',
 ] as const
+const joinProblemCodes = [...finalJoinProblemCodes, 'leader_unknown', 'not_in_a_cluster', 'busy', 'join_failed'] as const
 export type JoinProblemCode = (typeof joinProblemCodes)[number]
+export const finalJoinProblems: ReadonlySet<JoinProblemCode> = new Set(finalJoinProblemCodes)
 
 /** What a node wants to be: a voter (a learner first), or a read replica (`-raft-non-voter`), which never votes. */
 const joinKinds = ['voter', 'read-only'] as const

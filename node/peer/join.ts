@@ -4,7 +4,14 @@ import type { Clock } from '../replica/clock.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import { ask } from './conversation.ts'
 import { raftAddressOf, type ApiTrust, type JoinAddress } from './join-address.ts'
-import { joinAnswerSchema, type Credentials, type JoinKind, type JoinProblemCode, type NodeRecord } from './join-words.ts'
+import {
+  finalJoinProblems,
+  joinAnswerSchema,
+  type Credentials,
+  type JoinKind,
+  type JoinProblemCode,
+  type NodeRecord,
+} from './join-words.ts'
 import { pause } from './pause.ts'
 import type { Dial } from './peer-dialer.ts'
 
@@ -31,14 +38,6 @@ export interface JoinFailure {
   readonly message: string
 }
 
-const finalCodes: ReadonlySet<JoinProblemCode> = new Set<JoinProblemCode>([
-  'join_denied',
-  'member_of_another_incarnation',
-  'address_taken',
-  'removed_member',
-  'suffrage_differs',
-  'join_malformed',
-])
 // As many as rqlite follows; a cluster needs one.
 const redirectsMax = 10
 const dialMsMax = 5_000
@@ -52,7 +51,7 @@ export async function join(options: JoinOptions): Promise<Result<ClusterIdentity
       const joined = await joinAt(options, address)
       if (joined.ok) return joined
       const { code, message } = joined.problem
-      if (code !== 'join_exhausted' && finalCodes.has(code)) return joined
+      if (code !== 'join_exhausted' && finalJoinProblems.has(code)) return joined
       last = message
       options.onTrouble(message)
     }
