@@ -11,7 +11,7 @@ import { makeEntry, type Entry } from '../raft/entry.ts'
 import { encodeMembership } from '../raft/membership-codec.ts'
 import { virtualMembership } from '../raft/virtual-node.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
-import { TestMachine, command, written } from './test-machine.ts'
+import { command, onMachine, written, type TestMachine, type TestMachineOptions } from './test-machine.ts'
 
 const members = virtualMembership(['n1', 'n2', 'n3'])
 const id = '00112233445566778899aabbccddeeff'
@@ -60,18 +60,7 @@ const before = ['CREATE TABLE old (n)', 'INSERT INTO old VALUES (1)'] as const
 const after = ['INSERT INTO loaded VALUES (1000, NULL)'] as const
 const wholeLog = logOf([before, ...stepsOf(file), after])
 
-async function withMachine(
-  options: { readonly elsewhere?: 'threads' | 'nowhere' },
-  body: (world: TestMachine) => Promise<void>,
-): Promise<void> {
-  const world = new TestMachine(options)
-  try {
-    await body(world)
-    assert.deepEqual(world.fatal, [])
-  } finally {
-    await world.dispose()
-  }
-}
+const withMachine = (options: TestMachineOptions, body: (world: TestMachine) => Promise<void>): Promise<void> => onMachine(body, options)
 
 for (const elsewhere of ['nowhere', 'threads'] as const) {
   test(`a file that came through the log is the database from its last step on (${elsewhere})`, async () => {

@@ -3,20 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seedBytes } from '../command/entry-moment.ts'
 import { clockRefused } from './clock-guard.ts'
-import { TestMachine, command, failed, logOf, written, type ShortStatement } from './test-machine.ts'
+import { TestMachine, command, failed, logOf, onMachine, written, type ShortStatement } from './test-machine.ts'
 
 const timeMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
 const seed = new Uint8Array(seedBytes).fill(7)
-
-async function onMachine(body: (world: TestMachine) => Promise<void>): Promise<void> {
-  const world = new TestMachine()
-  try {
-    await body(world)
-    assert.deepEqual(world.fatal, [])
-  } finally {
-    await world.dispose()
-  }
-}
 
 async function value(world: TestMachine, expression: string, atMs = timeMs): Promise<unknown> {
   const [result] = await world.run([`SELECT ${expression}`], { kind: 'request', proposedAtMs: atMs, seed })

@@ -12,20 +12,12 @@ import { eventually } from '../replica/eventually.ts'
 import { stateMachineContract } from '../replica/state-machine-contract.ts'
 import { rowidRefused } from './rowid-guard.ts'
 import { SqliteReader } from './sqlite-reader.ts'
-import { TestMachine, command, failed, logOf, machineUnderTest, written } from './test-machine.ts'
+import { TestMachine, command, failed, logOf, machineUnderTest, onMachine, written } from './test-machine.ts'
 
 stateMachineContract('sqlite state machine with threads', () => machineUnderTest({ elsewhere: 'threads' }))
 
 function onThreads(title: string, body: (world: TestMachine) => Promise<void>): void {
-  test(title, async () => {
-    const world = new TestMachine({ elsewhere: 'threads' })
-    try {
-      await body(world)
-      assert.deepEqual(world.fatal, [])
-    } finally {
-      await world.dispose()
-    }
-  })
+  test(title, () => onMachine(body, { elsewhere: 'threads' }))
 }
 
 onThreads('what was applied is durable up to the index that the barrier gives, also while more is applied', async (world) => {

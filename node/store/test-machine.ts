@@ -145,6 +145,17 @@ function insert(n: number): Uint8Array {
 }
 
 /** Such a machine as the contracts of the port want it. */
+/** A machine for one test, in which nothing may be fatal. */
+export async function onMachine(body: (world: TestMachine) => Promise<void>, options?: TestMachineOptions): Promise<void> {
+  const world = new TestMachine(options)
+  try {
+    await body(world)
+    assert.deepEqual(world.fatal, [])
+  } finally {
+    await world.dispose()
+  }
+}
+
 export function machineUnderTest(options: TestMachineOptions = {}): Promise<StateHashUnderTest> {
   const world = new TestMachine(options)
   return Promise.resolve({

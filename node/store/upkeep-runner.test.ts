@@ -3,17 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { foreignKeysStatement } from '../command/upkeep.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
-import { TestMachine, command, failed, logOf, written, type ShortStatement, type TestMachineOptions } from './test-machine.ts'
-
-async function onMachine(body: (world: TestMachine) => Promise<void>, options?: TestMachineOptions): Promise<void> {
-  const world = new TestMachine(options)
-  try {
-    await body(world)
-    assert.deepEqual(world.fatal, [])
-  } finally {
-    await world.dispose()
-  }
-}
+import { TestMachine, command, failed, logOf, onMachine, written, type ShortStatement, type TestMachineOptions } from './test-machine.ts'
 
 const rows = (count: number): string => `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`
 
