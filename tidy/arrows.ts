@@ -67,7 +67,6 @@ export const rooms: Readonly<Record<string, Room>> = {
     'node/store/database-copier.ts',
     'node/store/double-quoted-strings.ts',
     'node/store/killable-process.ts',
-    'node/store/quiet-thread.ts',
     'node/store/self-watch.ts',
     'runtime',
   ),

@@ -39,6 +39,7 @@ const processAllowed: Readonly<Record<string, string>> = {
   'node/store/reader-process.ts': 'a program that the node starts',
   'node/store/starter-process.ts': 'a program that the node starts',
   'node/store/rehearsal-process.ts': 'a program that the node starts',
+  'node/store/snapshot-examiner.ts': 'a program that the node starts',
   'node/store/self-watch.ts': 'ends its program when the node is gone',
 }
 

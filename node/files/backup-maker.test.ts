@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import Database from 'better-sqlite3'
 import { makeLogger } from '../../runtime/log.ts'
@@ -11,6 +11,7 @@ import { eventually } from '../replica/eventually.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { BackupOptions } from '../api/backups.ts'
 import type { CopyUnderWay } from '../store/database-copier.ts'
+import { processes, startedBy, starterOf } from '../store/test-processes.ts'
 import { BackupMaker } from './backup-maker.ts'
 
 const wanted: BackupOptions = { format: 'binary', vacuum: false, compress: false, tables: [], isAbandoned: () => false }
@@ -23,6 +24,8 @@ interface World {
   readonly failures: string[]
   free: number
   copies: number
+  /** Before the maker hears of it. */
+  onCopied: (path: string) => void
 }
 
 /** A copier of a database as a node has it: with its bookkeeping, and part of a load. */
@@ -44,6 +47,7 @@ async function withMaker(rows: number, body: (world: World) => Promise<void>): P
         `WITH RECURSIVE s(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM s WHERE n < ${rows}) INSERT INTO t SELECT n, randomblob(1000) FROM s`,
       )
       database.close()
+      world.onCopied(path)
     }
     return { finished: Promise.resolve(problem === undefined ? ok(undefined) : fail(problem)), stop: () => {} }
   }
@@ -52,6 +56,7 @@ async function withMaker(rows: number, body: (world: World) => Promise<void>): P
     failures,
     free: Number.MAX_SAFE_INTEGER,
     copies: 0,
+    onCopied: () => {},
     maker: new BackupMaker({ directory, copier: { copyTo }, databaseBytes: () => 1000, readFreeBytes: () => world.free, logger }),
   }
   assert(!existsSync(directory), 'what an earlier life has left is gone')
@@ -61,6 +66,10 @@ async function withMaker(rows: number, body: (world: World) => Promise<void>): P
   } finally {
     rmSync(root, { recursive: true, force: true })
   }
+}
+
+function writers(): readonly number[] {
+  return startedBy(process.pid, 'backup-writer')
 }
 
 async function bytesOf(world: World, options: Partial<BackupOptions>): Promise<Buffer> {
@@ -105,16 +114,89 @@ test('a dump is text, of chosen tables too, and a table that does not exist is r
   })
 })
 
-test('a client that reads nothing holds a process, not memory; when it goes, everything goes', async () => {
+test('a client that reads nothing holds files, not memory; when it goes, everything goes', async () => {
   await withMaker(20_000, async (world) => {
-    const made = await world.maker.make(wanted)
-    assert(made.ok)
-    await eventually(() => made.value.readableLength > 0, 'the first bytes are there')
-    assert(made.value.readableLength < 1024 * 1024, 'no more than the buffers on the way')
-    assert.equal(readdirSync(world.directory).length, 1)
-    made.value.destroy()
-    await eventually(() => readdirSync(world.directory).length === 0, 'its file is gone')
+    for (const format of ['binary', 'sql'] as const) {
+      const made = await world.maker.make({ ...wanted, format })
+      assert(made.ok)
+      await eventually(() => made.value.readableLength > 0, 'the first bytes are there')
+      assert(made.value.readableLength < 1024 * 1024, 'no more than the buffers on the way')
+      assert.equal(readdirSync(world.directory).length, 1)
+      if (format === 'binary') await eventually(() => writers().length === 0, 'nothing is left to be done')
+      else assert.equal(writers().length, 1)
+      made.value.destroy()
+      await eventually(() => readdirSync(world.directory).length === 0, 'its files are gone')
+      assert.deepEqual(writers(), [])
+    }
   })
+})
+
+test('text lies on the disk in two parts at most, however long it is', async () => {
+  await withMaker(20_000, async (world) => {
+    const made = await world.maker.make({ ...wanted, format: 'sql' })
+    assert(made.ok)
+    const [name = ''] = readdirSync(world.directory)
+    const seen = new Set<string>()
+    let text = ''
+    for await (const chunk of made.value) {
+      const parts = readdirSync(join(world.directory, name)).filter((file) => file.includes('-part-'))
+      assert(parts.length <= 2, parts.join())
+      for (const part of parts) seen.add(part)
+      text += String(chunk)
+    }
+    assert(seen.size > 10, `${seen.size} parts`)
+    const database = new Database(':memory:')
+    database.exec(text)
+    assert.deepEqual(database.prepare('SELECT count(*), max(a), sum(length(b)) FROM t').raw().get(), [20_000, 20_000, 20_000_000])
+    database.close()
+  })
+})
+
+describe('the end of the process that starts the others', () => {
+  const kill = (): boolean => process.kill(starterOf(process.pid) ?? 0, 'SIGKILL')
+
+  test('before the writer has said anything ends a backup with a code, and the next one is made', () =>
+    withMaker(10, async (world) => {
+      await bytesOf(world, {})
+      world.onCopied = () => kill() // what is asked of it from here on, it no longer does
+      const failed = await world.maker.make(wanted)
+      assert(!failed.ok && failed.problem.code === 'backup_failed')
+      // Whoever has the database locked keeps the writer waiting.
+      let lock: Database.Database | undefined
+      world.onCopied = (path) => {
+        lock = new Database(path)
+        lock.exec('BEGIN EXCLUSIVE')
+      }
+      const waiting = world.maker.make(wanted)
+      await eventually(() => writers().length === 1, 'there is a writer')
+      kill()
+      const ended = await waiting
+      assert(!ended.ok && ended.problem.code === 'backup_failed')
+      lock?.close()
+      world.onCopied = () => {}
+      for (let times = 0; times < 3; times += 1) assert((await bytesOf(world, {})).length > 0, 'no place is taken for good')
+    }))
+
+  test('in the middle of a text breaks it off', () =>
+    withMaker(20_000, async (world) => {
+      for (const compress of [false, true]) {
+        const made = await world.maker.make({ ...wanted, format: 'sql', compress })
+        assert(made.ok)
+        await eventually(() => made.value.readableLength > 0, 'the first bytes are there')
+        kill()
+        await assert.rejects(buffer(made.value), /has ended: the process that had started it has ended/)
+        await eventually(() => processes(world.directory).length === 0, 'the writer is gone')
+      }
+    }))
+
+  test('in the middle of a file changes nothing: the file is there', () =>
+    withMaker(20_000, async (world) => {
+      const made = await world.maker.make(wanted)
+      assert(made.ok)
+      await eventually(() => made.value.readableLength > 0, 'the first bytes are there')
+      kill()
+      assert((await buffer(made.value)).length > 20_000_000)
+    }))
 })
 
 test('two at a time, none without room, and a copy that was interrupted is made again', async () => {

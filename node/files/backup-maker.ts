@@ -1,28 +1,21 @@
-// Backups: a copy of the database, made beside the writes, which a throw-away process turns into what was asked for and writes out as fast as the client takes it. The copy is a
-// file in the data directory; nothing of a backup is ever whole in memory. Whatever ends first, client, process or copy, ends the others.
-import { fork, type ChildProcess } from 'node:child_process'
+// Backups: a copy of the database, made beside the writes, which a throw-away process turns into what was asked for, and which is read out as fast as the client takes it. All of it
+// are files in the data directory; nothing of a backup is ever whole in memory. Whatever ends first, client, process or copy, ends the others.
 import { mkdirSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Transform, pipeline, type Readable } from 'node:stream'
+import { PassThrough, pipeline, type Readable } from 'node:stream'
 import { randomUUID } from 'node:crypto'
 import { createGzip } from 'node:zlib'
 import type { Logger } from '../../runtime/log.ts'
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import type { BackupOptions, BackupProblem, Backups } from '../api/backups.ts'
 import type { DatabaseCopier } from '../store/database-copier.ts'
+import { BackupWriting } from './backup-writing.ts'
 import type { ReadFreeBytes } from './file-inbox.ts'
-
-export type BackupOrder = Pick<BackupOptions, 'format' | 'vacuum' | 'tables'>
-
-export type WriterReply =
-  /** The first bytes follow. */
-  { readonly kind: 'ready' } | { readonly kind: 'done' } | { readonly kind: 'refused' | 'failed'; readonly reason: string }
 
 /** Each is a copy of the database on the disk. */
 const backupsMax = 2
 const freeBytesMin = 64 * 1024 * 1024
-const growthBytesMax = 512 * 1024 * 1024
 /** A database that is replaced while it is copied is copied again. */
 const attemptsMax = 3
 const lookEveryMs = 200
@@ -69,7 +62,7 @@ export class BackupMaker implements Backups {
       if (hasEnded) return
       hasEnded = true
       this.#count -= 1
-      rm(directory, { recursive: true, force: true }).catch((err: unknown) =>
+      rm(directory, { recursive: true, force: true, maxRetries: 3 }).catch((err: unknown) =>
         this.#log.warn({ err }, 'the copy of a backup could not be removed'),
       )
     }
@@ -105,78 +98,26 @@ export class BackupMaker implements Backups {
   }
 
   async #write(path: string, options: BackupOptions, end: () => void): Promise<Result<Readable, BackupProblem>> {
-    const writer = new Writer(path, options)
-    const stop = (): void => writer.kill()
+    const writing = new BackupWriting(path)
     const watch = setInterval(() => {
-      if (options.isAbandoned()) stop()
+      if (options.isAbandoned()) writing.kill()
     }, lookEveryMs)
-    const first = await writer.ready
+    const first = await writing.begin(options)
     clearInterval(watch)
-    const { output } = writer
-    if (first.kind !== 'ready' || output === null) {
-      stop()
+    if (first.kind !== 'part') {
+      writing.kill()
+      await writing.gone
       if (first.kind === 'refused') return fail({ code: 'backup_refused', message: first.reason })
-      this.#log.warn({ reason: first.kind === 'failed' ? first.reason : 'no output' }, 'a backup could not be written')
+      this.#log.warn({ reason: first.reason }, 'a backup could not be written')
       return refusedFailed
     }
-    const whole = wholeOnly(writer)
-    const last = options.compress ? createGzip() : undefined
-    const ended = (error: NodeJS.ErrnoException | null | undefined): void => {
-      stop()
-      end()
+    const given = options.compress ? createGzip() : new PassThrough()
+    // Also where the next part is being waited for, which comes to an end by that.
+    given.once('close', () => writing.kill())
+    pipeline(writing.bytes(first), given, (error) => {
+      void writing.gone.then(end)
       if (error) this.#log.info({ why: error.code ?? error.message }, 'a backup was not taken to its end')
-    }
-    if (last === undefined) pipeline(output, whole, ended)
-    else pipeline(output, whole, last, ended)
-    return ok(last ?? whole)
-  }
-}
-
-/** Ends well only when the process says that it has written everything; otherwise the client must see a reply that broke off. */
-function wholeOnly(writer: Writer): Transform {
-  return new Transform({
-    transform: (chunk, _encoding, done) => done(null, chunk),
-    flush: (done) => {
-      void writer.done.then((isDone) => done(isDone ? null : new Error('the process that wrote the backup has ended early')))
-    },
-  })
-}
-
-class Writer {
-  readonly ready: Promise<WriterReply>
-  readonly done: Promise<boolean>
-  readonly #child: ChildProcess
-
-  constructor(path: string, { format, vacuum, tables }: BackupOrder) {
-    const child = fork(new URL('backup-writer.ts', import.meta.url), [path, String(growthBytesMax)], {
-      stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
-      env: {},
-      execArgv: ['--max-old-space-size=128', '--max-semi-space-size=2'],
     })
-    this.#child = child
-    const gone: WriterReply = { kind: 'failed', reason: 'the process that writes it has ended' }
-    this.ready = new Promise((resolve) => {
-      child.once('message', (reply) => resolve(reply as WriterReply)) // our own program at the other end
-      child.once('error', () => resolve(gone))
-      child.once('exit', () => resolve(gone))
-    })
-    this.done = new Promise((resolve) => {
-      child.on('message', (reply) => {
-        if ((reply as WriterReply).kind === 'done') resolve(true)
-        if ((reply as WriterReply).kind === 'failed') resolve(false)
-      })
-      child.once('error', () => resolve(false))
-      // What it has said before it ended comes first.
-      child.once('close', () => resolve(false))
-    })
-    child.send({ format, vacuum, tables } satisfies BackupOrder, () => {})
-  }
-
-  get output(): Readable | null {
-    return this.#child.stdout
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL')
+    return ok(given)
   }
 }

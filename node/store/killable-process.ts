@@ -2,9 +2,12 @@
 import { fileURLToPath } from 'node:url'
 import { processStarter } from './process-starter.ts'
 
-/** `memory`, `processor`: it has ended itself at that limit (or V8 has, for want of memory). `killed`: SIGKILL, whoever has sent it. `reason`: for the log. */
+/**
+ * `memory`, `processor`: it has ended itself at that limit (or V8 has, for want of memory). `killed`: SIGKILL, whoever has sent it. `unstarted`: the system had no process for us.
+ * `reason`: for the log.
+ */
 export interface ProcessEnd {
-  readonly cause: 'memory' | 'processor' | 'killed' | 'fault'
+  readonly cause: 'memory' | 'processor' | 'killed' | 'unstarted' | 'fault'
   readonly reason: string
 }
 
@@ -23,7 +26,7 @@ export class KillableProcess<Request extends object, Reply> {
   constructor({ file, arguments: given, onReply, onEnded }: KillableOptions<Reply>) {
     this.#id = processStarter.start(fileURLToPath(file), given, {
       onMessage: (message) => onReply(message as Reply), // our own program at the other end
-      onEnded: ({ signal, reason }) => onEnded({ cause: causeOf(signal), reason }),
+      onEnded: (end) => onEnded({ cause: end.kind === 'unstarted' ? 'unstarted' : causeOf(end.signal), reason: end.reason }),
     })
   }
 

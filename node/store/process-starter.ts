@@ -1,15 +1,14 @@
 // Starts processes for the node without stopping it. To fork a process copies the tables of all its memory, on the thread that asks: 6 ms for each 100 MB, in which the node
 // would answer nothing, no heartbeat either, and a client can have a process killed, and another one started, whenever it likes. So a small process is forked once, at the first
-// need, and forks all that killable-process.ts stands for (starter-process.ts); what writes a backup is forked by the node, which reads its output (backup-maker.ts).
+// need, and forks all others (starter-process.ts); killable-process.ts stands for each of them. There is no other way in which the node starts processes.
 import { fork, type ChildProcess } from 'node:child_process'
 import { env } from 'node:process'
 import type { StarterReply, StarterRequest } from './starter-messages.ts'
 
-/** `signal`: that has ended it. `reason`: for the log. */
-export interface StartedEnd {
-  readonly signal: NodeJS.Signals | null
-  readonly reason: string
-}
+/** `signal`: that has ended it. `unstarted`: the system has no process for us, so it says nothing about what was to be done. `reason`: for the log. */
+export type StartedEnd =
+  | { readonly kind: 'ended'; readonly signal: NodeJS.Signals | null; readonly reason: string }
+  | { readonly kind: 'unstarted'; readonly reason: string }
 
 export interface StartedListener {
   readonly onMessage: (message: unknown) => void
@@ -60,10 +59,12 @@ class ProcessStarter {
     })
     starter.on('message', (reply) => this.#heard(starter, reply as StarterReply)) // our own program at the other end
     // It ends only when somebody kills it, and all that it has started ends with it.
-    starter.on('disconnect', () => this.#lost(starter, { signal: 'SIGKILL', reason: 'the process that had started it has ended' }))
+    starter.on('disconnect', () =>
+      this.#lost(starter, { kind: 'ended', signal: 'SIGKILL', reason: 'the process that had started it has ended' }),
+    )
     starter.stdin?.on('error', () => {}) // it has ended: `disconnect` tells of that
     starter.on('error', (error) => {
-      if (starter.pid === undefined) this.#lost(starter, { signal: null, reason: error.message })
+      if (starter.pid === undefined) this.#lost(starter, { kind: 'unstarted', reason: error.message })
     })
     return starter
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import type { ReadOptions } from '../api/reader.ts'
 import type { SqlValue, StatementResult } from '../command/command.ts'
@@ -7,6 +7,7 @@ import { eventually } from '../replica/eventually.ts'
 import type { EndedReadCosts } from './ended-reads.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { TestMachine, withoutTime, type ShortStatement } from './test-machine.ts'
+import { childrenOf, ps, startedBy, starterOf } from './test-processes.ts'
 
 const mebibyte = 1024 * 1024
 const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n'
@@ -239,9 +240,9 @@ test('no process that reads is forked by the node itself; when the one that fork
     const state = { isAbandoned: false }
     const long = ask([endless], { timeoutMs: 600_000, isAbandoned: () => state.isAbandoned })
     await eventually(() => cpuSeconds(readers(process.pid)[0]) > 0.1, 'it reads')
-    const [starter = 0] = starters(process.pid)
+    const starter = starterOf(process.pid) ?? 0
     const [before = 0] = readers(process.pid)
-    assert.deepEqual(children(process.pid, 'reader-process'), [])
+    assert.deepEqual(childrenOf(process.pid, 'reader-process'), [])
     process.kill(starter, 'SIGKILL')
     await eventually(() => readers(process.pid).some((pid) => pid !== before && cpuSeconds(pid) > 0.1), 'it reads again')
     state.isAbandoned = true
@@ -253,7 +254,7 @@ test('the process that forks the others does not keep the room of large answers 
   withPool({ processesMax: 4, growthBytesMax: 256 * mebibyte }, async ({ ask, query }) => {
     const large = `${endless.replace(/SELECT count.*/, '')} SELECT hex(zeroblob(7500000)), hex(zeroblob(7500001)) FROM n LIMIT 1`
     assert.deepEqual(await ask([viewed]), seen)
-    const [starter = 0] = starters(process.pid)
+    const starter = starterOf(process.pid) ?? 0
     const before = bytesOf(starter)
     for (let n = 0; n < 2; n += 1)
       for (const answer of await Promise.all(['a', 'b', 'c'].map((client) => query([large], { client, timeoutMs: 600_000 }))))
@@ -301,10 +302,6 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function ps(options: readonly string[]): string {
-  return spawnSync('ps', options, { encoding: 'utf8' }).stdout
-}
-
 /** Mallory asks; others who ask later are served, and mallory is not. */
 async function askBehindOthers(
   ask: World['ask'],
@@ -318,25 +315,11 @@ async function askBehindOthers(
   return { behind }
 }
 
-/** That it has started by its starter. */
 function readers(of: number): readonly number[] {
-  return starters(of).flatMap((starter) => children(starter, 'reader-process'))
+  return startedBy(of, 'reader-process')
 }
 
 /** In memory. */
 function bytesOf(pid: number): number {
   return Number(ps(['-o', 'rss=', '-p', String(pid)])) * 1024
-}
-
-function starters(of: number): readonly number[] {
-  return children(of, 'starter-process')
-}
-
-function children(of: number, program: string): readonly number[] {
-  return ps(['-A', '-o', 'pid=,ppid=,args='])
-    .split('\n')
-    .flatMap((line) => {
-      const [pid, parent, ...rest] = line.trim().split(/\s+/)
-      return Number(parent) === of && rest.join(' ').includes(program) ? [Number(pid)] : []
-    })
 }

@@ -2,6 +2,7 @@
 // takes too much memory or time (SQLite's own limit, hard_heap_limit, does nothing in this build: SQLITE_DEFAULT_MEMSTATUS=0), or when the node that started it is gone.
 import process from 'node:process'
 import { Worker } from 'node:worker_threads'
+import { starterVariable } from './starter-messages.ts'
 
 /** How much more than this process takes at start it may take. */
 export interface SelfWatchOptions {
@@ -24,7 +25,11 @@ export class SelfWatch {
     const bytes = process.memoryUsage.rss()
     this.#swollenBytes = bytes + growthBytesMax / 2
     const worker = new Worker(new URL('self-watch-thread.ts', import.meta.url), {
-      workerData: { bytesMax: bytes + growthBytesMax, parentPid: process.ppid, work: this.#work } satisfies SelfWatchSetting,
+      workerData: {
+        bytesMax: bytes + growthBytesMax,
+        parentPid: Number(process.env[starterVariable] ?? process.ppid),
+        work: this.#work,
+      } satisfies SelfWatchSetting,
       resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
       execArgv: [],
     })

@@ -1,9 +1,7 @@
 // Looks at a received database in a process that may crash: a file from elsewhere is not opened in the node before it has been read through once.
-import { fork } from 'node:child_process'
-import { z } from 'zod'
 import { fail, ok, type Result } from '../../runtime/result.ts'
-import { parseMembership } from '../raft/membership-codec.ts'
 import type { SnapshotPoint } from '../raft/raft-port.ts'
+import { KillableProcess, type ProcessEnd } from './killable-process.ts'
 
 export interface Examined {
   readonly bytes: number
@@ -12,59 +10,64 @@ export interface Examined {
   readonly point: SnapshotPoint | undefined
 }
 
+/** `reason`: for the log. */
+export type ExaminerReply = ({ readonly kind: 'sound' } & Examined) | { readonly kind: 'unsound'; readonly reason: string }
+
+export interface ExaminationOptions {
+  readonly bytes: number
+  /** `compared` with their tables, which takes some times as long. */
+  readonly indexes?: 'compared' | 'as they are'
+  /** In milliseconds. Shorter in tests. */
+  readonly msMax?: number
+}
+
 /** Beyond it the process is ended: a whole pass over a file of 1 GB takes about 2 s. */
 const msMax = 60_000
 const msMaxPerGigabyte = 60_000
-const replyBytesMax = 1024 * 1024
+/** Somebody else's signal (an administrator's, or the kernel's when memory is short) says nothing about the file: once, it is looked at again. */
+const attemptsMax = 2
 
-const replyShape = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('sound'),
-    bytes: z.number(),
-    hash: z.string(),
-    point: z.strictObject({ index: z.number(), term: z.number(), membership: z.unknown() }).nullable(),
-  }),
-  z.strictObject({ kind: z.literal('unsound'), reason: z.string() }),
-])
-
-/** `indexes`: `compared` with their tables, which takes some times as long. The problem is a text for the log. Rejects when no process can be started. */
-export async function examineDatabase(
-  path: string,
-  options: { readonly bytes: number; readonly indexes?: 'compared' | 'as they are' },
-): Promise<Result<Examined, string>> {
-  const child = fork(new URL('snapshot-examiner.ts', import.meta.url), [path, options.indexes ?? 'as they are'], {
-    stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
-    env: {},
-    execArgv: [],
-    timeout: Math.ceil(msMax + (options.bytes / 2 ** 30) * msMaxPerGigabyte),
-    killSignal: 'SIGKILL',
-  })
-  const said = await new Promise<string>((resolve, reject) => {
-    let text = ''
-    child.stdout?.setEncoding('utf8')
-    child.stdout?.on('data', (chunk: string) => {
-      text += chunk
-      if (text.length > replyBytesMax) child.kill('SIGKILL')
-    })
-    child.on('error', reject)
-    child.on('close', () => resolve(text))
-  })
-  return parseReply(said)
+/** The problem is a text for the log. Rejects when no process can be started. */
+export async function examineDatabase(path: string, options: ExaminationOptions): Promise<Result<Examined, string>> {
+  for (let attempt = 1; ; attempt += 1) {
+    const reply = await examineOnce(path, options)
+    switch (reply.kind) {
+      case 'sound':
+        return ok({ bytes: reply.bytes, hash: reply.hash, point: reply.point })
+      case 'unsound':
+        return fail(reply.reason)
+      case 'overdue':
+        return fail('it takes too long to be read')
+      case 'gone':
+        if (reply.end.cause === 'unstarted') throw new Error(`no process to examine a database: ${reply.end.reason}`)
+        if (reply.end.cause === 'killed' && attempt < attemptsMax) continue
+        return fail(`the process that examined it has ended: ${reply.end.reason}`)
+    }
+  }
 }
 
-function parseReply(text: string): Result<Examined, string> {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return fail('the process that examined it died') // nothing, or half of an answer
-  }
-  const reply = replyShape.safeParse(value)
-  if (!reply.success) return fail('the process that examined it gave no answer')
-  if (reply.data.kind === 'unsound') return fail(reply.data.reason)
-  const { bytes, hash, point } = reply.data
-  if (point === null) return ok({ bytes, hash, point: undefined })
-  const membership = parseMembership(point.membership)
-  if (!membership.ok) return fail('its membership cannot be read')
-  return ok({ bytes, hash, point: { index: point.index, term: point.term, membership: membership.value } })
+/** Resolves when the process is gone. */
+function examineOnce(
+  path: string,
+  options: ExaminationOptions,
+): Promise<ExaminerReply | { readonly kind: 'overdue' } | { readonly kind: 'gone'; readonly end: ProcessEnd }> {
+  return new Promise((resolve) => {
+    let said: ExaminerReply | { readonly kind: 'overdue' } | undefined
+    const examiner = new KillableProcess<never, ExaminerReply>({
+      file: new URL('snapshot-examiner.ts', import.meta.url),
+      arguments: [path, options.indexes ?? 'as they are'],
+      onReply: (reply) => (said ??= reply),
+      onEnded: (end) => {
+        clearTimeout(overdue)
+        resolve(said ?? { kind: 'gone', end })
+      },
+    })
+    const overdue = setTimeout(
+      () => {
+        said ??= { kind: 'overdue' }
+        examiner.kill()
+      },
+      options.msMax ?? Math.ceil(msMax + (options.bytes / 2 ** 30) * msMaxPerGigabyte),
+    )
+  })
 }

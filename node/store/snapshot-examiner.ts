@@ -1,33 +1,40 @@
-// The throw-away process of snapshot-examination.ts: `node snapshot-examiner.ts PATH INDEXES` reads the whole file and says on its standard output what it is.
+// The throw-away process of snapshot-examination.ts: `node snapshot-examiner.ts PATH INDEXES`, forked by starter-process.ts, reads the whole file and says what it is.
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
-import { argv, stdout } from 'node:process'
+import process from 'node:process'
 import Database from 'better-sqlite3'
 import { bookkeepingTable } from './bookkeeping.ts'
 import { faultsOfTables, integrityFaults } from './integrity.ts'
-import { stepBehind } from './quiet-thread.ts'
+import { SelfWatch } from './self-watch.ts'
+import type { ExaminerReply } from './snapshot-examination.ts'
 import { readSnapshotPoint } from './snapshot-point.ts'
 
 const bufferBytes = 1024 * 1024
-stepBehind()
-stdout.write(JSON.stringify(examine(argv[2] ?? '')))
+/** A row may have 64 MiB, which is in memory more than once. As much as a check of the same database may take (check-process.ts). */
+const growthBytesMax = 512 * 1024 * 1024
 
-function examine(path: string): unknown {
+const [, , path = '', indexes = ''] = process.argv
+new SelfWatch({ growthBytesMax }).begin()
+process.send?.(examine(), undefined, undefined, () => process.disconnect?.())
+
+function examine(): ExaminerReply {
+  let database: Database.Database | undefined
   try {
-    const file = hashOf(path)
-    const database = new Database(path, { readonly: true, fileMustExist: true })
+    const file = hashOf()
+    database = new Database(path, { readonly: true, fileMustExist: true })
     const structure = integrityFaults(database, 'quick_check')
-    const [fault] = structure.length === 0 && argv[3] === 'compared' ? faultsOfTables(database, 'integrity_check') : structure
+    const [fault] = structure.length === 0 && indexes === 'compared' ? faultsOfTables(database, 'integrity_check') : structure
     if (fault !== undefined) return { kind: 'unsound', reason: fault }
     const kinds = database.prepare('SELECT type FROM sqlite_schema WHERE name = ?').pluck().all(bookkeepingTable)
-    const point = kinds.join() === 'table' ? readSnapshotPoint(database) : undefined
-    return { kind: 'sound', ...file, point: point ?? null }
+    return { kind: 'sound', ...file, point: kinds.join() === 'table' ? readSnapshotPoint(database) : undefined }
   } catch (error) {
     return { kind: 'unsound', reason: error instanceof Error ? error.message : String(error) }
+  } finally {
+    database?.close()
   }
 }
 
-function hashOf(path: string): { readonly bytes: number; readonly hash: string } {
+function hashOf(): { readonly bytes: number; readonly hash: string } {
   const descriptor = openSync(path, 'r')
   try {
     const hash = createHash('sha256')

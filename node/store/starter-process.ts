@@ -4,7 +4,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
-import type { StarterReply, StarterRequest } from './starter-messages.ts'
+import { starterVariable, type StarterReply, type StarterRequest } from './starter-messages.ts'
 
 /** Behind the node itself, which answers heartbeats, but not last: people wait for what is done here. */
 const niceness = 10
@@ -47,20 +47,22 @@ function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: '
       serialization: 'advanced',
       // What a crash would print may hold SQL.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      // Whoever has lost its parent before it could ask who that is must know it all the same.
+      env: { ...process.env, [starterVariable]: String(process.pid) },
       execArgv: process.execArgv.filter((flag) => flag !== '--expose-gc'),
     })
   } catch (error) {
     // Some refusals of the system are thrown, others come as an event.
-    return tell({ kind: 'ended', id, signal: null, reason: error instanceof Error ? error.message : String(error) })
+    return tell({ kind: 'unstarted', id, reason: error instanceof Error ? error.message : String(error) })
   }
   children.set(id, child)
   if (isKilled) child.kill('SIGKILL')
   // From the start: loading a program takes as much of the processor as many a statement.
   step(child, niceness)
-  let end: Pick<Extract<StarterReply, { kind: 'ended' }>, 'signal' | 'reason'> | undefined
+  let end: Exclude<StarterReply, { kind: 'said' }> | undefined
   const tellEnd = (): void => {
     if (end === undefined || !children.delete(id)) return
-    tell({ kind: 'ended', id, ...end })
+    tell(end)
   }
   // What it has said before may arrive after it is gone.
   const look = (): void => {
@@ -72,12 +74,12 @@ function start({ id, file, arguments: given }: Extract<StarterRequest, { kind: '
   })
   child.on('error', (error) => {
     if (child.pid !== undefined) return
-    end = { signal: null, reason: error.message }
+    end = { kind: 'unstarted', id, reason: error.message }
     tellEnd()
   })
   child.on('disconnect', look)
   child.on('exit', (code, signal) => {
-    end = { signal, reason: signal ?? `code ${String(code)}` }
+    end = { kind: 'ended', id, signal, reason: signal ?? `code ${String(code)}` }
     look()
   })
 }
