@@ -64,6 +64,15 @@ export const processInEntriesOnly: Rule = (files) =>
     'only programs (main.ts) speak to the process',
   )(files)
 
+/** They fork for all others. */
+const starters = ['node/store/process-starter.ts', 'node/store/starter-process.ts']
+
+export const oneWayToStartProcesses: Rule = forbid(
+  (file) => isTypeScript(file) && /^node\/(?!sim\/)/.test(file.path) && !isTest(file.path) && !starters.includes(file.path),
+  /'(node:)?child_process'/,
+  'a fork stops the node for as long as it is large: use killable-process.ts (ADR 16)',
+)
+
 export const noConsole: Rule = forbid(isOurCode, /\bconsole\.\w+\(/, 'log through the logger that was passed in')
 
 export const noDefaultExport: Rule = forbid(isTypeScript, /^export default\b/m, 'export by name')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import Database from 'better-sqlite3'
 import { makeLogger } from '../../runtime/log.ts'
-import { eventually } from '../replica/eventually.ts'
+import { eventually, meanwhile } from '../replica/eventually.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { BackupOptions } from '../api/backups.ts'
 import type { CopyUnderWay } from '../store/database-copier.ts'
@@ -149,6 +149,25 @@ test('text lies on the disk in two parts at most, however long it is', async () 
     database.exec(text)
     assert.deepEqual(database.prepare('SELECT count(*), max(a), sum(length(b)) FROM t').raw().get(), [20_000, 20_000, 20_000_000])
     database.close()
+  })
+})
+
+test('text of a database that turns out to be damaged breaks off there', { timeout: 120_000 }, async () => {
+  await withMaker(20_000, async (world) => {
+    // In the third part, which is made while nobody asks for it, and in a later one.
+    for (const share of [0.125, 0.75]) {
+      world.onCopied = (path) => {
+        const descriptor = openSync(path, 'r+')
+        writeSync(descriptor, Buffer.alloc(4096, 0xff), 0, 4096, Math.floor((statSync(path).size * share) / 4096) * 4096)
+        closeSync(descriptor)
+      }
+      const made = await world.maker.make({ ...wanted, format: 'sql' })
+      assert(made.ok)
+      const [name = ''] = readdirSync(world.directory)
+      await eventually(() => existsSync(join(world.directory, name, 'copy-1.sqlite-part-2')), 'the second part is there')
+      await meanwhile()
+      await assert.rejects(buffer(made.value), /database disk image is malformed/)
+    }
   })
 })
 

@@ -14,14 +14,17 @@ const partLengthMin = 2 * 1024 * 1024
 
 const [, , path = '', growthBytesMax = ''] = process.argv
 const watch = new SelfWatch({ growthBytesMax: Number(growthBytesMax) })
-let wanted = Promise.withResolvers<void>()
+/** Until the node asks for the next answer nothing may be said, and no further part lie on the disk. */
+let asked = Promise.withResolvers<void>()
 process.on('message', (request: WriterRequest) => {
-  if (request.kind === 'next') return wanted.resolve()
+  asked.resolve()
+  if (request.kind === 'next') return
   watch.begin()
   void write(request.order)
 })
 
 function tell(reply: WriterReply): void {
+  asked = Promise.withResolvers()
   process.send?.(reply)
 }
 
@@ -38,6 +41,7 @@ async function write(order: BackupOrder): Promise<void> {
     tell({ kind: 'part', path, isLast: true })
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
+    await asked.promise
     tell({ kind: error instanceof DumpRefused ? 'refused' : 'failed', reason })
   }
 }
@@ -52,13 +56,13 @@ function removeOurs(database: Database.Database): void {
   for (const name of names) database.exec(`DROP TABLE ${quotedName(name)}`)
 }
 
-/** The first text is asked for before the node is told that there is a backup: whatever is refused is refused by then. */
+/** Whatever is refused is refused before the first text. The next part is made, in memory, before it is asked for: to ask takes a while. */
 async function writeDump(database: Database.Database, tables: readonly string[]): Promise<void> {
   let count = 0
-  const give = (text: string, isLast: boolean): void => {
+  const give = async (text: string, isLast: boolean): Promise<void> => {
     count += 1
     const part = `${path}-part-${count}`
-    wanted = Promise.withResolvers()
+    await asked.promise
     writeFileSync(part, text, { mode: 0o600 })
     tell({ kind: 'part', path: part, isLast })
   }
@@ -66,11 +70,10 @@ async function writeDump(database: Database.Database, tables: readonly string[])
   for (const text of dumpText(database, tables)) {
     gathered += text
     if (gathered.length < partLengthMin) continue
-    give(gathered, false)
+    await give(gathered, false)
     gathered = ''
-    await wanted.promise
   }
-  give(gathered, true)
+  await give(gathered, true)
 }
 
 function setJournalMode(mode: 'wal' | 'delete'): void {

@@ -11,6 +11,7 @@ export interface SelfWatchOptions {
 
 export interface SelfWatchSetting {
   readonly bytesMax: number
+  /** Whoever started it; compared with who its parent is, which another becomes when that one ends, even before it could be asked. */
   readonly parentPid: number
   /** Another number than 0 while the main thread works, a new one each time; and how many milliseconds of the processor it may take for that, 0: any. */
   readonly work: Int32Array<SharedArrayBuffer>
