@@ -1,19 +1,30 @@
-// Ports for programs that cannot be told to take any free one (kube-apiserver refuses port 0).
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
+// Ports for programs that cannot be told to take any free one (kube-apiserver refuses port 0), or that must find the same one free when they start again.
+import { randomInt } from 'node:crypto'
+import { createServer } from 'node:net'
+import { isPortFree } from '../../runtime/is-port-free.ts'
 
-/** `count` different ports that were free on 127.0.0.1 a moment ago. All are held until all are known, so that none is given twice. */
+/** Below those that the system gives to whoever asks for any, and to outgoing connections; beside those of the process kubelet (operator/local/local-addresses.ts). */
+const portMin = 10_000
+const portMax = 20_000
+const attemptsMax = 1_000
+
+/** `count` different ports that are free on 127.0.0.1, and are given to no other run on this machine as long as this process lives. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
   const ports: number[] = []
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    ports.push((server.address() as AddressInfo).port)
-  }
-  for (const server of servers) {
-    server.close()
-    await once(server, 'close')
+  for (let attempt = 0; ports.length < count; attempt += 1) {
+    if (attempt >= attemptsMax) throw new Error(`no ${count} free ports after ${attemptsMax} tries`)
+    const port = randomInt(portMin, portMax)
+    if ((await reserve(port)) && (await isPortFree('127.0.0.1', port))) ports.push(port)
   }
   return ports
+}
+
+/** By a socket in Linux's abstract namespace, which the kernel takes back when this process ends, however that comes. Elsewhere there is none, and chance must do. */
+function reserve(port: number): Promise<boolean> {
+  if (process.platform !== 'linux') return Promise.resolve(true)
+  return new Promise((resolve) => {
+    const server = createServer().unref()
+    server.once('error', () => resolve(false))
+    server.listen({ path: `\0securesql-port-${port}` }, () => resolve(true))
+  })
 }
