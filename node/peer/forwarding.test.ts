@@ -28,7 +28,7 @@ const request: ForwardedRequest = {
   contentType: 'application/json',
   body: Buffer.from('["insert"]'),
   identity: { kind: 'user', username: 'märy' },
-  timeoutMs: 10_000,
+  timeoutMs: 120_000,
 }
 
 async function pair(t: TestContext, handler: ForwardedRequestHandler | undefined): Promise<{ a: TestNode; b: TestNode }> {
@@ -185,7 +185,7 @@ test('a large request delays no message of Raft', async (t) => {
   })
   await eventually(() => a.events.some((event) => event.kind === 'connected' && event.purpose === 'raft'), 'connected')
   let isDone = false
-  const large = a.peers.forwarder.forward(toB, { ...request, body: Buffer.alloc(forwardBodyBytesMax), timeoutMs: 60_000 }).then((reply) => {
+  const large = a.peers.forwarder.forward(toB, { ...request, body: Buffer.alloc(forwardBodyBytesMax), timeoutMs: 120_000 }).then((reply) => {
     isDone = true
     return reply
   })
@@ -226,10 +226,10 @@ test('a member is reached with its version and a round trip; one that is gone is
   assert.equal(reached.reachable, true)
   assert.equal(reached.version, '1.2.3')
   assert(reached.seconds > 0 && reached.seconds < 120)
-  const itself = await a.peers.reach({ id: 'a' as NodeId }, { timeoutMs: 5_000 })
+  const itself = await a.peers.reach({ id: 'a' as NodeId }, { timeoutMs: 120_000 })
   assert.equal(itself.reachable, true)
   await b.close()
-  const gone = await a.peers.reach({ id: toB }, { timeoutMs: 2_000 })
+  const gone = await a.peers.reach({ id: toB }, { timeoutMs: 120_000 })
   assert.equal(gone.reachable, false)
   assert.match(gone.error ?? '', /127\.0\.0\.1/)
   assert.equal((await a.peers.reach({ id: 'c' as NodeId }, { timeoutMs: 100 })).reachable, false)

@@ -36,7 +36,7 @@ async function isVoter(leader: ClusterNode, id: string): Promise<void> {
 }
 
 async function remove(leader: ClusterNode, id: string): Promise<void> {
-  const changed = await leader.replica().changeMembership({ kind: 'remove', id: id as NodeId }, { timeoutMs: 10_000 })
+  const changed = await leader.replica().changeMembership({ kind: 'remove', id: id as NodeId }, { timeoutMs: 120_000 })
   assert(changed.ok)
   await eventually(() => memberIn(leader, id) === undefined, `${id} is removed`)
 }
@@ -138,10 +138,10 @@ test('a member leaves by asking the leader, and so does the leader itself', asyn
   const leader = await leaderOf(nodes)
   const follower = nodes.find((node) => node !== leader)!
   await eventually(() => follower.replica().status().leader === leader.identity.nodeId, 'the follower knows the leader')
-  assert((await follower.peers.leave({ timeoutMs: 10_000 })).ok)
+  assert((await follower.peers.leave({ timeoutMs: 120_000 })).ok)
   await eventually(() => memberIn(leader, follower.identity.nodeId) === undefined, 'it is gone')
   assert(leader.events.some((event) => event.kind === 'node-left' && event.id === follower.identity.nodeId))
-  assert((await leader.peers.leave({ timeoutMs: 10_000 })).ok)
+  assert((await leader.peers.leave({ timeoutMs: 120_000 })).ok)
   const last = nodes.filter((node) => node !== leader && node !== follower)
   await leader.close()
   await write(last, 'one')
@@ -163,7 +163,7 @@ test('nobody else can ask a member out: not a stranger, not one with a guessed i
 
 test('the last member cannot leave, and says why in time', async (t) => {
   const first = await single(t)
-  const left = await first.peers.leave({ timeoutMs: 400 })
+  const left = await first.peers.leave({ timeoutMs: 5_000 })
   assert(!left.ok)
   assert.match(left.problem.message, /membership_change_invalid/)
 })

@@ -43,7 +43,7 @@ function dialAs(caller: Caller, member: Member, address = member.raftAddress): R
     member: () => member,
     removed: () => [],
   }
-  return makeDial(local)({ address, purpose: 'raft', member, timeoutMs: 5_000 })
+  return makeDial(local)({ address, purpose: 'raft', member, timeoutMs: 120_000 })
 }
 
 async function problemOf(dialled: ReturnType<typeof dialAs>): Promise<DialProblem['code'] | 'ok'> {
@@ -179,9 +179,9 @@ test('something else at the address, nothing at all, or an address that is none,
     member: () => member,
     removed: () => [],
   })
-  const call = { purpose: 'raft', member, timeoutMs: 300 } as const
+  const call = { purpose: 'raft', member, timeoutMs: 120_000 } as const
   assert.equal(await problemOf(dial({ ...call, address: addressOf(web) })), 'not_a_node')
-  assert.equal(await problemOf(dial({ ...call, address: addressOf(mute) })), 'deadline')
+  assert.equal(await problemOf(dial({ ...call, address: addressOf(mute), timeoutMs: 300 })), 'deadline')
   assert.equal(await problemOf(dial({ ...call, address: 'nonsense' })), 'address_malformed')
   const gone = addressOf(mute)
   await new Promise((resolve) => mute.close(resolve))

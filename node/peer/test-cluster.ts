@@ -118,7 +118,7 @@ export async function leaderOf(nodes: readonly ClusterNode[]): Promise<ClusterNo
 export async function write(nodes: readonly ClusterNode[], command: string): Promise<void> {
   for (;;) {
     const leader = await leaderOf(nodes)
-    const done = await leader.replica().propose(Buffer.from(command), { timeoutMs: 5_000 })
+    const done = await leader.replica().propose(Buffer.from(command), { timeoutMs: 120_000 })
     if (done.ok) return
     assert.notEqual(done.problem.code, 'outcome_unknown')
   }

@@ -60,7 +60,7 @@ async function withStore(body: (scene: Scene) => Promise<void>): Promise<void> {
       },
       applied: (at) => eventually(() => store.stateMachine.appliedIndex === at, `entry ${at} is applied`),
       read: async (sql) => {
-        const read = await store.reader.query([statement(sql)], { transaction: false, appliedIndexMin: 0 })
+        const read = await store.reader.query([statement(sql)], { transaction: false, appliedIndexMin: 0, timeoutMs: 380_000 })
         assert(read.ok)
         const [result] = read.value.results
         return result?.kind === 'rows' ? result.rows : result

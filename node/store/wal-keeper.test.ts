@@ -10,7 +10,7 @@ import { TestMachine } from './test-machine.ts'
 import { syncWal } from './wal-sync.ts'
 
 const mebibyte = 1024 * 1024
-const deadlineMs = 30_000
+const deadlineMs = 60_000
 
 async function onThreads(body: (world: TestMachine, walBytes: () => number, write: () => Promise<void>) => Promise<void>): Promise<void> {
   const world = new TestMachine({ elsewhere: 'threads' })
