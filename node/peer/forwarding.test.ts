@@ -185,10 +185,12 @@ test('a large request delays no message of Raft', async (t) => {
   })
   await eventually(() => a.events.some((event) => event.kind === 'connected' && event.purpose === 'raft'), 'connected')
   let isDone = false
-  const large = a.peers.forwarder.forward(toB, { ...request, body: Buffer.alloc(forwardBodyBytesMax), timeoutMs: 120_000 }).then((reply) => {
-    isDone = true
-    return reply
-  })
+  const large = a.peers.forwarder
+    .forward(toB, { ...request, body: Buffer.alloc(forwardBodyBytesMax), timeoutMs: 120_000 })
+    .then((reply) => {
+      isDone = true
+      return reply
+    })
   a.peers.transport.send([{ to: toB, message: { kind: 'timeout-now', term: 1 } }])
   await eventually(() => heard.length > 0, 'the message')
   assert.equal(isDone, false, 'it was heard while the large one was still under way')
