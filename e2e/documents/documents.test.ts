@@ -102,7 +102,7 @@ class Stage {
   /** Anonymous may ask: the documents give `*` the permission ready. */
   async ready(node: NodeProcess): Promise<void> {
     const client = this.client(node)
-    await waitUntil({ what: `node ${node.id} is ready`, deadlineMs: 60_000, everyMs: 100 }, async () => {
+    await waitUntil({ what: `node ${node.id} is ready`, deadlineMs: timeoutMs, everyMs: 100 }, async () => {
       assert.ok(node.isRunning, `node ${node.id} ended:\n${node.logTail()}`)
       const answer = await client.send({ path: '/readyz' })
       return answer.kind === 'reply' && answer.status === 200 ? true : undefined
@@ -116,15 +116,18 @@ class Stage {
   }
 }
 
+/** It only ends what hangs: the machine may be loaded. */
+const timeoutMs = 180_000
+
 async function body(client: ApiClient, path: string, sent?: unknown): Promise<string> {
-  const answer = await client.send(sent === undefined ? { path } : { path, body: sent })
+  const answer = await client.send({ path, timeoutMs, ...(sent === undefined ? {} : { body: sent }) })
   assert.equal(answer.kind, 'reply')
   assert.equal(answer.kind === 'reply' ? answer.status : 0, 200, JSON.stringify(answer))
   return answer.kind === 'reply' ? answer.body : ''
 }
 
 async function status(client: ApiClient, path: string, sent?: unknown): Promise<number> {
-  const answer = await client.send(sent === undefined ? { path } : { path, body: sent })
+  const answer = await client.send({ path, timeoutMs, ...(sent === undefined ? {} : { body: sent }) })
   return answer.kind === 'reply' ? answer.status : 0
 }
 
@@ -136,8 +139,11 @@ function queryAsMary(stage: Stage): unknown {
 }
 
 async function untilVoters(client: ApiClient, count: number): Promise<void> {
-  await waitUntil({ what: `${count} voters`, deadlineMs: 60_000, everyMs: 100 }, async () => {
-    const nodes = JSON.parse(await body(client, '/nodes')) as Record<string, { voter: boolean; reachable: boolean }>
+  await waitUntil({ what: `${count} voters`, deadlineMs: timeoutMs, everyMs: 100 }, async () => {
+    const answer = await client.send({ path: '/nodes', timeoutMs })
+    // While nobody leads.
+    if (answer.kind !== 'reply' || answer.status !== 200) return undefined
+    const nodes = JSON.parse(answer.body) as Record<string, { voter: boolean; reachable: boolean }>
     return Object.values(nodes).filter(({ voter, reachable }) => voter && reachable).length === count ? true : undefined
   })
 }
@@ -183,7 +189,7 @@ describe('the current document', () => {
     assert.match(await body(bob, '/db/execute', ["INSERT INTO foo(name) VALUES('declan')"]), /"rows_affected":1/)
     const answer = await stage
       .client(second, 'mary', 'secret2')
-      .send({ path: '/db/query?level=linearizable', body: ['SELECT name FROM foo ORDER BY id'] })
+      .send({ path: '/db/query?level=linearizable', body: ['SELECT name FROM foo ORDER BY id'], timeoutMs })
     assert.deepEqual(answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.values : answer, [['fiona'], ['declan']])
   })
 
@@ -205,7 +211,7 @@ describe('the current document', () => {
       { from: ':4004', to: ':4006', why: 'a third node' },
       { from: 'node.2', to: 'node.3', why: 'a third node' },
     ])
-    const ended = await waitUntil({ what: 'the node ends', deadlineMs: 60_000, everyMs: 100 }, async () =>
+    const ended = await waitUntil({ what: 'the node ends', deadlineMs: timeoutMs, everyMs: 100 }, async () =>
       nobody.isRunning ? undefined : true,
     )
     assert.ok(ended)

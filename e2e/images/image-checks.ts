@@ -17,7 +17,7 @@ export interface ImageCheck {
 
 const user = '1000:1000'
 /** A cold start of Node on two busy cores. */
-const answerDeadlineMs = 60_000
+const answerDeadlineMs = 240_000
 
 export function imageChecks(buildah: Buildah): readonly ImageCheck[] {
   const both = (['node', 'operator'] as const).flatMap((target) => [

@@ -8,7 +8,7 @@ const run = (...args: readonly string[]) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, '..', 'main.ts'), ...args], {
     encoding: 'utf8',
     env: { HOME: '/nonexistent' },
-    timeout: 60_000,
+    timeout: 240_000,
   })
   return { status, stdout, stderr }
 }
