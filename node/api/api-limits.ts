@@ -31,7 +31,8 @@ export interface ApiLimits {
 }
 
 export const apiLimits: ApiLimits = {
-  // Parsing is one stretch of the event loop on which heartbeats wait: the worst 8 MiB (all long integers) take under a second, less than an election timeout.
+  // JSON is read in one stretch of the event loop on which heartbeats wait: 8 MiB of numbers take half a second of processor time, less than an election timeout. What is made of
+  // it comes in steps, and of several such bodies one comes after the other (large-turns.ts).
   // The log would take 64 MiB (raft/entry.ts). Larger loads are several requests.
   bodyBytesMax: 8 * 1024 * 1024,
   bodiesBytesMax: 128 * 1024 * 1024,

@@ -11,6 +11,7 @@ import type { Checks } from './checks.ts'
 import type { Compactor } from './compactor.ts'
 import type { FileIntake } from './file-intake.ts'
 import type { Forwarder } from './forwarder.ts'
+import type { LargeTurns } from './large-turns.ts'
 import type { LeaderWatch } from './leader-watch.ts'
 import type { NodeView } from './node-view.ts'
 import type { Reader } from './reader.ts'
@@ -22,6 +23,7 @@ export interface ApiParts {
   readonly view: NodeView
   readonly reader: Reader
   readonly turnstile: WriteTurnstile
+  readonly largeTurns: LargeTurns
   readonly forwarder: Forwarder
   readonly compactor: Compactor
   readonly checks: Checks

@@ -79,6 +79,7 @@ async function answer(parts: ApiParts, request: ApiRequest, statements: readonly
       ...(statementTimeoutMs === undefined ? {} : { statementTimeoutMs }),
       timeoutMs: msLeft(request),
       client: clientOf(request.identity),
+      gate: 'passed',
       isAbandoned: request.isAbandoned,
     }),
     msLeft(request),

@@ -27,6 +27,7 @@ import type { Compactor } from './compactor.ts'
 import type { FileIntake } from './file-intake.ts'
 import type { ForwardedRequestHandler, Forwarder } from './forwarder.ts'
 import { HttpFront } from './http-front.ts'
+import { LargeTurns } from './large-turns.ts'
 import { LeaderWatch } from './leader-watch.ts'
 import type { NodeView } from './node-view.ts'
 import { sendQueued } from './queue-sending.ts'
@@ -95,6 +96,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     view,
     reader,
     turnstile: new WriteTurnstile(options.rehearsal, logger),
+    largeTurns: new LargeTurns(systemClock),
     forwarder,
     compactor,
     checks,

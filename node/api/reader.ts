@@ -14,6 +14,8 @@ export interface ReadOptions {
   readonly timeoutMs?: number
   /** Whom the reads are for: waiting reads take turns by it. */
   readonly client?: string
+  /** The caller has put each text before the gate, as a query, and was let through: a long text is not read twice. Absent: the reader does it. */
+  readonly gate?: 'passed'
   /** Nobody waits for the answer any more: what runs may be ended. */
   readonly isAbandoned?: () => boolean
 }

@@ -1,14 +1,19 @@
-// What the three endpoints do before anything else: read the body, and put every text before the gate.
+// What the three endpoints do before anything else: read the body, and put every text before the gate. Both are work of this thread, in stretches (large-turns.ts).
 import type { Refusal } from '../../contract/refusal.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Statement } from '../command/command.ts'
+import type { JudgeText } from '../command/gate-port.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { ApiRequest } from './exchange.ts'
-import { parseStatements } from './request-statements.ts'
+import { clientOf, msLeft } from './exchange.ts'
+import { smallBytesMax, turnBytesMax } from './large-turns.ts'
+import { statementsIn } from './request-statements.ts'
 
-/** So long texts are judged until the loop has its turn. */
-const turnMs = 20
+/** So long one body is read and judged until others have their turn. */
+const stretchMsMax = 20
+
+const late = fail({ code: 'deadline', message: 'not answered within the timeout; nothing was changed' } as const)
 
 export interface PreparedStatements {
   readonly statements: readonly Statement[]
@@ -16,43 +21,107 @@ export interface PreparedStatements {
   readonly path: 'read' | 'write'
 }
 
+type Purpose = 'execute' | 'query' | 'request'
+
 export async function prepareStatements(
   parts: ApiParts,
   request: ApiRequest,
-  purpose: 'execute' | 'query' | 'request',
+  purpose: Purpose,
 ): Promise<Result<PreparedStatements, Refusal>> {
-  const given = await readStatements(request, purpose)
+  const stretches = new Stretches(parts, request)
+  const given = await readStatements(stretches, request, purpose)
   if (!given.ok) return given
   if (request.origin === 'client') parts.counts.statements(purpose, given.value.length)
-  const path = purpose === 'query' || (purpose === 'request' && parts.reader.readsOnly(given.value)) ? 'read' : 'write'
+  if (purpose !== 'execute') {
+    const reads = await judgeEach(stretches, given.value, (sql) => parts.judge(sql, { for: 'query' }))
+    if (reads.ok) return ok({ statements: reads.value, path: 'read' })
+    if (purpose === 'query' || reads.problem.code === 'deadline') return reads
+  }
+  const writes = await judgeEach(stretches, given.value, (sql) => parts.judge(sql, { for: purpose }))
+  return writes.ok ? ok({ statements: writes.value, path: 'write' }) : writes
+}
+
+/** Without those that are nothing but white space and comments: they are skipped, without an item in the results. */
+async function judgeEach(
+  stretches: Stretches,
+  given: readonly Statement[],
+  judge: (sql: string) => ReturnType<JudgeText>,
+): Promise<Result<readonly Statement[], Refusal>> {
   const statements: Statement[] = []
-  let pauseAtMs = performance.now() + turnMs
-  for (const statement of given.value) {
-    // A body of thousands of texts must not keep everybody else waiting.
-    if (performance.now() > pauseAtMs) {
-      await new Promise((resolve) => setImmediate(resolve))
-      pauseAtMs = performance.now() + turnMs
-    }
-    const judged = parts.judge(statement.sql, { for: path === 'read' ? 'query' : purpose })
+  stretches.goOn()
+  for (const statement of given) {
+    if (stretches.isOver() && (await stretches.next()) === 'late') return late
+    const judged = judge(statement.sql)
     if (!judged.ok) return judged
-    // Nothing but white space and comments is skipped, without an item in the results.
     if (judged.value.length > 0) statements.push(statement)
   }
-  return ok({ statements, path })
+  return ok(statements)
 }
 
 /** The statements as they were sent, not yet judged. */
 export async function readStatements(
+  stretches: Stretches,
   request: ApiRequest,
-  purpose: 'execute' | 'query' | 'request',
+  purpose: Purpose,
 ): Promise<Result<readonly Statement[], Refusal>> {
   if (request.method === 'GET') {
     const sql = request.parameters.text('q')
     if (sql === undefined) return fail({ code: 'invalid_parameter', message: 'query parameter not set' })
+    if ((await stretches.begin(sql.length)) === 'late') return late
     return ok([{ sql, parameters: { kind: 'positional', values: [] } }])
   }
   const body = await request.body()
   if (!body.ok) return body
+  if ((await stretches.begin(body.value.length)) === 'late') return late
   // /db/request takes JSON only.
-  return parseStatements(body.value, purpose === 'request' ? 'application/json' : request.contentType)
+  const reading = statementsIn(body.value, purpose === 'request' ? 'application/json' : request.contentType)
+  for (;;) {
+    const step = reading.next()
+    if (step.done === true) return step.value
+    if (stretches.isOver() && (await stretches.next()) === 'late') return late
+  }
+}
+
+/** The work of one request, cut into stretches of the event loop between which everybody else has theirs. */
+export class Stretches {
+  readonly #parts: ApiParts
+  readonly #request: ApiRequest
+  #isSmall = true
+  /** Undefined: it begins when it is first asked about. */
+  #untilMs: number | undefined
+
+  constructor(parts: ApiParts, request: ApiRequest) {
+    this.#parts = parts
+    this.#request = request
+  }
+
+  /** `late`: nobody waits for the answer any more. */
+  begin(bytes: number): Promise<'late' | 'on'> | 'on' {
+    if (bytes <= smallBytesMax) return 'on'
+    this.#isSmall = false
+    const turn = this.#parts.largeTurns.next(clientOf(this.#request.identity), bytes)
+    this.#untilMs = performance.now() + stretchMsMax
+    return turn === undefined ? 'on' : this.#whenLetGo(turn)
+  }
+
+  /** Behind an await, in which others may have had a long stretch: a small one is not charged with it. */
+  goOn(): void {
+    if (this.#isSmall) this.#untilMs = undefined
+  }
+
+  isOver(): boolean {
+    const nowMs = performance.now()
+    this.#untilMs ??= nowMs + stretchMsMax
+    return nowMs > this.#untilMs
+  }
+
+  next(): Promise<'late' | 'on'> | 'on' {
+    return this.begin(turnBytesMax)
+  }
+
+  async #whenLetGo(turn: Promise<void>): Promise<'late' | 'on'> {
+    await turn
+    this.#untilMs = performance.now() + stretchMsMax
+    return this.#request.isAbandoned() || msLeft(this.#request) === 0 ? 'late' : 'on'
+  }
 }

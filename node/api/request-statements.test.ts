@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SqlValue } from '../command/command.ts'
-import { parseStatements } from './request-statements.ts'
+import { parseStatements, statementsIn } from './request-statements.ts'
 
 const parse = (text: string, contentType = 'application/json') => parseStatements(new TextEncoder().encode(text), contentType)
 
@@ -120,4 +120,24 @@ test('brackets nested by the hundred thousand are refused, with long numbers in 
 test('no message repeats a parameter', () => {
   const parsed = parse('[["SQL", {"a":{"secret":"hunter2"}}]]')
   assert.equal(JSON.stringify(parsed).includes('hunter2'), false)
+})
+
+test('a list of very many values is read in steps, to the same values', () => {
+  const numbers = Array.from({ length: 10_000 }, (_, n) => n)
+  const body = new TextEncoder().encode(JSON.stringify([['SQL', ...numbers]]))
+  assert.deepEqual(parametersOf(JSON.stringify([['SQL', ...numbers]])), numbers.map(BigInt))
+  let steps = 0
+  for (const reading = statementsIn(body, ''); reading.next().done !== true;) steps += 1
+  assert.equal(steps, 3)
+  const wrong = parse(JSON.stringify([['SQL', ...numbers, ['a']]]))
+  assert.ok(!wrong.ok && wrong.problem.code === 'unsupported_parameter_type')
+  const mixed = parse(JSON.stringify([['SQL', ...numbers, { a: 1 }]]))
+  assert.ok(!mixed.ok && mixed.problem.code === 'invalid_request')
+})
+
+test('very many statements are read in steps', () => {
+  const body = new TextEncoder().encode(JSON.stringify(Array.from({ length: 10_000 }, () => 'SQL')))
+  let steps = 0
+  for (const reading = statementsIn(body, ''); reading.next().done !== true;) steps += 1
+  assert.equal(steps, 2)
 })

@@ -3,11 +3,25 @@ import type { Refusal, RefusalCode } from '../../contract/refusal.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Parameters, SqlValue, Statement } from '../command/command.ts'
+import { parseExactJson, Real } from './exact-json.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const none: Parameters = { kind: 'positional', values: [] }
 
+/** Between two steps others may have their turn: so many statements, or values of one list, are looked at in one. */
+const stepLength = 4_096
+
+/** All steps at once. */
 export function parseStatements(body: Uint8Array, contentType: string): Result<readonly Statement[], Refusal> {
+  const parsing = statementsIn(body, contentType)
+  for (;;) {
+    const step = parsing.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** Undefined between steps of a few milliseconds. The first one is longer: JSON is read in one go. */
+export function* statementsIn(body: Uint8Array, contentType: string): Generator<undefined, Result<readonly Statement[], Refusal>> {
   const text = decode(body)
   if (contentType === 'text/plain') {
     return text === undefined ? refuse('invalid_request', 'the body is not UTF-8') : ok([{ sql: text, parameters: none }])
@@ -18,9 +32,9 @@ export function parseStatements(body: Uint8Array, contentType: string): Result<r
   if (json.length === 0) return refuse('no_statements', 'no statements')
   const statements: Statement[] = []
   for (const item of json) {
-    const statement = parseStatement(item)
+    const statement = Array.isArray(item) && item.length > stepLength ? yield* parseLongStatement(item) : parseStatement(item)
     if (!statement.ok) return statement
-    statements.push(statement.value)
+    if (statements.push(statement.value) % stepLength === 0) yield
   }
   return ok(statements)
 }
@@ -28,10 +42,25 @@ export function parseStatements(body: Uint8Array, contentType: string): Result<r
 function parseStatement(item: unknown): Result<Statement, Refusal> {
   if (typeof item === 'string') return ok({ sql: item, parameters: none })
   if (!Array.isArray(item)) return refuse('invalid_request', 'invalid request')
-  const [sql, ...given]: readonly unknown[] = item
+  const list: readonly unknown[] = item
+  const [sql] = list
   if (typeof sql !== 'string') return refuse('invalid_request', 'invalid request')
-  const parameters = parseParameters(given)
+  const parameters = parseParameters(list.slice(1))
   return parameters.ok ? ok({ sql, parameters: parameters.value }) : parameters
+}
+
+/** The same of a list of very many values. */
+function* parseLongStatement(list: readonly unknown[]): Generator<undefined, Result<Statement, Refusal>> {
+  const [sql] = list
+  if (typeof sql !== 'string' || list.some(isObject)) return parseStatement(list)
+  const values: SqlValue[] = []
+  for (let at = 1; at < list.length; at += stepLength) {
+    const part = parseParameters(list.slice(at, at + stepLength))
+    if (!part.ok) return part
+    for (const value of part.value.values.values()) values.push(value)
+    yield
+  }
+  return ok({ sql, parameters: { kind: 'positional', values } })
 }
 
 // One object makes the statement's parameters named; several are taken together. Names and positions cannot be mixed: SQLite would number what we cannot see.
@@ -40,8 +69,8 @@ function parseParameters(given: readonly unknown[]): Result<Parameters, Refusal>
     const values: SqlValue[] = []
     for (const item of given) {
       const value = parseValue(item)
-      if (!value.ok) return value
-      values.push(value.value)
+      if (value === undefined) return unsupported(item)
+      values.push(value)
     }
     return ok({ kind: 'positional', values })
   }
@@ -50,24 +79,27 @@ function parseParameters(given: readonly unknown[]): Result<Parameters, Refusal>
     if (!isObject(item)) return refuse('invalid_request', 'invalid request: named and positional parameters in one statement')
     for (const [name, field] of Object.entries(item)) {
       const value = parseValue(field)
-      if (!value.ok) return value
-      values.set(name, value.value)
+      if (value === undefined) return unsupported(field)
+      values.set(name, value)
     }
   }
   return ok({ kind: 'named', values })
 }
 
-function parseValue(value: unknown): Result<SqlValue, Refusal> {
+/** Undefined: no value of SQL. There may be millions in a body, so it is no Result. */
+function parseValue(value: unknown): SqlValue | undefined {
+  if (value === null || typeof value === 'bigint') return value
   // JSON can write numbers that no double holds.
-  if (typeof value === 'number' && !Number.isFinite(value))
-    return refuse('unsupported_parameter_type', 'unsupported type number out of range')
-  if (value === null || typeof value === 'bigint') return ok(value)
-  if (typeof value === 'number') return ok(Number.isInteger(value) ? BigInt(value) : value)
-  if (value instanceof Real) return ok(value.value)
-  if (typeof value === 'boolean') return ok(value ? 1n : 0n)
-  if (typeof value === 'string') return ok(parseBlobLiteral(value) ?? value)
-  if (Array.isArray(value) && value.every(isByte)) return ok(Uint8Array.from(value))
-  return refuse('unsupported_parameter_type', `unsupported type ${Array.isArray(value) ? 'list' : typeof value}`)
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : Number.isFinite(value) ? value : undefined
+  if (value instanceof Real) return value.value
+  if (typeof value === 'boolean') return value ? 1n : 0n
+  if (typeof value === 'string') return parseBlobLiteral(value) ?? value
+  return Array.isArray(value) && value.every(isByte) ? Uint8Array.from(value) : undefined
+}
+
+function unsupported(value: unknown): Result<never, Refusal> {
+  const type = typeof value === 'number' ? 'number out of range' : Array.isArray(value) ? 'list' : typeof value
+  return refuse('unsupported_parameter_type', `unsupported type ${type}`)
 }
 
 /** A whole string `x'HEX'` is a BLOB, as in SQL. */
@@ -95,31 +127,13 @@ function decode(body: Uint8Array): string | undefined {
 /** Undefined: not JSON, or nested so deeply that the parser gives up. */
 function parseJson(text: string): unknown {
   try {
-    // The reviver costs ten times the parsing, so it is paid only where a number may not be what it seems: 2^53 has 16 digits; 1.0 and 1e3 are whole, but no integers.
-    const value: unknown = /\d{16}|\d\.0+(?!\d)|\d[eE][-+]?\d/.test(text) ? JSON.parse(text, keepKinds) : JSON.parse(text)
+    // Our own costs several times as much, so it is paid only where a number may not be what it seems: 2^53 has 16 digits; 1.0 and 1e3 are whole, but no integers.
+    const value: unknown = /\d{16}|\d\.0+(?!\d)|\d[eE][-+]?\d/.test(text) ? parseExactJson(text) : JSON.parse(text)
     return value
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof RangeError) return undefined
     throw error
   }
-}
-
-/** A number that is written as a REAL, or too long for an INTEGER, but whole. */
-class Real {
-  readonly value: number
-  constructor(value: number) {
-    this.value = value
-  }
-}
-
-/** An integer literal of 64 bits stays exact; a longer one becomes a REAL, as in SQLite. The third argument holds the literal as it was written. */
-function keepKinds(...[, value, context]: readonly unknown[]): unknown {
-  if (typeof value !== 'number' || !Number.isInteger(value)) return value
-  if (typeof context !== 'object' || context === null || !('source' in context) || typeof context.source !== 'string') return value
-  if (!/^-?\d+$/.test(context.source)) return new Real(value)
-  if (Number.isSafeInteger(value)) return value
-  const exact = BigInt(context.source)
-  return BigInt.asIntN(64, exact) === exact ? exact : new Real(value)
 }
 
 function refuse(code: RefusalCode, message: string): Result<never, Refusal> {

@@ -1,16 +1,12 @@
 // /db/sql shows each statement as it would be run, and runs nothing. rqlite shows there what it has rewritten; here it is the text with the double-quoted words that are
 // meant as strings, and what the gate or SQLite would say to it.
-import { setImmediate } from 'node:timers/promises'
-import { jsonReply, msLeft, refuse, refuseWith } from './exchange.ts'
+import { jsonReply, refuse, refuseWith } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import type { Statement } from '../command/command.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
 import { indentJson } from './json-indent.ts'
-import { readStatements } from './request-preparation.ts'
-
-/** A body may hold hundreds of thousands of statements, each of which is prepared: heartbeats go between them. */
-const turnMsMax = 20
+import { readStatements, Stretches } from './request-preparation.ts'
 
 export function sqlEndpoint(parts: ApiParts): Endpoint {
   return {
@@ -25,17 +21,16 @@ export function sqlEndpoint(parts: ApiParts): Endpoint {
 
 async function show(parts: ApiParts, request: ApiRequest): Promise<ApiReply> {
   if (request.method === 'GET' && !request.parameters.has('q')) return refuse('invalid_parameter', 'query not specified')
-  const given = await readStatements(request, 'query')
+  const stretches = new Stretches(parts, request)
+  const given = await readStatements(stretches, request, 'query')
   if (!given.ok) return refuseWith(given.problem)
   const results: Shown[] = []
-  let turnBeganAtMs = performance.now()
+  stretches.goOn()
   for (const statement of given.value) {
     results.push(shown(parts, statement))
-    if (performance.now() - turnBeganAtMs < turnMsMax) continue
-    if (request.isAbandoned()) break
-    if (msLeft(request) === 0) return refuse('deadline', 'not answered within the timeout; nothing was changed')
-    await setImmediate()
-    turnBeganAtMs = performance.now()
+    // Each of hundreds of thousands is prepared.
+    if (stretches.isOver() && (await stretches.next()) === 'late')
+      return refuse('deadline', 'not answered within the timeout; nothing was changed')
   }
   const json = JSON.stringify({ results })
   return jsonReply(request.parameters.has('pretty') ? indentJson(json) : json)

@@ -38,6 +38,7 @@ const shortCostMax = 5_000_000
 /** So long everybody may wait for a rehearsal, of clients whose writes have not taken longer lately: most have passed by then, and need no second one. */
 const quickMsMax = 50
 const readyMsMax = 10_000
+const payloadBytesLarge = 64 * 1024
 /** Writes that wait for their rehearsal. */
 const waitingMax = 256
 
@@ -79,7 +80,11 @@ export class WriteTurnstile {
   write(replica: Replica, write: TurnstileWrite): Promise<WriteEnd> {
     this.#watch(replica)
     if (upkeepOf(write)?.kind === 'vacuum') return this.#vacuum(replica, write)
-    if (this.#door.closed !== undefined) return this.#whenOpen(write, () => this.write(replica, write))
+    if (this.#door.closed !== undefined) {
+      // What takes long is done now, in its own turn of the loop: when the door opens, all who wait are judged in one. The judge remembers it.
+      if (write.payload.length > payloadBytesLarge) this.#rehearsal.judge(write.statements)
+      return this.#whenOpen(write, () => this.write(replica, write))
+    }
     const { cost, changesSchema } = this.#rehearsal.judge(write.statements)
     if (cost > shortCostMax) return this.#rehearsed(replica, { write, changesSchema })
     return changesSchema ? this.#change(replica, write) : this.#pass(replica, write)

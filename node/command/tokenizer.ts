@@ -53,13 +53,17 @@ export function quotedName(name: string): string {
 
 const noQuote = -1
 
-/** With ASCII in lower case, and the quote once where it stands twice. Nearly all names are so already. */
+/** With ASCII in lower case, and the quote once where it stands twice. Nearly all names are so already, or ASCII alone. */
 function fold(text: string, quoteCode: number): string {
+  let hasCapitals = false
+  let isPlain = true
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at)
-    if (isCapital(code) || code === quoteCode) return folded(text, quoteCode)
+    if (isCapital(code)) hasCapitals = true
+    else if (code === quoteCode || code >= 0x80) isPlain = false
   }
-  return text
+  if (isPlain) return hasCapitals ? text.toLowerCase() : text
+  return folded(text, quoteCode)
 }
 
 /** A string has up to eight million characters, and a regular expression that replaces half of them takes a second. */

@@ -36,6 +36,8 @@ export class TooLarge extends Error {}
 const partBytesMax = 128 * 1024
 /** A request that cannot be looked at in this time is taken for a long one. */
 const judgingMsMax = 10
+/** One of which not even the words can be read in this time, for one that changes the schema. */
+const readingMsMax = 100
 
 export class ReadSession {
   readonly #database: Database.Database
@@ -46,6 +48,8 @@ export class ReadSession {
   readonly #schemaVersion: Database.Statement
   readonly #heavyNames: HeavyNames
   readonly #foreignKeys: Database.Statement
+  /** What took long to judge: it is asked again when a door opens, with many others, and stays what it was. */
+  readonly #judgedLong = new WeakMap<readonly Statement[], Judgement>()
   #knownSchema = -1n
   #judgedUnder: object | undefined
   #hasForeignKeys = false
@@ -96,19 +100,26 @@ export class ReadSession {
    * asked, which costs more than all the rest.
    */
   judge(statements: readonly Statement[], schema: object | undefined): Judgement {
+    const known = this.#judgedLong.get(statements)
+    if (known !== undefined) return known
     if (schema === undefined || schema !== this.#judgedUnder) {
       this.#followSchema()
       this.#followForeignKeys()
       this.#judgedUnder = schema
     }
-    const untilMs = performance.now() + judgingMsMax
+    const beganAtMs = performance.now()
     let cost = 0
     let changesSchema = false
     for (const { sql } of statements) {
-      const isLong = performance.now() > untilMs || this.#heavyNames.mayBeIn(sql)
+      const tookMs = performance.now() - beganAtMs
+      const isLong = tookMs > judgingMsMax || this.#heavyNames.mayBeIn(sql)
       if (isLong) cost = Infinity
-      // Splitting it takes a tenth of a second for half a megabyte.
+      // Splitting it takes some hundredths of a second for half a megabyte.
       if (isLong && isOneDataStatement(sql)) continue
+      if (tookMs > readingMsMax) {
+        changesSchema = true
+        break
+      }
       for (const piece of this.#cache.get(sql) ?? []) {
         // Nothing is known of what follows a change of the schema.
         if (changesSchema) cost = Infinity
@@ -117,7 +128,9 @@ export class ReadSession {
         changesSchema ||= changes
       }
     }
-    return { cost, changesSchema }
+    const judgement = { cost, changesSchema }
+    if (cost === Infinity && performance.now() - beganAtMs > judgingMsMax) this.#judgedLong.set(statements, judgement)
+    return judgement
   }
 
   #costOfChange(piece: PreparedPiece): number {
@@ -222,7 +235,7 @@ export class ReadSession {
 
 /** Seen without reading it all; other texts may be as well. */
 function isOneDataStatement(sql: string): boolean {
-  return /^\s*(?:insert|replace|update|delete)\b/i.test(sql) && !sql.includes(';')
+  return /^\s*(?:insert|replace|update|delete|select|values|with|explain)\b/i.test(sql) && !/;\s*\S/.test(sql)
 }
 
 function* failWith(message: string, seconds: number): Generator<ReadPart, true, undefined> {
