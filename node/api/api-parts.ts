@@ -3,7 +3,7 @@ import type { Logger } from '../../runtime/log.ts'
 import type { Metrics } from '../../runtime/metrics.ts'
 import type { Access } from '../access/access.ts'
 import type { Command } from '../command/command.ts'
-import type { JudgeText } from '../command/gate-port.ts'
+import type { JudgeInSteps, JudgeText } from '../command/gate-port.ts'
 import type { ApiCounts } from './api-counts.ts'
 import type { ApiLimits } from './api-limits.ts'
 import type { Backups } from './backups.ts'
@@ -36,6 +36,8 @@ export interface ApiParts {
   /** The node is about to stop. */
   readonly isEnding: () => boolean
   readonly judge: JudgeText
+  /** The same of a long text. */
+  readonly judgeInSteps: JudgeInSteps
   readonly encode: (command: Command) => Uint8Array
   readonly limits: ApiLimits
   readonly logger: Logger

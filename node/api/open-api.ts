@@ -7,7 +7,7 @@ import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Access } from '../access/access.ts'
 import { encodeCommand } from '../command/command-codec.ts'
-import { judgeText } from '../command/gate.ts'
+import { judgeInSteps, judgeText } from '../command/gate.ts'
 import { rememberVerdicts } from '../command/verdict-cache.ts'
 import { ApiCounts } from './api-counts.ts'
 import { systemClock } from '../replica/system-clock.ts'
@@ -107,6 +107,7 @@ export async function openApi(options: ApiOptions): Promise<Result<OpenedApi, Li
     applyTimeoutMs: options.applyTimeoutMs,
     isEnding: () => isEnding,
     judge: rememberVerdicts(judgeText),
+    judgeInSteps,
     encode: encodeCommand,
     limits,
     logger,

@@ -4,6 +4,7 @@ import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Statement } from '../command/command.ts'
 import type { JudgeText } from '../command/gate-port.ts'
+import type { Steps } from '../command/steps.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { ApiRequest } from './exchange.ts'
 import { clientOf, msLeft } from './exchange.ts'
@@ -12,6 +13,8 @@ import { statementsIn } from './request-statements.ts'
 
 /** So long one body is read and judged until others have their turn. */
 const stretchMsMax = 20
+/** A shorter text is judged in one go: that takes some milliseconds. */
+const shortTextCharacters = 16 * 1024
 
 const late = fail({ code: 'deadline', message: 'not answered within the timeout; nothing was changed' } as const)
 
@@ -33,29 +36,42 @@ export async function prepareStatements(
   if (!given.ok) return given
   if (request.origin === 'client') parts.counts.statements(purpose, given.value.length)
   if (purpose !== 'execute') {
-    const reads = await judgeEach(stretches, given.value, (sql) => parts.judge(sql, { for: 'query' }))
+    const reads = await judgeEach(parts, stretches, given.value, { for: 'query' })
     if (reads.ok) return ok({ statements: reads.value, path: 'read' })
     if (purpose === 'query' || reads.problem.code === 'deadline') return reads
   }
-  const writes = await judgeEach(stretches, given.value, (sql) => parts.judge(sql, { for: purpose }))
+  const writes = await judgeEach(parts, stretches, given.value, { for: purpose })
   return writes.ok ? ok({ statements: writes.value, path: 'write' }) : writes
 }
 
 /** Without those that are nothing but white space and comments: they are skipped, without an item in the results. */
 async function judgeEach(
+  parts: ApiParts,
   stretches: Stretches,
   given: readonly Statement[],
-  judge: (sql: string) => ReturnType<JudgeText>,
+  options: { readonly for: Purpose },
 ): Promise<Result<readonly Statement[], Refusal>> {
   const statements: Statement[] = []
   stretches.goOn()
   for (const statement of given) {
     if (stretches.isOver() && (await stretches.next()) === 'late') return late
-    const judged = judge(statement.sql)
+    const { sql } = statement
+    const judged = sql.length <= shortTextCharacters ? parts.judge(sql, options) : await judgeLong(parts, stretches, sql, options)
+    if (judged === 'late') return late
     if (!judged.ok) return judged
     if (judged.value.length > 0) statements.push(statement)
   }
   return ok(statements)
+}
+
+/** Of one long text, too, others have their turn between the statements. */
+function judgeLong(
+  parts: ApiParts,
+  stretches: Stretches,
+  sql: string,
+  options: { readonly for: Purpose },
+): Promise<ReturnType<JudgeText> | 'late'> {
+  return stretches.carryOut(parts.judgeInSteps(sql, options))
 }
 
 /** The statements as they were sent, not yet judged. */
@@ -74,12 +90,8 @@ export async function readStatements(
   if (!body.ok) return body
   if ((await stretches.begin(body.value.length)) === 'late') return late
   // /db/request takes JSON only.
-  const reading = statementsIn(body.value, purpose === 'request' ? 'application/json' : request.contentType)
-  for (;;) {
-    const step = reading.next()
-    if (step.done === true) return step.value
-    if (stretches.isOver() && (await stretches.next()) === 'late') return late
-  }
+  const read = await stretches.carryOut(statementsIn(body.value, purpose === 'request' ? 'application/json' : request.contentType))
+  return read === 'late' ? late : read
 }
 
 /** The work of one request, cut into stretches of the event loop between which everybody else has theirs. */
@@ -117,6 +129,23 @@ export class Stretches {
 
   next(): Promise<'late' | 'on'> | 'on' {
     return this.begin(turnBytesMax)
+  }
+
+  async carryOut<Value>(steps: Steps<Value>): Promise<Value | 'late'> {
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+      if (this.isOver() && (await this.next()) === 'late') return 'late'
+    }
+  }
+
+  /** What was carried out is answered, whoever waits for it. */
+  async finish<Value>(steps: Steps<Value>): Promise<Value> {
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+      if (this.isOver()) await this.next()
+    }
   }
 
   async #whenLetGo(turn: Promise<void>): Promise<'late' | 'on'> {

@@ -3,6 +3,7 @@ import type { Refusal, RefusalCode } from '../../contract/refusal.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Parameters, SqlValue, Statement } from '../command/command.ts'
+import { atOnce, type Steps } from '../command/steps.ts'
 import { parseExactJson, Real } from './exact-json.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -13,15 +14,11 @@ const stepLength = 4_096
 
 /** All steps at once. */
 export function parseStatements(body: Uint8Array, contentType: string): Result<readonly Statement[], Refusal> {
-  const parsing = statementsIn(body, contentType)
-  for (;;) {
-    const step = parsing.next()
-    if (step.done === true) return step.value
-  }
+  return atOnce(statementsIn(body, contentType))
 }
 
 /** Undefined between steps of a few milliseconds. The first one is longer: JSON is read in one go. */
-export function* statementsIn(body: Uint8Array, contentType: string): Generator<undefined, Result<readonly Statement[], Refusal>> {
+export function* statementsIn(body: Uint8Array, contentType: string): Steps<Result<readonly Statement[], Refusal>> {
   const text = decode(body)
   if (contentType === 'text/plain') {
     return text === undefined ? refuse('invalid_request', 'the body is not UTF-8') : ok([{ sql: text, parameters: none }])
@@ -50,7 +47,7 @@ function parseStatement(item: unknown): Result<Statement, Refusal> {
 }
 
 /** The same of a list of very many values. */
-function* parseLongStatement(list: readonly unknown[]): Generator<undefined, Result<Statement, Refusal>> {
+function* parseLongStatement(list: readonly unknown[]): Steps<Result<Statement, Refusal>> {
   const [sql] = list
   if (typeof sql !== 'string' || list.some(isObject)) return parseStatement(list)
   const values: SqlValue[] = []

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Column, SqlValue, StatementResult } from '../command/command.ts'
+import { atOnce } from '../command/steps.ts'
 import { resultsJson } from './results-json.ts'
 import type { ResultsFormat } from './results-json.ts'
 
@@ -15,7 +16,7 @@ const plain: ResultsFormat = {
 }
 
 function json(results: readonly StatementResult[], format: Partial<ResultsFormat> = {}): string | undefined {
-  return resultsJson({ results, seconds: 0.5, raftIndex: undefined }, { ...plain, ...format })
+  return atOnce(resultsJson({ results, seconds: 0.5, raftIndex: undefined }, { ...plain, ...format }))
 }
 
 function rows(columns: readonly [name: string, declaredType: string][], values: readonly (readonly SqlValue[])[]): StatementResult {
@@ -102,7 +103,7 @@ for (const [title, result, format, expected] of vectors) {
 }
 
 test('timings stand in each item and in the envelope, the Raft index last', () => {
-  const text = resultsJson({ results: [{ ...written, seconds: 0.25 }], seconds: 0.5, raftIndex: 12 }, { ...plain, timings: true })
+  const text = atOnce(resultsJson({ results: [{ ...written, seconds: 0.25 }], seconds: 0.5, raftIndex: 12 }, { ...plain, timings: true }))
   assert.equal(text, '{"results":[{"last_insert_id":1,"rows_affected":1,"time":0.25}],"time":0.5,"raft_index":12}')
 })
 
@@ -217,4 +218,18 @@ test('a result over the limit is not built', () => {
     ),
     undefined,
   )
+})
+
+test('very many results, and very many rows of one, are written in steps', () => {
+  const results = Array.from({ length: 40_000 }, () => written)
+  const long = rows(
+    [['c', 'text']],
+    Array.from({ length: 40_000 }, () => ['x']),
+  )
+  for (const given of [results, [long]]) {
+    let steps = 0
+    const writing = resultsJson({ results: given, seconds: 0.5, raftIndex: undefined }, { ...plain, bytesMax: 10_000_000 })
+    while (writing.next().done !== true) steps += 1
+    assert.ok(steps >= 8, `${steps} steps`)
+  }
 })

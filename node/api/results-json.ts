@@ -1,6 +1,7 @@
 // The JSON answer to statements, byte for byte rqlite's: fixed order of keys, zero and empty fields left out. Written as text by hand: object keys may be any
 // column name (`__proto__` too), and integers keep all their 64 bits.
 import type { Column, SqlValue, StatementResult } from '../command/command.ts'
+import type { Steps } from '../command/steps.ts'
 import { indentJson } from './json-indent.ts'
 import { sqliteTime } from './sqlite-time.ts'
 
@@ -28,15 +29,26 @@ type RowsResult = Extract<StatementResult, { readonly kind: 'rows' }>
 const textLike = /^(?:text|json|varchar.*|varying character.*|nchar.*|native character.*|nvarchar.*|clob.*|)$/
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** So much is written in one step: some milliseconds. */
+const stepWeight = 512 * 1024
+/** What a result or a row takes beside its characters. */
+const itemWeight = 128
+
 /** Undefined: longer than `bytesMax` characters. */
-export function resultsJson(envelope: ResultsEnvelope, format: ResultsFormat): string | undefined {
+export function* resultsJson(envelope: ResultsEnvelope, format: ResultsFormat): Steps<string | undefined> {
   const items: string[] = []
   let length = 0
+  let weight = 0
   for (const result of envelope.results) {
-    const item = itemJson(result, format, format.bytesMax - length)
+    const item = result.kind === 'rows' ? yield* rowsJson(result, format, format.bytesMax - length) : changeJson(result, format)
     if (item === undefined) return undefined
     length += item.length
     items.push(item)
+    weight += itemWeight + item.length
+    if (weight > stepWeight) {
+      weight = 0
+      yield
+    }
   }
   const time = format.timings ? `,"time":${numberJson(envelope.seconds)}` : ''
   const index = envelope.raftIndex === undefined ? '' : `,"raft_index":${envelope.raftIndex}`
@@ -44,26 +56,29 @@ export function resultsJson(envelope: ResultsEnvelope, format: ResultsFormat): s
   return format.pretty ? indentJson(json) : json
 }
 
-function itemJson(result: StatementResult, format: ResultsFormat, bytesLeft: number): string | undefined {
-  const time = format.timings && result.seconds > 0 ? [`"time":${numberJson(result.seconds)}`] : []
+function timeOf({ seconds }: StatementResult, { timings }: ResultsFormat): readonly string[] {
+  return timings && seconds > 0 ? [`"time":${numberJson(seconds)}`] : []
+}
+
+function changeJson(result: Exclude<StatementResult, RowsResult>, format: ResultsFormat): string {
   switch (result.kind) {
     case 'error':
       return `{${format.associative && format.isQuery ? '"rows":[],' : ''}"error":${stringJson(result.message)}}`
     case 'written': {
       const id = result.lastInsertId === 0n ? [] : [`"last_insert_id":${result.lastInsertId}`]
       const rows = result.rowsAffected === 0 ? [] : [`"rows_affected":${result.rowsAffected}`]
-      return `{${[...id, ...rows, ...time, ...(format.associative ? ['"rows":null'] : [])].join(',')}}`
+      return `{${[...id, ...rows, ...timeOf(result, format), ...(format.associative ? ['"rows":null'] : [])].join(',')}}`
     }
-    case 'rows':
-      return rowsJson(result, format, time, bytesLeft)
   }
 }
 
-function rowsJson(result: RowsResult, format: ResultsFormat, time: readonly string[], bytesLeft: number): string | undefined {
+function* rowsJson(result: RowsResult, format: ResultsFormat, bytesLeft: number): Steps<string | undefined> {
+  const time = timeOf(result, format)
   const named = format.qualifyColumns ? result.columns.map(qualified) : result.columns
   const columns = format.associative ? columnsByName(named) : named.map((column, at) => ({ column, at }))
   const rows: string[] = []
   let length = 0
+  let weight = 0
   for (const row of result.rows) {
     const values = columns.map(({ column, at }) => {
       const value = valueJson(row[at] ?? null, column.declaredType, format.blobArray)
@@ -73,6 +88,11 @@ function rowsJson(result: RowsResult, format: ResultsFormat, time: readonly stri
     length += json.length
     if (length > bytesLeft) return undefined
     rows.push(json)
+    weight += itemWeight + json.length
+    if (weight > stepWeight) {
+      weight = 0
+      yield
+    }
   }
   const types = columns.map(({ column, at }) => stringJson(typeOf(column, result.rows[0]?.[at] ?? null)))
   const names = columns.map(({ column }) => stringJson(column.name))

@@ -6,10 +6,11 @@ import { jsonReply, refuse } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { servedByHeader } from './leader-route.ts'
 import type { Read } from './reader.ts'
+import { Stretches } from './request-preparation.ts'
 import { resultsJson } from './results-json.ts'
 
 /** `raftIndex`: of the entry, or of the snapshot that was read. */
-export function statementReply(
+export async function statementReply(
   parts: ApiParts,
   request: ApiRequest,
   answer: {
@@ -19,9 +20,9 @@ export function statementReply(
     /** Why one of the statements was ended; its result says it in words. */
     readonly ended?: Read['ended']
   },
-): ApiReply {
+): Promise<ApiReply> {
   const { parameters } = request
-  const json = resultsJson(
+  const writing = resultsJson(
     {
       results: answer.results,
       seconds: (performance.now() - request.startedAtMs) / 1000,
@@ -37,6 +38,7 @@ export function statementReply(
       bytesMax: parts.limits.resultBytesMax,
     },
   )
+  const json = await new Stretches(parts, request).finish(writing)
   if (json === undefined) {
     const done = answer.changed ? 'the statements were carried out, but ' : ''
     return refuse('result_too_large', `${done}the result is larger than ${parts.limits.resultBytesMax} bytes; ask for fewer rows`)

@@ -1,5 +1,6 @@
 // The statement gate: what a client's text may contain. Fails closed: what its tokenizer does not know is refused. `gate.ts` implements it.
 import type { Result } from '../../runtime/result.ts'
+import type { Steps } from './steps.ts'
 
 export interface GateProblem {
   readonly code: 'statement_refused' | 'statement_not_deterministic'
@@ -21,3 +22,6 @@ export type JudgeText = (
   text: string,
   options: { readonly for: 'execute' | 'query' | 'request' },
 ) => Result<readonly JudgedStatement[], GateProblem>
+
+/** The same, with pauses: a text of eight megabytes takes some tenths of a second. */
+export type JudgeInSteps = (...asked: Parameters<JudgeText>) => Steps<ReturnType<JudgeText>>

@@ -3,12 +3,13 @@
 // bookkeeping. Why not ask SQLite: the binding has no authorizer, and its `readonly` says true for ATTACH, BEGIN and PRAGMA query_only = 0.
 import { fail, ok, type Result } from '../../runtime/result.ts'
 import { findChangingExpression, findLocalFunction } from './determinism.ts'
-import type { GateProblem, JudgeText, JudgedStatement } from './gate-port.ts'
+import type { GateProblem, JudgeInSteps, JudgeText, JudgedStatement } from './gate-port.ts'
 import { findHugeValue } from './huge-values.ts'
 import { findLocalTable, tableNamesIn } from './local-tables.ts'
 import { valueBytesMax } from './result-limits.ts'
 import { isInspection, isPragma, judgePragma, judgePragmaFunction } from './pragmas.ts'
-import { splitStatements, wordOf, type Piece } from './split.ts'
+import { splitInSteps, stepTokens, wordOf, type Piece } from './split.ts'
+import { atOnce } from './steps.ts'
 import { tokenName } from './tokenizer.ts'
 import { mustBeAlone, upkeepIn } from './upkeep.ts'
 import { findWriteTargets } from './target-tables.ts'
@@ -28,11 +29,13 @@ const outwardFunctions: ReadonlySet<string> = new Set(
 const virtualTableModules: ReadonlySet<string> = new Set(['fts5', 'fts4', 'rtree', 'rtree_i32', 'geopoly'])
 const createdThings: ReadonlySet<string> = new Set(['table', 'index', 'view', 'trigger', 'virtual', 'unique'])
 
-/** Of one text: judging as many takes some tenths of a second, in which nothing else is done. An entry of the log is not held to it. */
+/** Of one text: judging as many takes some tenths of a second. Of one statement nothing else is done in between. An entry of the log is not held to it. */
 const tokensMax = 300_000
 
-export const judgeText: JudgeText = (text, options) => {
-  const pieces = splitStatements(text, { tokensMax })
+export const judgeText: JudgeText = (text, options) => atOnce(judgeInSteps(text, options))
+
+export const judgeInSteps: JudgeInSteps = function* (text, options) {
+  const pieces = yield* splitInSteps(text, tokensMax)
   if (!pieces.ok) {
     return refused(
       pieces.problem.code === 'too_many_tokens'
@@ -41,7 +44,13 @@ export const judgeText: JudgeText = (text, options) => {
     )
   }
   const judged: JudgedStatement[] = []
+  let tokens = 0
   for (const piece of pieces.value) {
+    if (tokens >= stepTokens) {
+      tokens = 0
+      yield
+    }
+    tokens += piece.tokens.length
     const effect = judgePiece(piece, options.for)
     if (!effect.ok) return effect
     if (upkeepIn(piece) !== undefined && pieces.value.length > 1) return refused(`${keywordAt(piece, 0)} ${mustBeAlone}`)

@@ -1,6 +1,7 @@
 // One text into single statements, at the semicolons that SQLite would stop at. What comes out is prepared as it is, one statement per prepare, so a mistake here
 // can only make SQLite refuse a piece: it can never let a second statement ride along.
 import { fail, ok, type Result } from '../../runtime/result.ts'
+import { atOnce, type Steps } from './steps.ts'
 import { behindBlanks, readToken, tokenName, type Token, type TokenDefect } from './tokenizer.ts'
 
 export interface Piece {
@@ -12,7 +13,12 @@ export interface Piece {
 
 /** An empty list: nothing but white space, comments and semicolons. `tokensMax`: for who reads a text that nobody has read before. */
 export function splitStatements(text: string, { tokensMax = Infinity } = {}): Result<readonly Piece[], TokenDefect> {
-  const { pieces, rest, restAt, defect } = readPieces(text, tokensMax)
+  return atOnce(splitInSteps(text, tokensMax))
+}
+
+/** The same, with pauses. */
+export function* splitInSteps(text: string, tokensMax: number): Steps<Result<readonly Piece[], TokenDefect>> {
+  const { pieces, rest, restAt, defect } = yield* readPieces(text, tokensMax)
   if (defect !== undefined) return fail(defect)
   return ok(rest.length === 0 ? pieces : [...pieces, { sql: text.slice(restAt), tokens: rest }])
 }
@@ -27,7 +33,7 @@ export interface Complete {
  * Of a text that may break off anywhere, what ends before that: where the text goes on, only its last token can turn out to be another, and that is in the rest.
  */
 export function splitComplete(text: string): Complete {
-  const { pieces, completeAt } = readPieces(text, Infinity)
+  const { pieces, completeAt } = atOnce(readPieces(text, Infinity))
   return { pieces, restAt: completeAt }
 }
 
@@ -41,8 +47,11 @@ interface Reading {
   readonly defect: TokenDefect | undefined
 }
 
+/** So many tokens are looked at in one step: some milliseconds. */
+export const stepTokens = 8_192
+
 /** In one go: a text can be long. */
-function readPieces(text: string, tokensMax: number): Reading {
+function* readPieces(text: string, tokensMax: number): Steps<Reading> {
   const pieces: Piece[] = []
   let completeAt = 0
   let rest: Token[] = []
@@ -56,6 +65,7 @@ function readPieces(text: string, tokensMax: number): Reading {
     defect: code === undefined ? undefined : { code, offset: at },
   })
   for (let count = 0; at < text.length; count += 1) {
+    if (count % stepTokens === stepTokens - 1) yield
     if (rest.length === 0) restAt = at
     const token = readToken(text, at, restAt)
     if (token === undefined) return ended('token_unknown')

@@ -62,8 +62,10 @@ interface TextPlace {
   readonly until: number | undefined
 }
 
-/** Each costs some microseconds beside its instructions. */
+/** Each costs some microseconds beside its instructions; to be looked at, some tens. */
 const statementsMax = 256
+/** Of all texts together: they are split, some milliseconds. */
+const charactersMax = 128 * 1024
 
 /** The gate has refused these before they were proposed. Here they would break the group's transaction, so a log that holds one all the same gets an answer instead. */
 const neverRun: ReadonlySet<string> = new Set('begin commit end rollback savepoint release attach detach'.split(' '))
@@ -103,9 +105,11 @@ export class CommandRunner {
   /** Roughly the instructions that it carries out; Infinity: it may run for any time (bounded-program.ts). Under the schema as it is now. */
   costOf(command: Command): number {
     if (command.statements.length > statementsMax || command.statements.some(({ sql }) => this.#schema.mayBeHeavy(sql))) return Infinity
+    if (command.statements.reduce((sum, { sql }) => sum + sql.length, 0) > charactersMax) return Infinity
     const [first, second] = command.statements
     const pieces =
       first !== undefined && second === undefined ? this.#piecesOf(first) : command.statements.flatMap((one) => this.#piecesOf(one))
+    if (pieces.length > statementsMax) return Infinity
     let behind = pieces.length
     let cost = 0
     for (const piece of pieces) {

@@ -10,7 +10,7 @@ import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
 import type { Command, CommandOutcome, StatementResult } from '../command/command.ts'
 import { entryTimeMs } from '../command/entry-moment.ts'
-import type { LoadStep } from '../command/load-step.ts'
+import { isLoadStep, type LoadStep } from '../command/load-step.ts'
 import { upkeepOf } from '../command/upkeep.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Applied } from '../replica/state-machine.ts'
@@ -108,9 +108,10 @@ export class EntryApplier {
       if (applied.length > 0 && performance.now() > untilMs) return { applied, stop: 'time' }
       const mayDefer = this.progress.foreignKeys && this.#deferral.isPossible(rest)
       if (mayDefer || this.progress.statementsDone > 0) {
+        if (isLarge(rest[0], limits)) return { applied, stop: 'long' }
         const command = commandOf(rest[0])
         if (this.#replacements.isDue(command)) return { applied, stop: 'replacement' }
-        if (this.#isLong(rest[0], command, limits)) return { applied, stop: 'long' }
+        if (this.#isLong(command, limits)) return { applied, stop: 'long' }
         const alone = this.#applyAlone(rest[0], mayDefer)
         if (alone === undefined) return { applied, stop: 'diverged' }
         applied.push(alone)
@@ -147,9 +148,13 @@ export class EntryApplier {
     let { appliedIndex, appliedTerm, membership, timeMs } = this.progress
     let stop: Stretch['stop'] | 'alone' = 'end'
     for (const [position, entry] of entries.entries()) {
+      if (isLarge(entry, limits)) {
+        stop = 'long'
+        break
+      }
       const command = commandOf(entry)
       if (position > 0 && performance.now() > limits.untilMs) stop = 'time'
-      else if (this.#isLong(entry, command, limits)) stop = 'long'
+      else if (this.#isLong(command, limits)) stop = 'long'
       else if (command !== undefined && (isStep(command) || upkeepOf(command) !== undefined)) stop = this.#stopBefore(command)
       else if (entry.kind === 'state-hash' && this.#comparison.differs(entry, fold)) stop = 'diverged'
       if (stop !== 'end') break
@@ -337,13 +342,13 @@ export class EntryApplier {
     return isStep(command) ? 'end' : 'alone'
   }
 
-  #isLong(entry: Entry, command: Command | LoadStep | undefined, { costMax }: Limits): boolean {
+  #isLong(command: Command | LoadStep | undefined, { costMax }: Limits): boolean {
     if (command === undefined || costMax === Infinity) return false
     // Dropping what an earlier load has left touches each of its pages.
     if (isStep(command)) return command.kind === 'load-begin' || command.kind === 'load-abort'
     const upkeep = upkeepOf(command)
     if (upkeep !== undefined) return upkeep.kind === 'analyze' || upkeep.kind === 'optimize'
-    return entry.payload.length > payloadBytesMax || this.#runner.costOf(command) > costMax
+    return this.#runner.costOf(command) > costMax
   }
 
   /** A message instead: a deferred constraint does not hold, and the transaction is still open. */
@@ -361,4 +366,9 @@ export class EntryApplier {
     this.#runner.counters.lastInsertId = this.progress.lastInsertId
     this.#runner.counters.rowsAffected = this.progress.rowsAffected
   }
+}
+
+/** It is long whatever it does, and not even read where others wait: that takes some tenths of a second. Steps of a load are known to be short. */
+function isLarge({ kind, payload }: Entry, { costMax }: Limits): boolean {
+  return kind === 'command' && costMax !== Infinity && payload.length > payloadBytesMax && !isLoadStep(payload)
 }

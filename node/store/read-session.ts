@@ -9,7 +9,7 @@ import type { Column, SqlValue, Statement, StatementResult } from '../command/co
 import { bookkeepingTable } from './bookkeeping.ts'
 import { HeavyNames } from './heavy-names.ts'
 import { ResultBudget, bytesOfRow } from './result-budget.ts'
-import { costOfProposedChange, schemaKeeping } from './schema-changes.ts'
+import { costOfProposedChange, keepsSchema, schemaKeeping } from './schema-changes.ts'
 import { answerOfRead } from './sqlite-failure.ts'
 import { toBindings, toRow } from './sql-values.ts'
 import { StatementCache, type PreparedPiece } from './statement-cache.ts'
@@ -111,18 +111,18 @@ export class ReadSession {
     let cost = 0
     let changesSchema = false
     for (const { sql } of statements) {
-      const tookMs = performance.now() - beganAtMs
-      const isLong = tookMs > judgingMsMax || this.#heavyNames.mayBeIn(sql)
-      if (isLong) cost = Infinity
-      // Splitting it takes some hundredths of a second for half a megabyte.
-      if (isLong && isOneDataStatement(sql)) continue
-      if (tookMs > readingMsMax) {
-        changesSchema = true
-        break
+      const isLate = (): boolean => performance.now() - beganAtMs > judgingMsMax
+      if (isLate() || this.#heavyNames.mayBeIn(sql)) {
+        cost = Infinity
+        // Splitting it takes some hundredths of a second for half a megabyte.
+        if (isOneDataStatement(sql)) continue
+        changesSchema ||= performance.now() - beganAtMs > readingMsMax || !keepsSchema(sql)
+        if (changesSchema) break
+        continue
       }
-      for (const piece of this.#cache.get(sql) ?? []) {
-        // Nothing is known of what follows a change of the schema.
-        if (changesSchema) cost = Infinity
+      for (const [at, piece] of (this.#cache.get(sql) ?? []).entries()) {
+        // Nothing is known of what follows a change of the schema. One text may hold thousands of statements, and each is prepared.
+        if (changesSchema || (at > 0 && isLate())) cost = Infinity
         const changes = piece.isUpkeep || piece.keyword === 'pragma' || !schemaKeeping.has(piece.keyword)
         if (cost < Infinity) cost += changes ? this.#costOfChange(piece) : piece.cost()
         changesSchema ||= changes
