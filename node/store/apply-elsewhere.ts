@@ -1,8 +1,8 @@
 // The main thread's end of the thread that applies what may take long.
 import { readEntry, type Entry } from '../raft/entry.ts'
-import type { Applied } from '../replica/state-machine.ts'
 import { DatabaseThread, type ThreadFailure } from './database-thread.ts'
 import { mayReplaceDatabase } from './entry-content.ts'
+import type { HandedOver } from './packed-results.ts'
 import type { Replacement } from './replacements.ts'
 import { syncSteadily } from './steady-sync.ts'
 import type { StateHash } from './state-hash.ts'
@@ -28,7 +28,7 @@ export interface ReplaceReply {
 export interface ApplyReply {
   readonly kind: 'applied'
   /** One or more transactions, committed. */
-  readonly applied: readonly Applied[]
+  readonly applied: readonly HandedOver[]
   /** Behind each of `applied`; undefined where no command has changed it. */
   readonly hashes: readonly (StateHash | undefined)[]
   /** The thread writes no more. */

@@ -6,6 +6,7 @@ import { entriesOf, type ApplyReply, type ApplyRequest, type ReplaceReply, type 
 import { serveDatabaseThread } from './database-thread.ts'
 import { freeBytesBeside } from './disk-space.ts'
 import { EntryApplier } from './entry-applier.ts'
+import { pack } from './packed-results.ts'
 import { openWriteConnection } from './write-connection.ts'
 
 /** Answers wait no longer than this for the entries behind theirs. */
@@ -40,7 +41,7 @@ serveDatabaseThread((setting, reply: (reply: ApplyReply | ReplaceReply) => void)
         rest = rest.slice(applied.length)
         const hashes = applied.map(({ index }) => applier.hashes.get(index))
         if (rest.length === 0) applier.handOver()
-        reply({ kind: 'applied', applied, hashes, isLast: rest.length === 0 })
+        reply({ kind: 'applied', applied: applied.map(pack), hashes, isLast: rest.length === 0 })
       }
     },
     release: () => {

@@ -19,6 +19,7 @@ import { noLimits, type Limits } from './apply-limits.ts'
 import { EntryApplier } from './entry-applier.ts'
 import { EntryQueue } from './entry-queue.ts'
 import type { FatalCode, OnFatal } from './fatal.ts'
+import { unpack } from './packed-results.ts'
 import { logReplacement, type Replacement } from './replacements.ts'
 import { snapshotPaths } from './snapshot-directory.ts'
 import { EnvironmentFailure } from './sqlite-failure.ts'
@@ -288,7 +289,7 @@ export class SqliteStateMachine implements StateMachine {
       for (const [at, { index }] of applied.entries()) this.#applier.hashes.set(index, hashes[at])
       if (isLast) this.#applier.takeBack()
       else this.#applier.readProgress()
-      this.#tell(applied)
+      this.#tell(applied.map(unpack))
       this.#boundWal()
     } catch (error) {
       return this.#halt(error)
