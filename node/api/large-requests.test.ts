@@ -96,3 +96,18 @@ test('a long answer is written in several turns', async (context) => {
   assert.equal((await send(api, '/db/query', ['SELECT c FROM t'])).status, 200)
   assert.ok(turnNow() - readAt >= 10, `from ${readAt} to ${turnNow()}`)
 })
+
+test('large requests whose deadline passes while they wait are answered before the next one is begun', async (context) => {
+  const { api, seen, turnNow } = await watched(context)
+  const inTime = [send(api, '/db/query', [largeText]), send(api, '/db/query', [largeText])]
+  const body = new TextEncoder().encode(JSON.stringify([largeText]))
+  const late = Array.from({ length: 4 }, async () => {
+    const { headers } = await api.handler.handle({ ...forwardedWrite, path: '/db/query', query: 'level=none', body, timeoutMs: 0 })
+    assert.equal(headers['X-SecureSQL-Code'], 'deadline')
+    return turnNow()
+  })
+  const turns = await Promise.all(late)
+  for (const { status } of await Promise.all(inTime)) assert.equal(status, 200)
+  const last = seen[1]?.turn ?? 0
+  assert(turns.every((turn) => turn <= last))
+})

@@ -6,16 +6,23 @@ import { LargeTurns, smallBytesMax, turnBytesMax } from './large-turns.ts'
 const large = turnBytesMax + 1
 
 /** Notes who was let go. */
-function world(): { clock: ManualClock; turns: LargeTurns; gone: string[]; come: (name: string, bytes?: number, client?: string) => void } {
+function world(): {
+  clock: ManualClock
+  turns: LargeTurns
+  gone: string[]
+  come: (name: string, bytes?: number, client?: string) => void
+  over: Set<string>
+} {
   const clock = new ManualClock()
   const turns = new LargeTurns(clock)
   const gone: string[] = []
+  const over = new Set<string>()
   const come = (name: string, bytes = large, client = 'mallory'): void => {
-    const turn = turns.next(client, bytes)
+    const turn = turns.next(client, bytes, () => over.has(name))
     if (turn === undefined) gone.push(name)
     else void turn.then(() => gone.push(name))
   }
-  return { clock, turns, gone, come }
+  return { clock, turns, gone, come, over }
 }
 
 /** Who waits for a promise hears of it. */
@@ -74,4 +81,24 @@ test('clients take turns, each in the order of coming', async () => {
   clock.settle()
   await settled()
   assert.deepEqual(gone, ['m1', 'm2', 'a1', 'm3', 'a2', 'm4'])
+})
+
+test('who is waited for by nobody any more is let go at the next turn, behind however many, and takes nothing of it', async () => {
+  const { clock, turns, gone, come, over } = world()
+  come('a1', large, 'alice')
+  come('a2', large, 'alice')
+  for (const name of ['m1', 'm2', 'm3', 'm4']) come(name)
+  come('b1', large, 'bob')
+  // What `a1` did.
+  clock.stall(300)
+  clock.settle()
+  for (const name of ['m1', 'm3', 'm4', 'b1']) over.add(name)
+  assert.equal(turns.count, 6)
+  clock.advance(299)
+  await settled()
+  assert.deepEqual(gone, ['a1'])
+  clock.advance(2)
+  await settled()
+  assert.deepEqual(gone, ['a1', 'm1', 'm3', 'm4', 'b1', 'a2', 'm2'])
+  assert.equal(turns.count, 0)
 })

@@ -1,6 +1,7 @@
 // Requests with large bodies take turns. Reading one and putting its texts before the gate is one stretch of the event loop, a tenth of a second and more; bodies that have
 // arrived at the same time would be read one behind the other, and no heartbeat would leave for seconds. So in each turn of the loop only so many bytes are read, and after a
-// long stretch the loop is for everybody else as long as it took. Small requests never wait here.
+// long stretch the loop is for everybody else as long as it took. Small requests never wait here. Whoever waits holds its body; where nobody waits for the answer any more it is
+// let go at the next turn, whose ever that is: the budget of bodies (body-budget.ts) no longer counts it.
 import type { Clock } from '../replica/clock.ts'
 
 /** A body of so many bytes is read at once, whoever waits: it takes a millisecond or two, and waiting for a turn would cost about as much. */
@@ -12,6 +13,7 @@ const shortMsMax = 5
 
 interface Waiting {
   readonly bytes: number
+  readonly isOver: () => boolean
   readonly go: () => void
 }
 
@@ -33,15 +35,18 @@ export class LargeTurns {
     return count
   }
 
-  /** Resolves when the client may do what takes as long as reading so many bytes, without awaiting anything on the way; undefined: it may at once. */
-  next(client: string, bytes: number): Promise<void> | undefined {
+  /**
+   * Resolves when the client may do what takes as long as reading so many bytes, without awaiting anything on the way; undefined: it may at once. `isOver`: nobody waits for it
+   * any more, and once it is let go it will do nothing.
+   */
+  next(client: string, bytes: number, isOver: () => boolean): Promise<void> | undefined {
     if (bytes <= smallBytesMax) return undefined
     if (this.#bytesLeft === undefined) this.#begin()
     if (this.#waiting.size === 0 && this.#take(bytes)) return undefined
     return new Promise((go) => {
       const queue = this.#waiting.get(client)
-      if (queue === undefined) this.#waiting.set(client, [{ bytes, go }])
-      else queue.push({ bytes, go })
+      if (queue === undefined) this.#waiting.set(client, [{ bytes, isOver, go }])
+      else queue.push({ bytes, isOver, go })
     })
   }
 
@@ -59,6 +64,7 @@ export class LargeTurns {
 
   #end(): void {
     this.#bytesLeft = undefined
+    this.#letGoOver()
     if (this.#waiting.size === 0) return
     this.#begin()
     for (const [client, queue] of this.#waiting) {
@@ -68,6 +74,18 @@ export class LargeTurns {
       this.#waiting.delete(client)
       if (queue.length > 0) this.#waiting.set(client, queue)
       first.go()
+    }
+  }
+
+  #letGoOver(): void {
+    for (const [client, queue] of this.#waiting) {
+      const over = queue.filter((one) => one.isOver())
+      if (over.length === 0) continue
+      const gone = new Set(over)
+      const rest = queue.filter((one) => !gone.has(one))
+      if (rest.length === 0) this.#waiting.delete(client)
+      else this.#waiting.set(client, rest)
+      for (const one of over) one.go()
     }
   }
 

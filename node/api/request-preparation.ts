@@ -99,6 +99,7 @@ export class Stretches {
   readonly #parts: ApiParts
   readonly #request: ApiRequest
   #isSmall = true
+  #isToFinish = false
   /** Undefined: it begins when it is first asked about. */
   #untilMs: number | undefined
 
@@ -111,7 +112,7 @@ export class Stretches {
   begin(bytes: number): Promise<'late' | 'on'> | 'on' {
     if (bytes <= smallBytesMax) return 'on'
     this.#isSmall = false
-    const turn = this.#parts.largeTurns.next(clientOf(this.#request.identity), bytes)
+    const turn = this.#parts.largeTurns.next(clientOf(this.#request.identity), bytes, () => this.#isLate())
     this.#untilMs = performance.now() + stretchMsMax
     return turn === undefined ? 'on' : this.#whenLetGo(turn)
   }
@@ -141,6 +142,7 @@ export class Stretches {
 
   /** What was carried out is answered, whoever waits for it. */
   async finish<Value>(steps: Steps<Value>): Promise<Value> {
+    this.#isToFinish = true
     for (;;) {
       const step = steps.next()
       if (step.done === true) return step.value
@@ -151,6 +153,10 @@ export class Stretches {
   async #whenLetGo(turn: Promise<void>): Promise<'late' | 'on'> {
     await turn
     this.#untilMs = performance.now() + stretchMsMax
-    return this.#request.isAbandoned() || msLeft(this.#request) === 0 ? 'late' : 'on'
+    return this.#isLate() ? 'late' : 'on'
+  }
+
+  #isLate(): boolean {
+    return !this.#isToFinish && (this.#request.isAbandoned() || msLeft(this.#request) === 0)
   }
 }
