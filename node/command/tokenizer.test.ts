@@ -26,6 +26,14 @@ const cases: readonly (readonly [string, string])[] = [
   ["x'0'", 'defect at 0'],
   ["x'0g'", 'defect at 0'],
   ['1 1.5 .5 1. 1e5 1.5E-3 0x1F 1_000', 'number:1 number:1.5 number:.5 number:1. number:1e5 number:1.5E-3 number:0x1F number:1_000'],
+  ['1e+5 1e5_0 .5_0e-1_0 0X1f_F', 'number:1e+5 number:1e5_0 number:.5_0e-1_0 number:0X1f_F'],
+  ['1..5', 'number:1. number:.5'],
+  ['1._5', 'defect at 0'],
+  ['1__0', 'defect at 0'],
+  ['1_', 'defect at 0'],
+  ['0x_1', 'defect at 0'],
+  ['1e_5', 'defect at 0'],
+  ['1e+', 'defect at 0'],
   ['12abc', 'defect at 0'],
   ['1e', 'defect at 0'],
   ['0x', 'defect at 0'],
@@ -54,6 +62,17 @@ for (const [text, expected] of cases) {
     assert.equal(kinds(text), expected)
   })
 }
+
+test('a number may be as long as a text', () => {
+  for (const number of [`1${'_1'.repeat(4_000_000)}`, `0x1${'_F'.repeat(4_000_000)}`, `.1${'_1'.repeat(4_000_000)}`]) {
+    const tokens = tokenize(number)
+    assert(tokens.ok)
+    assert.deepEqual(
+      tokens.value.map(({ kind, end }) => [kind, end]),
+      [['number', number.length]],
+    )
+  }
+})
 
 test('a name is what stands between the quotes, with ASCII folded and nothing else', () => {
   const text = `"A""B" [C]]`
