@@ -31,7 +31,7 @@ export interface ApiLimits {
 }
 
 export const apiLimits: ApiLimits = {
-  // JSON is read in one stretch of the event loop on which heartbeats wait: 8 MiB of numbers take half a second of processor time, less than an election timeout. What is made of
+  // JSON is read in one stretch of the event loop on which heartbeats wait: 8 MiB of numbers take up to 0.7 s of processor time, less than an election timeout. What is made of
   // it comes in steps, and of several such bodies one comes after the other (large-turns.ts).
   // The log would take 64 MiB (raft/entry.ts). Larger loads are several requests.
   bodyBytesMax: 8 * 1024 * 1024,
