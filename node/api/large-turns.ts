@@ -79,13 +79,13 @@ export class LargeTurns {
 
   #letGoOver(): void {
     for (const [client, queue] of this.#waiting) {
-      const over = queue.filter((one) => one.isOver())
-      if (over.length === 0) continue
-      const gone = new Set(over)
-      const rest = queue.filter((one) => !gone.has(one))
+      const rest: Waiting[] = []
+      for (const one of queue) {
+        if (one.isOver()) one.go()
+        else rest.push(one)
+      }
       if (rest.length === 0) this.#waiting.delete(client)
       else this.#waiting.set(client, rest)
-      for (const one of over) one.go()
     }
   }
 

@@ -4,15 +4,11 @@ import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Statement } from '../command/command.ts'
 import type { JudgeText } from '../command/gate-port.ts'
-import type { Steps } from '../command/steps.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { ApiRequest } from './exchange.ts'
-import { clientOf, msLeft } from './exchange.ts'
-import { smallBytesMax, turnBytesMax } from './large-turns.ts'
 import { statementsIn } from './request-statements.ts'
+import { Stretches } from './stretches.ts'
 
-/** So long one body is read and judged until others have their turn. */
-const stretchMsMax = 20
 /** A shorter text is judged in one go: that takes some milliseconds. */
 const shortTextCharacters = 16 * 1024
 
@@ -92,71 +88,4 @@ export async function readStatements(
   // /db/request takes JSON only.
   const read = await stretches.carryOut(statementsIn(body.value, purpose === 'request' ? 'application/json' : request.contentType))
   return read === 'late' ? late : read
-}
-
-/** The work of one request, cut into stretches of the event loop between which everybody else has theirs. */
-export class Stretches {
-  readonly #parts: ApiParts
-  readonly #request: ApiRequest
-  #isSmall = true
-  #isToFinish = false
-  /** Undefined: it begins when it is first asked about. */
-  #untilMs: number | undefined
-
-  constructor(parts: ApiParts, request: ApiRequest) {
-    this.#parts = parts
-    this.#request = request
-  }
-
-  /** `late`: nobody waits for the answer any more. */
-  begin(bytes: number): Promise<'late' | 'on'> | 'on' {
-    if (bytes <= smallBytesMax) return 'on'
-    this.#isSmall = false
-    const turn = this.#parts.largeTurns.next(clientOf(this.#request.identity), bytes, () => this.#isLate())
-    this.#untilMs = performance.now() + stretchMsMax
-    return turn === undefined ? 'on' : this.#whenLetGo(turn)
-  }
-
-  /** Behind an await, in which others may have had a long stretch: a small one is not charged with it. */
-  goOn(): void {
-    if (this.#isSmall) this.#untilMs = undefined
-  }
-
-  isOver(): boolean {
-    const nowMs = performance.now()
-    this.#untilMs ??= nowMs + stretchMsMax
-    return nowMs > this.#untilMs
-  }
-
-  next(): Promise<'late' | 'on'> | 'on' {
-    return this.begin(turnBytesMax)
-  }
-
-  async carryOut<Value>(steps: Steps<Value>): Promise<Value | 'late'> {
-    for (;;) {
-      const step = steps.next()
-      if (step.done === true) return step.value
-      if (this.isOver() && (await this.next()) === 'late') return 'late'
-    }
-  }
-
-  /** What was carried out is answered, whoever waits for it. */
-  async finish<Value>(steps: Steps<Value>): Promise<Value> {
-    this.#isToFinish = true
-    for (;;) {
-      const step = steps.next()
-      if (step.done === true) return step.value
-      if (this.isOver()) await this.next()
-    }
-  }
-
-  async #whenLetGo(turn: Promise<void>): Promise<'late' | 'on'> {
-    await turn
-    this.#untilMs = performance.now() + stretchMsMax
-    return this.#isLate() ? 'late' : 'on'
-  }
-
-  #isLate(): boolean {
-    return !this.#isToFinish && (this.#request.isAbandoned() || msLeft(this.#request) === 0)
-  }
 }

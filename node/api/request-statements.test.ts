@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SqlValue } from '../command/command.ts'
-import { parseStatements, statementsIn } from './request-statements.ts'
+import { atOnce } from '../command/steps.ts'
+import { statementsIn } from './request-statements.ts'
 
+const parseStatements = (body: Uint8Array, contentType: string) => atOnce(statementsIn(body, contentType))
 const parse = (text: string, contentType = 'application/json') => parseStatements(new TextEncoder().encode(text), contentType)
 
 function parametersOf(text: string): unknown {

@@ -3,7 +3,7 @@ import type { Refusal, RefusalCode } from '../../contract/refusal.ts'
 import { fail, ok } from '../../runtime/result.ts'
 import type { Result } from '../../runtime/result.ts'
 import type { Parameters, SqlValue, Statement } from '../command/command.ts'
-import { atOnce, type Steps } from '../command/steps.ts'
+import type { Steps } from '../command/steps.ts'
 import { parseExactJson, Real } from './exact-json.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -11,11 +11,6 @@ const none: Parameters = { kind: 'positional', values: [] }
 
 /** Between two steps others may have their turn: so many statements, or values of one list, are looked at in one. */
 const stepLength = 4_096
-
-/** All steps at once. */
-export function parseStatements(body: Uint8Array, contentType: string): Result<readonly Statement[], Refusal> {
-  return atOnce(statementsIn(body, contentType))
-}
 
 /** Undefined between steps of a few milliseconds. The first one is longer: JSON is read in one go. */
 export function* statementsIn(body: Uint8Array, contentType: string): Steps<Result<readonly Statement[], Refusal>> {
@@ -124,7 +119,7 @@ function decode(body: Uint8Array): string | undefined {
 /** Undefined: not JSON, or nested so deeply that the parser gives up. */
 function parseJson(text: string): unknown {
   try {
-    // Our own costs several times as much, so it is paid only where a number may not be what it seems: 2^53 has 16 digits; 1.0 and 1e3 are whole, but no integers.
+    // The exact one costs several times as much, so it is paid only where a number may not be what it seems: 2^53 has 16 digits; 1.0 and 1e3 are whole, but no integers.
     const value: unknown = /\d{16}|\d\.0+(?!\d)|\d[eE][-+]?\d/.test(text) ? parseExactJson(text) : JSON.parse(text)
     return value
   } catch (error) {

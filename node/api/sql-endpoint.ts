@@ -6,7 +6,8 @@ import type { Statement } from '../command/command.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { Endpoint } from './endpoint.ts'
 import { indentJson } from './json-indent.ts'
-import { readStatements, Stretches } from './request-preparation.ts'
+import { readStatements } from './request-preparation.ts'
+import { Stretches } from './stretches.ts'
 
 export function sqlEndpoint(parts: ApiParts): Endpoint {
   return {

@@ -6,8 +6,8 @@ import { jsonReply, refuse } from './exchange.ts'
 import type { ApiReply, ApiRequest } from './exchange.ts'
 import { servedByHeader } from './leader-route.ts'
 import type { Read } from './reader.ts'
-import { Stretches } from './request-preparation.ts'
 import { resultsJson } from './results-json.ts'
+import { Stretches } from './stretches.ts'
 
 /** `raftIndex`: of the entry, or of the snapshot that was read. */
 export async function statementReply(

@@ -8,7 +8,7 @@ import { findHugeValue } from './huge-values.ts'
 import { findLocalTable, tableNamesIn } from './local-tables.ts'
 import { valueBytesMax } from './result-limits.ts'
 import { isInspection, isPragma, judgePragma, judgePragmaFunction } from './pragmas.ts'
-import { splitInSteps, stepTokens, wordOf, type Piece } from './split.ts'
+import { nameAt, operatorOf, splitInSteps, stepTokens, wordOf, type Piece } from './split.ts'
 import { atOnce } from './steps.ts'
 import { tokenName } from './tokenizer.ts'
 import { mustBeAlone, upkeepIn } from './upkeep.ts'
@@ -135,7 +135,7 @@ function notAStatement(piece: Piece, position: number): string {
 function effectOfWith(piece: Piece, position: number): Effect {
   let depth = 0
   for (let at = position + 1; at < piece.tokens.length; at += 1) {
-    const text = operatorAt(piece, at)
+    const text = operatorOf(piece.sql, piece.tokens[at])
     if (text === '(') depth += 1
     if (text === ')') depth -= 1
     if (depth !== 0 || text !== ')') continue
@@ -152,7 +152,7 @@ function judgeCreate(piece: Piece, position: number): Result<Effect, GateProblem
     return refused('temporary tables, views and triggers live on one connection of one node: not allowed')
   if (!createdThings.has(thing)) return refused(`CREATE ${keywordAt(piece, position + 1)} is not allowed`)
   const named = nameBehindCreate(piece, position + 1)
-  const isQualified = operatorAt(piece, named + 1) === '.'
+  const isQualified = operatorOf(piece.sql, piece.tokens[named + 1]) === '.'
   if (isQualified && nameAt(piece, named) !== 'main') return refused('an object can only be created in the schema main')
   if (thing !== 'virtual') return ok('write')
   const using = named + (isQualified ? 3 : 1)
@@ -181,7 +181,7 @@ function findForbiddenName(piece: Piece): Result<never, GateProblem> | undefined
     if (name === reservedName || (creates ? name.includes(reservedPrefix) : name.startsWith(reservedPrefix)))
       return refused(`the name ${reservedName}, and names that begin with ${reservedPrefix}, are reserved`)
     if (namesTables(token) && judgePragmaFunction(name) === 'nowhere') return disallowedPragma
-    if (token.kind !== 'string' && outwardFunctions.has(name) && operatorAt(piece, position + 1) === '(')
+    if (token.kind !== 'string' && outwardFunctions.has(name) && operatorOf(piece.sql, piece.tokens[position + 1]) === '(')
       return refused(`${name}() is not allowed`)
   }
   return undefined
@@ -212,16 +212,6 @@ function hasName({ sql, tokens }: Piece, isIt: (name: string) => boolean): boole
   return tokens.some(
     (token) => (token.kind === 'word' || token.kind === 'quoted' || token.kind === 'string') && isIt(tokenName(sql, token)),
   )
-}
-
-function operatorAt(piece: Piece, position: number): string {
-  const token = piece.tokens[position]
-  return token?.kind === 'operator' ? tokenName(piece.sql, token) : ''
-}
-
-function nameAt(piece: Piece, position: number): string {
-  const token = piece.tokens[position]
-  return token === undefined ? '' : tokenName(piece.sql, token)
 }
 
 /** For messages: the keyword in capitals, or that there is none. Never the client's text beyond one word. */

@@ -1,6 +1,6 @@
 // Expressions whose values SQLite keeps, or takes to be true for ever: those of an index (its WHERE too), of CHECK, of a generated column. Of the text of one CREATE or
 // ALTER, as a client sends it or as the schema holds it.
-import { wordOf, type Piece } from './split.ts'
+import { operatorOf, wordOf, type Piece } from './split.ts'
 import { tokenName, type Token } from './tokenizer.ts'
 
 export interface Call {
@@ -20,7 +20,7 @@ export function keptExpressions(piece: Piece): readonly Token[] {
   const kept: Token[] = []
   for (let at = 0; at < piece.tokens.length; at += 1) {
     const word = wordOf(piece.sql, piece.tokens[at])
-    if ((word !== 'check' && word !== 'as') || textAt(piece.sql, piece.tokens[at + 1]) !== '(') continue
+    if ((word !== 'check' && word !== 'as') || operatorOf(piece.sql, piece.tokens[at + 1]) !== '(') continue
     const end = closingAt(piece.sql, piece.tokens, at + 1)
     for (const token of piece.tokens.slice(at + 1, end + 1)) kept.push(token)
     at = end
@@ -30,13 +30,13 @@ export function keptExpressions(piece: Piece): readonly Token[] {
 
 /** Of an index: a table may be called as a function is, and stands before the parenthesis of its columns. */
 function behindNames({ sql, tokens }: Piece): readonly Token[] {
-  const from = tokens.findIndex((token) => textAt(sql, token) === '(')
+  const from = tokens.findIndex((token) => operatorOf(sql, token) === '(')
   return from === -1 ? [] : tokens.slice(from)
 }
 
 /** CREATE TABLE … AS SELECT: it has no such expressions, and its common table expressions look like them. */
 function isCopy({ sql, tokens }: Piece): boolean {
-  const from = tokens.findIndex((token) => wordOf(sql, token) === 'as' || textAt(sql, token) === '(')
+  const from = tokens.findIndex((token) => wordOf(sql, token) === 'as' || operatorOf(sql, token) === '(')
   return wordOf(sql, tokens[from]) === 'as'
 }
 
@@ -54,7 +54,7 @@ function calledAt(sql: string, tokens: readonly Token[], at: number, names: Name
   const token = tokens[at]
   if (token?.kind !== 'word' && token?.kind !== 'quoted') return undefined
   const name = tokenName(sql, token)
-  return names(name) && textAt(sql, tokens[at + 1]) === '(' ? name : undefined
+  return names(name) && operatorOf(sql, tokens[at + 1]) === '(' ? name : undefined
 }
 
 /** How many calls of the named functions stand within one another at most. */
@@ -63,7 +63,7 @@ export function nestingOf(sql: string, tokens: readonly Token[], names: Names): 
   let nesting = 0
   let most = 0
   for (let at = 0; at < tokens.length; at += 1) {
-    const text = textAt(sql, tokens[at])
+    const text = operatorOf(sql, tokens[at])
     if (text === '(') {
       const isOfCall = at > 0 && calledAt(sql, tokens, at - 1, names) !== undefined
       isOpenOfCall.push(isOfCall)
@@ -79,14 +79,10 @@ export function nestingOf(sql: string, tokens: readonly Token[], names: Names): 
 function closingAt(sql: string, tokens: readonly Token[], open: number): number {
   let depth = 0
   for (let at = open; at < tokens.length; at += 1) {
-    const text = textAt(sql, tokens[at])
+    const text = operatorOf(sql, tokens[at])
     if (text === '(') depth += 1
     if (text === ')') depth -= 1
     if (depth === 0) return at
   }
   return tokens.length
-}
-
-function textAt(sql: string, token: Token | undefined): string {
-  return token?.kind === 'operator' ? tokenName(sql, token) : ''
 }

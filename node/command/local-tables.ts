@@ -1,7 +1,7 @@
 // Tables and table functions that tell of one node alone: its files, connections, memory, pages. In a statement that goes into the log they could decide on each node
 // something else. The `pragma_…` functions about the schema are among them: pragma_table_list lists in the order of a hash table, which a restart changes. Of the schema
 // itself all is alike but `rootpage`: on which page a table begins is another on a node that had no room for a VACUUM (store/database-rewriting.ts).
-import { wordOf, type Piece } from './split.ts'
+import { nameAt, wordOf, type Piece } from './split.ts'
 import { tokenName, type Token } from './tokenizer.ts'
 
 const tables: ReadonlySet<string> = new Set([
@@ -54,11 +54,6 @@ function findRootPage(piece: Piece, namesTables: (token: Token) => boolean): str
       (schemaTables.has(name) && (names[position - 1] === 'in' || (names[position - 1] === '.' && names[position - 3] === 'in'))),
   )
   return readsPage ? 'rootpage (of the schema name the columns that you need)' : undefined
-}
-
-function nameAt(piece: Piece, position: number): string {
-  const token = piece.tokens[position]
-  return token === undefined ? '' : tokenName(piece.sql, token)
 }
 
 /** Which tokens can stand for a table that is read. A string in a statement without FROM, JOIN and IN is only a value. */

@@ -50,7 +50,7 @@ interface Reading {
 /** So many tokens are looked at in one step: some milliseconds. */
 export const stepTokens = 8_192
 
-/** In one go: a text can be long. */
+/** Tokens and pieces in one pass: a text can be long. */
 function* readPieces(text: string, tokensMax: number): Steps<Reading> {
   const pieces: Piece[] = []
   let completeAt = 0
@@ -103,4 +103,15 @@ function startsTrigger(text: string, tokens: readonly Token[]): boolean {
 /** The lower-cased keyword, '' where the token is none. */
 export function wordOf(text: string, token: Token | undefined): string {
   return token?.kind === 'word' ? tokenName(text, token) : ''
+}
+
+/** An operator or a parenthesis as it is written; '' for every other token, and for none. */
+export function operatorOf(text: string, token: Token | undefined): string {
+  return token?.kind === 'operator' ? tokenName(text, token) : ''
+}
+
+/** What the token at `position` names, whatever it is; '' behind the end. */
+export function nameAt({ sql, tokens }: Piece, position: number): string {
+  const token = tokens[position]
+  return token === undefined ? '' : tokenName(sql, token)
 }

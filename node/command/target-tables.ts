@@ -1,6 +1,5 @@
 // Which tables a text writes into by name, in triggers' bodies too: behind INTO, and behind UPDATE [OR …]. Both words are reserved, so an unquoted one is the keyword.
-import { wordOf, type Piece } from './split.ts'
-import { tokenName } from './tokenizer.ts'
+import { nameAt, wordOf, type Piece } from './split.ts'
 
 export interface WriteTarget {
   /** Lower-cased, without quotes and schema. */
@@ -16,8 +15,8 @@ export function findWriteTargets(piece: Piece): readonly WriteTarget[] {
     if (verb !== 'into' && verb !== 'update') continue
     let name = at + 1
     if (verb === 'update' && wordOf(piece.sql, piece.tokens[name]) === 'or') name += 2
-    if (textAt(piece, name + 1) === '.') name += 2
-    const table = textAt(piece, name)
+    if (nameAt(piece, name + 1) === '.') name += 2
+    const table = nameAt(piece, name)
     if (table !== '') targets.push({ table, columns: verb === 'into' ? columnsFrom(piece, name + 1) : undefined })
   }
   return targets
@@ -25,17 +24,12 @@ export function findWriteTargets(piece: Piece): readonly WriteTarget[] {
 
 function columnsFrom(piece: Piece, position: number): readonly string[] | undefined {
   let at = wordOf(piece.sql, piece.tokens[position]) === 'as' ? position + 2 : position
-  if (textAt(piece, at) !== '(') return undefined
+  if (nameAt(piece, at) !== '(') return undefined
   const columns: string[] = []
   // There are names in it and commas. At anything else SQLite refuses the text; reading on would read the same again behind every INTO.
   for (at += 1; ; at += 1) {
     const kind = piece.tokens[at]?.kind
-    if (kind === 'word' || kind === 'quoted' || kind === 'string') columns.push(textAt(piece, at))
-    else if (textAt(piece, at) !== ',') return columns
+    if (kind === 'word' || kind === 'quoted' || kind === 'string') columns.push(nameAt(piece, at))
+    else if (nameAt(piece, at) !== ',') return columns
   }
-}
-
-function textAt(piece: Piece, position: number): string {
-  const token = piece.tokens[position]
-  return token === undefined ? '' : tokenName(piece.sql, token)
 }

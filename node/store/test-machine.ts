@@ -144,7 +144,6 @@ function insert(n: number): Uint8Array {
   return encodeCommand(command(['CREATE TABLE IF NOT EXISTS t (n INTEGER)', ['INSERT INTO t VALUES (?)', n]], { transaction: n % 2 === 0 }))
 }
 
-/** Such a machine as the contracts of the port want it. */
 /** A machine for one test, in which nothing may be fatal. */
 export async function onMachine(body: (world: TestMachine) => Promise<void>, options?: TestMachineOptions): Promise<void> {
   const world = new TestMachine(options)
@@ -156,6 +155,7 @@ export async function onMachine(body: (world: TestMachine) => Promise<void>, opt
   }
 }
 
+/** Such a machine as the contracts of the port want it. */
 export function machineUnderTest(options: TestMachineOptions = {}): Promise<StateHashUnderTest> {
   const world = new TestMachine(options)
   return Promise.resolve({

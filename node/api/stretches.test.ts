@@ -5,7 +5,7 @@ import { ManualClock } from '../replica/manual-clock.ts'
 import type { ApiParts } from './api-parts.ts'
 import type { ApiRequest } from './exchange.ts'
 import { LargeTurns } from './large-turns.ts'
-import { Stretches } from './request-preparation.ts'
+import { Stretches } from './stretches.ts'
 
 test('what was carried out is written one in a turn, though nobody waits for it any more', async (context) => {
   let nowMs = performance.now()
