@@ -17,6 +17,7 @@ import { toBindings } from './sql-values.ts'
 import { answerOf, isFull } from './sqlite-failure.ts'
 import { hashRow, joinEffects, type Effect, type Trace } from './state-hash.ts'
 import { StatementCache, type PreparedPiece } from './statement-cache.ts'
+import { VirtualTables } from './virtual-tables.ts'
 
 /** What the connection would report: changed by every statement that writes. */
 export interface Counters {
@@ -34,21 +35,26 @@ export const everything: Extent = { first: 0, until: undefined }
 
 export type CommandRun =
   | { readonly kind: 'done'; readonly traces: readonly Trace[] }
-  /** A statement has rolled back the whole transaction (OR ROLLBACK, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)): nothing of this run is in the data. */
+  /**
+   * A statement has rolled back the whole transaction (OR ROLLBACK, ON CONFLICT ROLLBACK, RAISE(ROLLBACK)), or the caller must do so, when it is still open: nothing of this
+   * run may stay in the data.
+   */
   | {
       readonly kind: 'rolled-back'
       readonly statement: number
       readonly piece: number
-      /** SQLite says that there is no more room: in the table, or on the disk. The transaction may still be open. */
+      /** SQLite says that there is no more room: in the table, or on the disk. */
       readonly isFull: boolean
       readonly error: StatementResult
       readonly traces: readonly Trace[]
     }
+  /** The open transaction cannot go on, by what was run in it before. */
+  | { readonly kind: 'refused'; readonly message: string }
 
 type PieceEnd =
   | { readonly kind: 'result'; readonly result: StatementResult; readonly effect: Effect }
   | { readonly kind: 'failed'; readonly message: string }
-  /** It has succeeded but may not stay. */
+  /** What it did may not stay: where there are virtual tables, they may hold what no savepoint takes back. */
   | { readonly kind: 'unwanted'; readonly message: string }
   | { readonly kind: 'rolled-back'; readonly message: string; readonly isFull: boolean }
 
@@ -78,6 +84,7 @@ export class CommandRunner {
   readonly #database: Database.Database
   readonly #cache: StatementCache
   readonly #schema: SchemaFacts
+  readonly #virtualTables: VirtualTables
   readonly #functions: ReplicatedFunctions
   readonly #guard: RowidGuard
   readonly #clockGuard: ClockGuard
@@ -92,6 +99,7 @@ export class CommandRunner {
     this.#setLastInsertRowid = setLastInsertRowid
     this.#cache = new StatementCache(database)
     this.#schema = new SchemaFacts(database)
+    this.#virtualTables = new VirtualTables(database)
     this.#functions = installReplicatedFunctions(database)
     this.#guard = new RowidGuard(database)
     this.#clockGuard = new ClockGuard(database)
@@ -148,6 +156,7 @@ export class CommandRunner {
   /** After a transaction was rolled back: its changes of the schema are gone, and so must be the handles made under it. */
   forgetStatements(): void {
     this.#schema.forget()
+    this.#virtualTables.forget()
     this.#cache.clear()
     this.#guard.schemaChanged()
     this.#clockGuard.schemaChanged()
@@ -166,35 +175,55 @@ export class CommandRunner {
     return command.transaction ? this.#runTogether(command) : this.#runEach(command, extent)
   }
 
-  /**
-   * Full-text tables write when a savepoint begins or ends and at COMMIT, and version 4 leaves its own last_insert_rowid() behind: it is put right after that has happened,
-   * or the answer would depend on restarts.
-   */
-  #enter(): void {
-    this.#savepoint.run()
-    if (this.#schema.hasVirtualTables && this.#lastInsertId() !== this.counters.lastInsertId)
+  /** A message: what was run before in this transaction does not let it go on. Virtual tables are settled behind each statement, so it should never come. */
+  #enter(): string | undefined {
+    try {
+      this.#savepoint.run()
+    } catch (error) {
+      return answerOf(error)
+    }
+    this.#keepLastInsertId()
+    return undefined
+  }
+
+  /** A message: virtual tables cannot write what they keep, and the transaction must be rolled back. */
+  #settle(): string | undefined {
+    const problem = this.#virtualTables.settle()
+    this.#keepLastInsertId()
+    return problem
+  }
+
+  /** Where virtual tables write, at savepoints and at COMMIT, version 4 of the full-text ones leaves its own last_insert_rowid() behind: answers would depend on restarts. */
+  #keepLastInsertId(): void {
+    if (this.#virtualTables.exist && this.#lastInsertId() !== this.counters.lastInsertId)
       this.#setLastInsertRowid(this.counters.lastInsertId)
   }
 
   #mayTouchVirtualTables(sql: string): boolean {
-    return this.#schema.hasVirtualTables || (this.#cache.get(sql) ?? []).some(({ keyword }) => !schemaKeeping.has(keyword))
+    return this.#virtualTables.exist || (this.#cache.get(sql) ?? []).some(({ keyword }) => !schemaKeeping.has(keyword))
   }
 
   /** All or nothing: one savepoint, stop at the first error. */
   #runTogether(command: Command): CommandRun {
     const traces: Trace[] = []
-    const before = this.counters.lastInsertId
-    this.#enter()
+    let last = 0
+    const refusal = this.#enter()
+    if (refusal !== undefined) return { kind: 'refused', message: refusal }
     this.#restartChanges(command.statements)
     for (const [position, statement] of command.statements.entries()) {
       if (statement.sql === '') continue
+      last = position
       const end = this.#runText({ command, position, until: undefined })
       if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
+      if (end.kind !== 'result' && this.#virtualTables.exist) return takenBack(position, end.result, traces)
       traces.push(end)
       if (end.kind === 'result') continue
-      this.#takeStatementBack(end.kind === 'unwanted' ? before : this.counters.lastInsertId)
+      this.#rollbackTo.run()
+      this.forgetStatements()
       break
     }
+    const problem = this.#settle()
+    if (problem !== undefined) return takenBack(last, { kind: 'error', message: problem, seconds: 0 }, traces.slice(0, -1))
     this.#release.run()
     return { kind: 'done', traces }
   }
@@ -208,15 +237,16 @@ export class CommandRunner {
       if (statement.sql === '') continue
       const isLast = position === extent.until?.statement
       // One savepoint a statement: full-text tables flush at savepoints, and where they flush must not depend on the group. Without them SQLite's own statement is enough.
-      const before = this.counters.lastInsertId
       const hasSavepoint = this.#mayTouchVirtualTables(statement.sql)
-      if (hasSavepoint) this.#enter()
+      const refusal = hasSavepoint ? this.#enter() : undefined
+      if (refusal !== undefined) return { kind: 'refused', message: refusal }
       this.#restartChanges([statement])
       const end = this.#runText({ command, position, until: isLast ? extent.until?.piece : undefined })
       if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
-      assert(hasSavepoint || end.kind !== 'unwanted', 'only what virtual tables keep for themselves must be taken back by a savepoint')
+      if (end.kind === 'unwanted') return takenBack(position, end.result, traces)
       if (hasSavepoint) {
-        if (end.kind === 'unwanted') this.#takeStatementBack(before)
+        const problem = this.#settle()
+        if (problem !== undefined) return takenBack(position, { kind: 'error', message: problem, seconds: end.result.seconds }, traces)
         this.#release.run()
       }
       if (!isLast) traces.push(end)
@@ -231,16 +261,6 @@ export class CommandRunner {
   #restartChanges(statements: readonly Statement[]): void {
     this.#functions.restartChanges()
     if (this.#schema.mentionsChanges || statements.some(({ sql }) => /changes/i.test(sql))) this.#zeroChanges.run()
-  }
-
-  /** To the savepoint, with the connection's last_insert_rowid() as given. */
-  #takeStatementBack(lastInsertId: bigint): void {
-    this.#rollbackTo.run()
-    this.forgetStatements()
-    if (lastInsertId === this.counters.lastInsertId) return
-    this.counters.rowsAffected = 0
-    this.counters.lastInsertId = lastInsertId
-    this.#setLastInsertRowid(lastInsertId)
   }
 
   /** Runs the pieces of one text, `until` one of them when given; answers with the last one's result. */
@@ -285,15 +305,20 @@ export class CommandRunner {
     if (changesData && holdsAutomerge(bound.value) && piece.isCommanding())
       return { kind: 'failed', message: 'automerge of a full-text table cannot be changed yet' }
     try {
+      const changesSchema = !schemaKeeping.has(piece.keyword)
+      const problem = changesSchema ? this.#settle() : undefined
+      if (problem !== undefined) return { kind: 'unwanted', message: problem }
       if (changesData) this.#guard.prepare()
       if (changesData || piece.keyword === 'alter') this.#clockGuard.prepare()
       const end = this.#step(piece, toBindings(bound.value), kind)
-      if (!schemaKeeping.has(piece.keyword)) this.forgetStatements()
+      if (changesSchema) this.forgetStatements()
       return changesData && this.#guard.isBroken() ? { kind: 'unwanted', message: rowidRefused } : end
     } catch (error) {
       if (isFull(error)) return { kind: 'rolled-back', message: error.message, isFull: true }
       const message = answerOf(error)
-      return this.#database.inTransaction ? this.#failed(piece, message) : { kind: 'rolled-back', message, isFull: false }
+      // A change of the schema that fails half-way (ALTER … DROP COLUMN of what a trigger names) stays in SQLite's memory until the transaction ends.
+      const isOver = !schemaKeeping.has(piece.keyword) || !this.#database.inTransaction
+      return isOver ? { kind: 'rolled-back', message, isFull: false } : this.#failed(piece, message)
     }
   }
 
@@ -366,4 +391,9 @@ function mayWrite({ keyword }: PreparedPiece): boolean {
 
 function rolledBack(statement: number, end: Extract<TextEnd, { kind: 'rolled-back' }>, traces: readonly Trace[]): CommandRun {
   return { kind: 'rolled-back', statement, piece: end.piece, isFull: end.isFull, error: end.result, traces }
+}
+
+/** With all pieces of its text. */
+function takenBack(statement: number, error: StatementResult, traces: readonly Trace[]): CommandRun {
+  return { kind: 'rolled-back', statement, piece: 0, isFull: false, error, traces }
 }

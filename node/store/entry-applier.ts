@@ -4,7 +4,8 @@
 //
 // One trap decides the shape: a statement may roll back the *whole* transaction in spite of savepoints (OR ROLLBACK, ON CONFLICT ROLLBACK in a schema, RAISE(ROLLBACK)).
 // Then the group's entries before it are applied again and committed, the offender is applied alone, and the rest goes on: its neighbours never notice.
-// The same is done where constraints are checked at COMMIT only (deferred foreign keys): there each entry has its own transaction.
+// The same is done where constraints are checked at COMMIT only (deferred foreign keys), and for a group that cannot be committed as it is (virtual-tables.ts): there each
+// entry has its own transaction.
 // Such a command, when its statements stand each for themselves, may need several transactions; `statementsDone` says how far it has come.
 import assert from 'node:assert/strict'
 import type Database from 'better-sqlite3'
@@ -15,13 +16,13 @@ import { upkeepOf } from '../command/upkeep.ts'
 import type { Entry } from '../raft/entry.ts'
 import type { Applied } from '../replica/state-machine.ts'
 import { noLimits, payloadBytesMax, type Limits, type Stretch } from './apply-limits.ts'
-import { openBookkeeping, type Bookkeeping, type Progress } from './bookkeeping.ts'
+import { openBookkeeping, type Progress } from './bookkeeping.ts'
 import { CommandRunner, everything, type CommandRun } from './command-runner.ts'
 import { Deferral } from './deferral.ts'
-import { freeBytesMin, type ReadFreeBytes } from './disk-space.ts'
+import { type ReadFreeBytes } from './disk-space.ts'
 import { commandOf, isStep, membershipAfter, undecodable } from './entry-content.ts'
+import { EntryTransaction } from './entry-transaction.ts'
 import { LoadStaging } from './load-staging.ts'
-import { ProgressTransaction } from './progress-transaction.ts'
 import { Replacements, entryWithout, type Replacement } from './replacements.ts'
 import { EnvironmentFailure, runOwn } from './sqlite-failure.ts'
 import { StateComparison } from './state-comparison.ts'
@@ -32,12 +33,12 @@ import { UpkeepRunner } from './upkeep-runner.ts'
 type GroupRun =
   | { readonly kind: 'committed'; readonly applied: readonly Applied[]; readonly stop: Stretch['stop'] | 'alone' }
   | { readonly kind: 'rolled-back'; readonly position: number }
+  /** Nothing of it is in the data. */
+  | { readonly kind: 'refused'; readonly entries: number }
 
 export class EntryApplier {
-  readonly #readFreeBytes: ReadFreeBytes
-  readonly #bookkeeping: Bookkeeping
   readonly #runner: CommandRunner
-  readonly #transaction: ProgressTransaction
+  readonly #transaction: EntryTransaction
   readonly #deferral: Deferral
   readonly #staging: LoadStaging
   readonly #upkeep: UpkeepRunner
@@ -46,16 +47,15 @@ export class EntryApplier {
 
   /** Throws what SQLite throws when the file cannot be used. */
   constructor(database: Database.Database, readFreeBytes: ReadFreeBytes) {
-    this.#readFreeBytes = readFreeBytes
-    this.#bookkeeping = openBookkeeping(database)
-    this.#transaction = new ProgressTransaction(database, this.#bookkeeping)
-    this.#runner = new CommandRunner(database, (value) => this.#bookkeeping.setLastInsertRowid(value))
+    const bookkeeping = openBookkeeping(database)
+    this.#runner = new CommandRunner(database, (value) => bookkeeping.setLastInsertRowid(value))
     this.#deferral = new Deferral(database)
     this.#staging = new LoadStaging(database)
+    this.#transaction = new EntryTransaction({ database, bookkeeping, runner: this.#runner, staging: this.#staging, readFreeBytes })
     this.#upkeep = new UpkeepRunner(database, this.progress)
     this.#replacements = new Replacements({ database, staging: this.#staging, upkeep: this.#upkeep, readFreeBytes })
-    this.#comparison = new StateComparison(this.#bookkeeping, this.progress)
-    this.#restore()
+    this.#comparison = new StateComparison(bookkeeping, this.progress)
+    this.#transaction.restore()
   }
 
   get progress(): Progress {
@@ -104,9 +104,11 @@ export class EntryApplier {
     this.#runner.beginGroup()
     const applied: Applied[] = []
     let rest = entries
+    /** As many as were refused together. */
+    let refused = 0
     while (rest[0] !== undefined) {
       if (applied.length > 0 && performance.now() > untilMs) return { applied, stop: 'time' }
-      const mayDefer = this.progress.foreignKeys && this.#deferral.isPossible(rest)
+      const mayDefer = refused > 0 || (this.progress.foreignKeys && this.#deferral.isPossible(rest))
       if (mayDefer || this.progress.statementsDone > 0) {
         if (isLarge(rest[0], limits)) return { applied, stop: 'long' }
         const command = commandOf(rest[0])
@@ -116,6 +118,7 @@ export class EntryApplier {
         if (alone === undefined) return { applied, stop: 'diverged' }
         applied.push(alone)
         rest = rest.slice(1)
+        refused = Math.max(0, refused - 1)
         continue
       }
       const group = this.#applyGroup(rest, { untilMs, ...limits })
@@ -128,7 +131,15 @@ export class EntryApplier {
         rest = rest.slice(group.applied.length + 1)
         continue
       }
+      if (group.kind === 'refused') {
+        refused = group.entries
+        continue
+      }
       const before = this.#applyGroup(rest.slice(0, group.position), { untilMs: Infinity, ...noLimits })
+      if (before.kind === 'refused') {
+        refused = before.entries
+        continue
+      }
       assert(before.kind === 'committed' && before.stop === 'end', 'entries that ran before the one that rolled back run again as they did')
       applied.push(...before.applied)
       const offender = rest[group.position]
@@ -164,9 +175,9 @@ export class EntryApplier {
       if (entry.kind === 'command') {
         if (command !== undefined && !isStep(command)) timeMs = this.#beginCommand(command, timeMs)
         const run = command === undefined ? undecodable : isStep(command) ? this.#runStep(command) : this.#runner.run(command, everything)
+        if (run.kind === 'refused') return this.#refuse(position + 1)
         if (run.kind === 'rolled-back') {
-          if (run.isFull) this.#takeBackFull(run.error)
-          this.#restore()
+          this.#transaction.takeBack(run)
           return { kind: 'rolled-back', position }
         }
         outcome = { results: run.traces.map(({ result }) => result) }
@@ -179,7 +190,7 @@ export class EntryApplier {
       appliedTerm = entry.term
     }
     if (applied.length > 0) {
-      const refusal = this.#commitWith({
+      const refusal = this.#transaction.commit({
         ...this.progress,
         appliedIndex,
         appliedTerm,
@@ -188,10 +199,15 @@ export class EntryApplier {
         hash: fold.value,
         ...this.#runner.counters,
       })
-      assert(refusal === undefined, 'constraints that are checked at the end are only met in transactions of one entry')
+      if (refusal !== undefined) return this.#refuse(applied.length)
     }
     if (stop === 'diverged') this.#comparison.recordFound()
     return { kind: 'committed', applied, stop }
+  }
+
+  #refuse(entries: number): GroupRun {
+    this.#transaction.rollBack()
+    return { kind: 'refused', entries }
   }
 
   /** An entry with transactions of its own; undefined: it says that this node differs. What came before a failure in the same command is kept or not as the command says; each statement runs at most twice. */
@@ -208,18 +224,19 @@ export class EntryApplier {
     const results: StatementResult[] = []
     let isDone = false
     let full: string | undefined
+    let isEachCommitted = mayDefer && !command.transaction
     while (!isDone) {
       const first = this.progress.statementsDone
-      const until = mayDefer && !command.transaction ? { statement: first + 1, piece: 0 } : undefined
+      const until = isEachCommitted ? { statement: first + 1, piece: 0 } : undefined
       this.#transaction.begin()
       const run = this.#runner.run(command, { first, until })
-      if (run.kind === 'rolled-back' && run.isFull) {
-        this.#takeBackFull(run.error)
-        const at = `${first} ${run.statement} ${run.piece}`
+      if (run.kind === 'refused') throw new EnvironmentFailure(run.message)
+      if (run.kind === 'rolled-back') {
+        this.#transaction.takeBack(run)
+        const at = run.isFull ? `${first} ${run.statement} ${run.piece}` : full
         // Once more: for a moment another program may have taken the room.
         if (full !== at) {
           full = at
-          this.#restore()
           continue
         }
       }
@@ -227,7 +244,16 @@ export class EntryApplier {
       const next = run.kind === 'rolled-back' ? run.statement + 1 : first + 1
       isDone = command.transaction || (run.kind === 'done' && until === undefined) || next >= command.statements.length
       const step = isDone ? { appliedIndex: index, appliedTerm: term, timeMs, statementsDone: 0 } : { timeMs, statementsDone: next }
-      results.push(...this.#commitOrTakeBack(step, { entry, command }, end))
+      const refusal = this.#commitStep(step, entry, end)
+      if (refusal === undefined) results.push(...end.map(({ result }) => result))
+      else {
+        this.#transaction.rollBack()
+        // Only alone it is known which of them it was.
+        const isOfSeveral = !command.transaction && !isEachCommitted
+        isEachCommitted ||= isOfSeveral
+        if (isOfSeveral) isDone = false
+        else results.push(...this.#commitRefused(step, { entry, command, traces: end, message: refusal }))
+      }
     }
     this.hashes.set(index, this.progress.hash)
     return { index, term, outcome: { results } satisfies CommandOutcome }
@@ -252,7 +278,7 @@ export class EntryApplier {
     const fold = new HashFold(this.progress.hash)
     fold.entry(entry)
     fold.statement(trace)
-    this.#commitWith({ ...this.progress, ...settings, appliedIndex: index, appliedTerm: term, timeMs, hash: fold.value })
+    this.#transaction.commitOwn({ ...this.progress, ...settings, appliedIndex: index, appliedTerm: term, timeMs, hash: fold.value })
     this.#adopt()
     this.hashes.set(index, fold.value)
     return { index, term, outcome: { results: [trace.result] } satisfies CommandOutcome }
@@ -261,19 +287,11 @@ export class EntryApplier {
   /** After settings or statistics may have changed. */
   #adopt(): void {
     this.#upkeep.adopt(this.progress)
-    this.#restore()
-  }
-
-  /** Only when the disk has room is it the statement's own answer. SQLite may have ended the transaction already. */
-  #takeBackFull(error: StatementResult): void {
-    const message = error.kind === 'error' ? error.message : ''
-    if (this.#readFreeBytes() < freeBytesMin) throw new EnvironmentFailure(`SQLITE_FULL: ${message}`)
-    if (this.#transaction.isOpen) this.#transaction.rollBack()
+    this.#transaction.restore()
   }
 
   /** A statement has rolled back: the ones before it once more, where they stand for themselves. Leaves a transaction open. */
   #applyUpTo(command: Command, first: number, run: Extract<CommandRun, { kind: 'rolled-back' }>): readonly Trace[] {
-    this.#restore()
     this.#transaction.begin()
     if (!command.transaction) {
       const again = this.#runner.run(command, { first, until: run })
@@ -283,27 +301,24 @@ export class EntryApplier {
     return [...run.traces, { result: run.error, effect: 'failed' }]
   }
 
-  /** A deferred foreign key may still refuse: then nothing of what was run stays, and the last result says so. */
-  #commitOrTakeBack(
+  /** A message instead, with the transaction still open. */
+  #commitStep(step: Partial<Progress>, entry: Entry, traces: readonly Trace[]): string | undefined {
+    const fold = new HashFold(this.progress.hash)
+    if (this.progress.statementsDone === 0) fold.entry(entry)
+    for (const trace of traces) fold.statement(trace)
+    return this.#transaction.commit({ ...this.progress, ...this.#runner.counters, ...step, hash: fold.value })
+  }
+
+  /** A deferred foreign key, or a virtual table, has refused the transaction: nothing of what was run stays, and the last result says so. */
+  #commitRefused(
     step: Partial<Progress>,
-    { entry, command }: { readonly entry: Entry; readonly command: Command },
-    traces: readonly Trace[],
+    { entry, command, traces, message }: { readonly entry: Entry; readonly command: Command; readonly traces: readonly Trace[]; readonly message: string }, // prettier-ignore
   ): readonly StatementResult[] {
-    const commit = (ends: readonly Trace[]): string | undefined => {
-      const fold = new HashFold(this.progress.hash)
-      if (this.progress.statementsDone === 0) fold.entry(entry)
-      for (const trace of ends) fold.statement(trace)
-      return this.#commitWith({ ...this.progress, ...this.#runner.counters, ...step, hash: fold.value })
-    }
-    const refusal = commit(traces)
-    if (refusal === undefined) return traces.map(({ result }) => result)
-    this.#transaction.rollBack()
-    this.#restore()
     this.#runner.counters.rowsAffected = 0
     this.#transaction.begin()
-    const error: Trace = { result: { kind: 'error', message: refusal, seconds: 0 }, effect: 'failed' }
+    const error: Trace = { result: { kind: 'error', message, seconds: 0 }, effect: 'failed' }
     const ends = command.transaction ? [...traces, error] : [...traces.slice(0, -1), error]
-    const again = commit(ends)
+    const again = this.#commitStep(step, entry, ends)
     assert(again === undefined, 'a transaction without data is committed')
     return ends.map(({ result }) => result)
   }
@@ -325,7 +340,7 @@ export class EntryApplier {
     const { progress, result, abort } = entryWithout(replacement, entry, this.progress)
     this.#transaction.begin()
     if (abort !== undefined) this.#runStep(abort)
-    this.#commitWith(progress)
+    this.#transaction.commitOwn(progress)
     this.hashes.set(entry.index, progress.hash)
     return { index: entry.index, term: entry.term, outcome: { results: [result] } satisfies CommandOutcome }
   }
@@ -349,22 +364,6 @@ export class EntryApplier {
     const upkeep = upkeepOf(command)
     if (upkeep !== undefined) return upkeep.kind === 'analyze' || upkeep.kind === 'optimize'
     return this.#runner.costOf(command) > costMax
-  }
-
-  /** A message instead: a deferred constraint does not hold, and the transaction is still open. */
-  #commitWith(next: Progress): string | undefined {
-    const loadLeftBytes = next.loadLeftBytes + this.#staging.takeDroppedBytes()
-    const progress = { ...next, loadLeftBytes, vacuumedMs: next.vacuumedMs === 0 ? next.timeMs : next.vacuumedMs }
-    return this.#transaction.commit(progress)
-  }
-
-  /** After a rollback, and at start: counters, connection and handles as they were when the last transaction was committed. */
-  #restore(): void {
-    this.#staging.takeDroppedBytes()
-    this.#runner.forgetStatements()
-    this.#bookkeeping.setLastInsertRowid(this.progress.lastInsertId)
-    this.#runner.counters.lastInsertId = this.progress.lastInsertId
-    this.#runner.counters.rowsAffected = this.progress.rowsAffected
   }
 }
 

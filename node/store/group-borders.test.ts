@@ -2,6 +2,7 @@
 // results, the same database and the same state hash.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import fc from 'fast-check'
 import type { Command } from '../command/command.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
@@ -119,3 +120,16 @@ for (const foreignKeys of [false, true]) {
     )
   })
 }
+
+test('a change of the schema that fails half-way leaves nothing in the memory of a connection', async () => {
+  const commands = [
+    command(["INSERT INTO t VALUES (1, 1, 'red')"]),
+    command(['INSERT INTO parent VALUES (1)', 'ALTER TABLE t DROP COLUMN s', 'INSERT INTO parent VALUES (2)']),
+    command(['UPDATE t SET n = n']),
+  ]
+  const trigger = "CREATE TRIGGER tells AFTER UPDATE ON t WHEN old.s = 'red' BEGIN INSERT INTO w VALUES (old.s, 1); END"
+  const one = await applied([command([trigger]), ...commands], [1], { foreignKeys: false, restarts: false })
+  assert.match(inspect(one.results[3], { depth: 5 }), /error in trigger tells after drop column/)
+  assert.doesNotMatch(inspect(one.results[4], { depth: 5 }), /error/)
+  assert.deepEqual(await applied([command([trigger]), ...commands], [2, 64], { foreignKeys: false, restarts: false }), one)
+})

@@ -3,16 +3,13 @@ import type Database from 'better-sqlite3'
 import { HeavyNames } from './heavy-names.ts'
 
 export class SchemaFacts {
-  readonly #virtualTables: Database.Statement
   readonly #mentions: Database.Statement
   readonly #heavyNames: HeavyNames
   #edition: object = {}
-  #hasVirtualTables: boolean | undefined
   #mentionsChanges: boolean | undefined
   #knowsNames = false
 
   constructor(database: Database.Database) {
-    this.#virtualTables = database.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%')").pluck(true)
     this.#mentions = database.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE sql LIKE '%changes%')").pluck(true)
     this.#heavyNames = new HeavyNames(database)
   }
@@ -20,10 +17,6 @@ export class SchemaFacts {
   /** Another object whenever the schema, or a setting that plans depend on, may have changed. */
   get edition(): object {
     return this.#edition
-  }
-
-  get hasVirtualTables(): boolean {
-    return (this.#hasVirtualTables ??= this.#virtualTables.get() === 1)
   }
 
   /** Something in it may tell changes() or total_changes(). */
@@ -41,7 +34,6 @@ export class SchemaFacts {
   /** It may have changed. */
   forget(): void {
     this.#edition = {}
-    this.#hasVirtualTables = undefined
     this.#mentionsChanges = undefined
     this.#knowsNames = false
   }

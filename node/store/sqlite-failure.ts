@@ -56,11 +56,6 @@ export function runOwn<Value>(statements: () => Value): Value {
   }
 }
 
-/** Of an error that COMMIT gave: a deferred foreign key does not hold. */
-export function isForeignKeyRefusal(error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_FOREIGNKEY'
-}
-
 /** No more room: the disk's, or a table's whose rowids are used up. The code is the same; `disk-space.ts` tells them apart. */
 export function isFull(error: unknown): error is Error {
   return error instanceof Database.SqliteError && error.code === 'SQLITE_FULL'

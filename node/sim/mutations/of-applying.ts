@@ -150,8 +150,8 @@ export const ofApplying: readonly Mutation[] = [
     hazard: 91,
     text: 'constraints that are checked at the end see a whole group',
     file: 'node/store/entry-applier.ts',
-    find: 'const mayDefer = this.progress.foreignKeys && this.#deferral.isPossible(rest)',
-    replace: 'const mayDefer = false',
+    find: '(this.progress.foreignKeys && this.#deferral.isPossible(rest))',
+    replace: 'false',
     by: testFile('node/store/group-borders.test.ts'),
   },
   {

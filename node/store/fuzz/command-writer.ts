@@ -40,6 +40,7 @@ export class CommandWriter {
         command: this.#command([plain(chance.pick(['ANALYZE', 'PRAGMA optimize', 'REINDEX', 'VACUUM', 'VACUUM main']))]),
         isOurs: false,
       }
+    if (chance.isLucky(3)) return { command: this.#command(this.#definitions.fullTextStory().map(plain)), isOurs: false }
     return { command: this.#command(chance.some(1, statementsMax, () => this.#statement(schema))), isOurs: false }
   }
 

@@ -137,6 +137,27 @@ export class DefinitionWriter {
     ])
   }
 
+  /** Made, filled, changed and dropped within one command: what it keeps in memory meets a schema that is read anew, and failures that take it back. */
+  fullTextStory(): readonly string[] {
+    const chance = this.#chance
+    const name = this.#name('f')
+    const other = this.#name('f')
+    const fill = `INSERT INTO ${name} (a, b) VALUES ('red green', random())`
+    const change = (): string =>
+      chance.pick([
+        fill,
+        fill,
+        `INSERT INTO ${name} (${name}) VALUES ('${chance.pick(['optimize', 'rebuild', 'merge=4,2'])}')`,
+        `DELETE FROM ${name} WHERE rowid = 1`,
+        `ALTER TABLE ${name} RENAME TO ${other}`,
+        `DROP TABLE ${chance.pick([name, other])}`,
+        `CREATE TABLE ${this.#name('t')} (id INTEGER PRIMARY KEY, a)`,
+        `INSERT OR ROLLBACK INTO ${name} (rowid, a) VALUES (1, 'again')`,
+        'SELECT abs(-9223372036854775808)',
+      ])
+    return [`CREATE VIRTUAL TABLE ${name} USING ${chance.pick(['fts3', 'fts4', 'fts5'])}(a, b)`, fill, ...chance.some(1, 8, change)]
+  }
+
   #alter(table: ModelTable): string {
     const chance = this.#chance
     const column = chance.any(table.columns.filter(({ name }) => name !== 'id'))

@@ -61,9 +61,12 @@ export class FuzzReplica {
       const group = entries.slice(at, at + size)
       at += group.length
       const last = group.at(-1)?.index ?? 0
+      const told = this.#news()
       this.#machine.apply(group)
-      do await this.#news()
-      while (!this.#results.has(last) && this.#fatal === undefined)
+      await told
+      while (!this.#results.has(last) && this.#fatal === undefined) await this.#news()
+      // A machine that has stopped tells nothing more.
+      if (this.#fatal !== undefined) return
       // Closed by a VACUUM; the machine's new one is out of sight.
       if (this.#chance.isLucky(this.#options.restarts) || !this.#connection.open) await this.#reopen()
     }

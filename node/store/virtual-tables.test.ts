@@ -1,0 +1,165 @@
+// What SQLite keeps in memory for full-text tables may meet a schema that was read anew, or a table that was taken back: then a later SAVEPOINT or the COMMIT fails, for
+// everything in the transaction. Each of these histories made nodes stop, all of them alike, again and again.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { Command } from '../command/command.ts'
+import { fingerprintDatabase } from './database-fingerprint.ts'
+import { TestMachine, command, logOf, type ShortStatement } from './test-machine.ts'
+
+interface History {
+  readonly title: string
+  readonly schema: readonly ShortStatement[]
+  readonly commands: readonly Command[]
+}
+
+const together = { transaction: true }
+const overflow = 'SELECT abs(-9223372036854775808)'
+const commit = command(['CREATE TABLE after (a)'])
+const filled = (kind: string): readonly ShortStatement[] => [
+  `CREATE VIRTUAL TABLE f USING ${kind}(a, b)`,
+  ...Array.from({ length: 20 }, (_, at): ShortStatement => `INSERT INTO f (a, b) VALUES ('red ${at}', 'green')`),
+  'CREATE TABLE t (a)',
+]
+
+const histories: readonly History[] = ['fts3', 'fts4', 'fts5'].flatMap((kind) => [
+  {
+    title: `a migration that makes and fills an ${kind} table fails`,
+    schema: [],
+    commands: [command([`CREATE VIRTUAL TABLE f USING ${kind}(a)`, "INSERT INTO f VALUES ('red')", overflow], together), commit],
+  },
+  {
+    title: `an ${kind} table is made, filled and dropped in a command that fails`,
+    schema: filled(kind),
+    commands: [
+      command([`CREATE VIRTUAL TABLE g USING ${kind}(a)`, "INSERT INTO g VALUES ('red')", 'ALTER TABLE t RENAME TO u', 'DROP TABLE g', overflow], together), // prettier-ignore
+      command(["INSERT INTO f (a) VALUES ('blue')"]),
+      commit,
+    ],
+  },
+  {
+    title: `an ${kind} table is optimized, then a command fails, then it is dropped`,
+    schema: filled(kind),
+    commands: [
+      command(["INSERT INTO f (f) VALUES ('optimize')"]),
+      command(['CREATE TABLE u (a)', overflow], together),
+      command(['DROP TABLE f']),
+      commit,
+    ],
+  },
+  {
+    title: `an ${kind} table is optimized, another is altered, and it is dropped`,
+    schema: filled(kind),
+    commands: [command(["INSERT INTO f (f) VALUES ('optimize')", 'ALTER TABLE t ADD COLUMN z', 'DROP TABLE f'], together), commit],
+  },
+  {
+    title: `an ${kind} table is merged by a trigger, another is altered, and it is renamed`,
+    schema: [...filled(kind), "CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO f (f) VALUES ('optimize'); END"],
+    commands: [command(['INSERT INTO t VALUES (1)', 'ALTER TABLE t ADD COLUMN z', 'ALTER TABLE f RENAME TO g'], together), commit],
+  },
+  {
+    title: `an ${kind} table is filled in a text of many statements that fails`,
+    schema: filled(kind),
+    commands: [
+      command([`CREATE VIRTUAL TABLE g USING ${kind}(a); INSERT INTO g VALUES ('red'); ALTER TABLE t RENAME TO u; ${overflow}`]),
+      command(['DROP TABLE IF EXISTS g']),
+      commit,
+    ],
+  },
+])
+
+async function applied(
+  { schema, commands }: Pick<History, 'schema' | 'commands'>,
+  sizes: readonly number[],
+  restarts = false,
+): Promise<unknown> {
+  const world = new TestMachine()
+  try {
+    await world.run(schema)
+    const log = logOf(commands, 2)
+    // The tables are met as a start finds them.
+    await world.reopen()
+    for (let at = 0, turn = 0; at < log.length; turn += 1) {
+      const size = sizes[turn % sizes.length] ?? 1
+      await world.apply(log.slice(at, at + size))
+      at += size
+      if (restarts) await world.reopen()
+    }
+    assert.deepEqual(world.fatal, [])
+    assert.equal(world.machine.appliedIndex, 1 + commands.length)
+    await world.machine.close()
+    assert.deepEqual(world.rows('PRAGMA integrity_check'), [['ok']])
+    return {
+      results: log.map(({ index }) => world.results(index)),
+      fingerprint: fingerprintDatabase(world.path),
+      hash: world.rows('SELECT hex(state_hash) FROM _securesql_state'),
+    }
+  } finally {
+    await world.dispose()
+  }
+}
+
+describe('virtual tables stop no node, and no border of a group can be told from results', () => {
+  for (const history of histories) {
+    test(history.title, async () => {
+      const one = await applied(history, [1])
+      assert.deepEqual(await applied(history, [64]), one)
+      assert.deepEqual(await applied(history, [1], true), one)
+      assert.deepEqual(await applied(history, [2]), one)
+    })
+  }
+
+  test('what failed is gone, what stands for itself stays', async () => {
+    const world = new TestMachine()
+    try {
+      await world.run(filled('fts5'))
+      const failed = await world.run(["INSERT INTO f (a) VALUES ('gone')", 'INSERT INTO t VALUES (1)', overflow], together)
+      assert.deepEqual(failed.at(-1), { kind: 'error', message: 'integer overflow' })
+      await world.run(["INSERT INTO f (a) VALUES ('kept')", overflow, 'INSERT INTO t VALUES (2)'])
+      assert.deepEqual(world.rows("SELECT a FROM f WHERE f MATCH 'gone OR kept'"), [['kept']])
+      assert.deepEqual(world.rows('SELECT a FROM t'), [[2]])
+    } finally {
+      await world.dispose()
+    }
+  })
+
+  test('any history of them', async () => {
+    const kind = fc.constantFrom(
+      'fts3(a, b)',
+      'fts4(a, b)',
+      'fts5(a, b)',
+      "fts4(a, b, content='')",
+      "fts5(a, b, content='')",
+      'rtree(a, b, c)',
+    )
+    const name = fc.constantFrom('f', 'g', 'h')
+    const statement: fc.Arbitrary<string> = fc.oneof(
+      fc.tuple(name, kind).map(([table, module]) => `CREATE VIRTUAL TABLE ${table} USING ${module}`),
+      name.map((table) => `INSERT INTO ${table} (a, b) VALUES ('1 red', '2 green')`),
+      name.map((table) => `INSERT INTO ${table} (a, b) VALUES ('1 red', '2 green'); DROP TABLE ${table}`),
+      fc.tuple(name, fc.constantFrom('optimize', 'rebuild', 'merge=4,2', 'integrity-check')).map(([table, word]) => `INSERT INTO ${table} (${table}) VALUES ('${word}')`), // prettier-ignore
+      name.map((table) => `DELETE FROM ${table}`),
+      name.map((table) => `UPDATE ${table} SET a = '3 blue'`),
+      fc.tuple(name, name).map(([table, other]) => `ALTER TABLE ${table} RENAME TO ${other}`),
+      name.map((table) => `DROP TABLE ${table}`),
+      fc.constantFrom('CREATE TABLE t (a)', 'DROP TABLE t', 'ALTER TABLE t ADD COLUMN b', 'ALTER TABLE t RENAME TO u', 'INSERT INTO t (a) VALUES (1)', 'INSERT OR ROLLBACK INTO t (a) VALUES (abs(-9223372036854775808))', overflow), // prettier-ignore
+    )
+    const anyCommand = fc
+      .tuple(fc.array(statement, { minLength: 1, maxLength: 5 }), fc.boolean())
+      .map(([statements, transaction]) => command(statements, { transaction }))
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyCommand, { minLength: 2, maxLength: 14 }),
+        fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 4 }),
+        async (commands, sizes) => {
+          const history = { schema: ['CREATE TABLE t (a)', 'CREATE VIRTUAL TABLE f USING fts4(a, b)', "INSERT INTO f VALUES ('x', 'y')"], commands } // prettier-ignore
+          const one = await applied(history, [1])
+          assert.deepEqual(await applied(history, [64]), one)
+          assert.deepEqual(await applied(history, sizes), one)
+          assert.deepEqual(await applied(history, sizes, true), one)
+        },
+      ),
+      { numRuns: 40, interruptAfterTimeLimit: 60_000 },
+    )
+  })
+})
