@@ -9,9 +9,10 @@ import { installReplicatedFunctions, type ReplicatedFunctions } from './replicat
 import { settingProblem, type Setting } from '../command/pragmas.ts'
 import { mustBeAlone } from '../command/upkeep.ts'
 import { ClockGuard, clockRefused } from './clock-guard.ts'
+import { costOfCommand, neverRun } from './command-cost.ts'
 import { ResultBudget, fetchAll, rowsTooLarge } from './result-budget.ts'
 import { RowidGuard, rowidRefused } from './rowid-guard.ts'
-import { costOfSchemaChange, schemaKeeping } from './schema-changes.ts'
+import { schemaKeeping } from './schema-changes.ts'
 import { SchemaFacts } from './schema-facts.ts'
 import { toBindings } from './sql-values.ts'
 import { answerOf, isFull } from './sqlite-failure.ts'
@@ -47,6 +48,8 @@ export type CommandRun =
       readonly isFull: boolean
       readonly error: StatementResult
       readonly traces: readonly Trace[]
+      /** What last_insert_rowid() told by then: no rollback takes that back. */
+      readonly lastInsertId: bigint
     }
   /** The open transaction cannot go on, by what was run in it before. */
   | { readonly kind: 'refused'; readonly message: string }
@@ -68,13 +71,6 @@ interface TextPlace {
   readonly until: number | undefined
 }
 
-/** Each costs some microseconds beside its instructions; to be looked at, some tens. */
-const statementsMax = 256
-/** Of all texts together: they are split, some milliseconds. */
-const charactersMax = 128 * 1024
-
-/** The gate has refused these before they were proposed. Here they would break the group's transaction, so a log that holds one all the same gets an answer instead. */
-const neverRun: ReadonlySet<string> = new Set('begin commit end rollback savepoint release attach detach'.split(' '))
 const dataChanging: ReadonlySet<string> = new Set('insert replace update delete with'.split(' '))
 
 export class CommandRunner {
@@ -110,32 +106,9 @@ export class CommandRunner {
     this.#lastRowid = database.prepare('SELECT last_insert_rowid()').pluck(true).safeIntegers(true)
   }
 
-  /** Roughly the instructions that it carries out; Infinity: it may run for any time (bounded-program.ts). Under the schema as it is now. */
+  /** Roughly the instructions that it carries out; Infinity: it may run for any time. Under the schema as it is now. */
   costOf(command: Command): number {
-    if (command.statements.length > statementsMax || command.statements.some(({ sql }) => this.#schema.mayBeHeavy(sql))) return Infinity
-    if (command.statements.reduce((sum, { sql }) => sum + sql.length, 0) > charactersMax) return Infinity
-    const [first, second] = command.statements
-    const pieces =
-      first !== undefined && second === undefined ? this.#piecesOf(first) : command.statements.flatMap((one) => this.#piecesOf(one))
-    if (pieces.length > statementsMax) return Infinity
-    let behind = pieces.length
-    let cost = 0
-    for (const piece of pieces) {
-      behind -= 1
-      if (neverRun.has(piece.keyword) || piece.isUpkeep) continue
-      // It may act when it is prepared.
-      if (piece.keyword === 'pragma') return Infinity
-      // What follows a change of the schema cannot be judged before it.
-      const changeCost = behind === 0 && piece.keyword === 'create' ? costOfSchemaChange(piece.sql) : undefined
-      cost += changeCost ?? piece.cost()
-      if (cost === Infinity) break
-    }
-    return cost
-  }
-
-  /** None where the text cannot be split. */
-  #piecesOf({ sql }: Statement): readonly PreparedPiece[] {
-    return sql === '' ? [] : (this.#cache.get(sql) ?? [])
+    return costOfCommand(command, this.#schema, this.#cache)
   }
 
   /** Another object whenever the schema, or a setting that plans depend on, may have changed. */
@@ -182,19 +155,19 @@ export class CommandRunner {
     } catch (error) {
       return answerOf(error)
     }
-    this.#keepLastInsertId()
+    this.#repairLastInsertId()
     return undefined
   }
 
   /** A message: virtual tables cannot write what they keep, and the transaction must be rolled back. */
   #settle(): string | undefined {
     const problem = this.#virtualTables.settle()
-    this.#keepLastInsertId()
+    this.#repairLastInsertId()
     return problem
   }
 
   /** Where virtual tables write, at savepoints and at COMMIT, version 4 of the full-text ones leaves its own last_insert_rowid() behind: answers would depend on restarts. */
-  #keepLastInsertId(): void {
+  #repairLastInsertId(): void {
     if (this.#virtualTables.exist && this.#lastInsertId() !== this.counters.lastInsertId)
       this.#setLastInsertRowid(this.counters.lastInsertId)
   }
@@ -214,8 +187,8 @@ export class CommandRunner {
       if (statement.sql === '') continue
       last = position
       const end = this.#runText({ command, position, until: undefined })
-      if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
-      if (end.kind !== 'result' && this.#virtualTables.exist) return takenBack(position, end.result, traces)
+      if (end.kind === 'rolled-back') return this.#rolledBack(position, end, traces)
+      if (end.kind !== 'result' && this.#virtualTables.exist) return this.#takenBack(position, end.result, traces)
       traces.push(end)
       if (end.kind === 'result') continue
       this.#rollbackTo.run()
@@ -223,7 +196,7 @@ export class CommandRunner {
       break
     }
     const problem = this.#settle()
-    if (problem !== undefined) return takenBack(last, { kind: 'error', message: problem, seconds: 0 }, traces.slice(0, -1))
+    if (problem !== undefined) return this.#takenBack(last, { kind: 'error', message: problem, seconds: 0 }, traces.slice(0, -1))
     this.#release.run()
     return { kind: 'done', traces }
   }
@@ -242,11 +215,12 @@ export class CommandRunner {
       if (refusal !== undefined) return { kind: 'refused', message: refusal }
       this.#restartChanges([statement])
       const end = this.#runText({ command, position, until: isLast ? extent.until?.piece : undefined })
-      if (end.kind === 'rolled-back') return rolledBack(position, end, traces)
-      if (end.kind === 'unwanted') return takenBack(position, end.result, traces)
+      if (end.kind === 'rolled-back') return this.#rolledBack(position, end, traces)
+      if (end.kind === 'unwanted') return this.#takenBack(position, end.result, traces)
       if (hasSavepoint) {
         const problem = this.#settle()
-        if (problem !== undefined) return takenBack(position, { kind: 'error', message: problem, seconds: end.result.seconds }, traces)
+        if (problem !== undefined)
+          return this.#takenBack(position, { kind: 'error', message: problem, seconds: end.result.seconds }, traces)
         this.#release.run()
       }
       if (!isLast) traces.push(end)
@@ -301,15 +275,18 @@ export class CommandRunner {
     const bound = bindParameters(piece.plan, statement.parameters, skip)
     if (!bound.ok) return { kind: 'failed', message: bound.problem }
     const changesData = dataChanging.has(piece.keyword)
+    const changesSchema = !schemaKeeping.has(piece.keyword)
+    let hasBegun = false
     // FTS4 keeps the setting in memory, also when it is rolled back. The gate refuses it as a literal; here it comes as a parameter.
     if (changesData && holdsAutomerge(bound.value) && piece.isCommanding())
       return { kind: 'failed', message: 'automerge of a full-text table cannot be changed yet' }
     try {
-      const changesSchema = !schemaKeeping.has(piece.keyword)
       const problem = changesSchema ? this.#settle() : undefined
       if (problem !== undefined) return { kind: 'unwanted', message: problem }
       if (changesData) this.#guard.prepare()
       if (changesData || piece.keyword === 'alter') this.#clockGuard.prepare()
+      piece.statement()
+      hasBegun = true
       const end = this.#step(piece, toBindings(bound.value), kind)
       if (changesSchema) this.forgetStatements()
       return changesData && this.#guard.isBroken() ? { kind: 'unwanted', message: rowidRefused } : end
@@ -317,9 +294,25 @@ export class CommandRunner {
       if (isFull(error)) return { kind: 'rolled-back', message: error.message, isFull: true }
       const message = answerOf(error)
       // A change of the schema that fails half-way (ALTER … DROP COLUMN of what a trigger names) stays in SQLite's memory until the transaction ends.
-      const isOver = !schemaKeeping.has(piece.keyword) || !this.#database.inTransaction
+      const isOver = (changesSchema && hasBegun) || !this.#database.inTransaction
       return isOver ? { kind: 'rolled-back', message, isFull: false } : this.#failed(piece, message)
     }
+  }
+
+  #rolledBack(statement: number, end: Extract<TextEnd, { kind: 'rolled-back' }>, traces: readonly Trace[]): CommandRun {
+    const { piece, isFull, result: error } = end
+    return { kind: 'rolled-back', statement, piece, isFull, error, traces, lastInsertId: this.counters.lastInsertId }
+  }
+
+  /** With all pieces of its text. */
+  #takenBack(statement: number, error: StatementResult, traces: readonly Trace[]): CommandRun {
+    return { kind: 'rolled-back', statement, piece: 0, isFull: false, error, traces, lastInsertId: this.counters.lastInsertId }
+  }
+
+  /** As the connection tells it to what runs next. */
+  keepLastInsertId(value: bigint): void {
+    this.counters.lastInsertId = value
+    this.#setLastInsertRowid(value)
   }
 
   #compareSetting(setting: Setting, isTransaction: boolean): PieceEnd {
@@ -387,13 +380,4 @@ function isAutomerge(value: unknown): boolean {
 
 function mayWrite({ keyword }: PreparedPiece): boolean {
   return dataChanging.has(keyword) || !schemaKeeping.has(keyword)
-}
-
-function rolledBack(statement: number, end: Extract<TextEnd, { kind: 'rolled-back' }>, traces: readonly Trace[]): CommandRun {
-  return { kind: 'rolled-back', statement, piece: end.piece, isFull: end.isFull, error: end.result, traces }
-}
-
-/** With all pieces of its text. */
-function takenBack(statement: number, error: StatementResult, traces: readonly Trace[]): CommandRun {
-  return { kind: 'rolled-back', statement, piece: 0, isFull: false, error, traces }
 }

@@ -293,7 +293,8 @@ export class EntryApplier {
   /** A statement has rolled back: the ones before it once more, where they stand for themselves. Leaves a transaction open. */
   #applyUpTo(command: Command, first: number, run: Extract<CommandRun, { kind: 'rolled-back' }>): readonly Trace[] {
     this.#transaction.begin()
-    if (!command.transaction) {
+    if (command.transaction) this.#runner.keepLastInsertId(run.lastInsertId)
+    else {
       const again = this.#runner.run(command, { first, until: run })
       assert(again.kind === 'done', 'statements that ran before the one that rolled back run again as they did')
     }

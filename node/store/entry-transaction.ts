@@ -81,11 +81,10 @@ export class EntryTransaction {
 
   /** After a rollback, and at start: counters, connection and handles as they were when the last transaction was committed. */
   restore(): void {
-    const { bookkeeping, runner, staging } = this.#options
+    const { runner, staging } = this.#options
     staging.takeDroppedBytes()
     runner.forgetStatements()
-    bookkeeping.setLastInsertRowid(this.#progress.lastInsertId)
-    runner.counters.lastInsertId = this.#progress.lastInsertId
+    runner.keepLastInsertId(this.#progress.lastInsertId)
     runner.counters.rowsAffected = this.#progress.rowsAffected
   }
 }
