@@ -289,6 +289,8 @@ export class CommandRunner {
       hasBegun = true
       const end = this.#step(piece, toBindings(bound.value), kind)
       if (changesSchema) this.forgetStatements()
+      const hidden = changesSchema ? this.#virtualTables.triggeredShadow() : undefined
+      if (hidden !== undefined) return { kind: 'rolled-back', message: hidden, isFull: false }
       return changesData && this.#guard.isBroken() ? { kind: 'unwanted', message: rowidRefused } : end
     } catch (error) {
       if (isFull(error)) return { kind: 'rolled-back', message: error.message, isFull: true }

@@ -68,6 +68,40 @@ const histories: readonly History[] = ['fts3', 'fts4', 'fts5'].flatMap((kind) =>
   },
 ])
 
+const own: readonly History[] = [
+  ...['fts4', 'fts5'].map((kind) => ({
+    title: `an ${kind} table is renamed, and a table with a trigger would be its own`,
+    schema: [`CREATE VIRTUAL TABLE g USING ${kind}(a, content='')`, 'CREATE TABLE f_content (a)', 'CREATE TABLE t (a)'],
+    commands: [
+      command(['CREATE TRIGGER r AFTER INSERT ON f_content BEGIN INSERT INTO t VALUES (new.a); END', 'INSERT INTO f_content VALUES (1)']),
+      command(['INSERT INTO t VALUES (2)', 'ALTER TABLE g RENAME TO f', 'INSERT INTO t VALUES (3)']),
+      command(["INSERT INTO g VALUES ('red')", 'INSERT INTO f_content VALUES (4)', 'ANALYZE']),
+      command(['SELECT * FROM t'], { kind: 'request' }),
+    ],
+  })),
+  {
+    title: 'a virtual table is made where a view with a trigger has the name of one of its own',
+    schema: ['CREATE TABLE t (a)', 'CREATE VIEW F_Content AS SELECT * FROM t'],
+    commands: [
+      command(['CREATE TRIGGER r INSTEAD OF INSERT ON f_content BEGIN INSERT INTO t VALUES (new.a); END']),
+      command(["CREATE VIRTUAL TABLE f USING fts5(a, content='')", 'INSERT INTO t VALUES (1)']),
+      command(["CREATE VIRTUAL TABLE f_c USING fts5(a, content='')", "INSERT INTO f_c VALUES ('red')", 'INSERT INTO f_content VALUES (2)']),
+    ],
+  },
+  {
+    title: 'a contentless table that can delete is given rows without a word',
+    schema: ["CREATE VIRTUAL TABLE f USING fts5(a, content='', contentless_delete=1)", 'CREATE TABLE t (a)'],
+    commands: [
+      command(['INSERT INTO f DEFAULT VALUES', "INSERT INTO f VALUES ('')"]),
+      command(["INSERT INTO f VALUES ('red')", 'ALTER TABLE t ADD COLUMN b', 'INSERT INTO f DEFAULT VALUES'], together),
+      command(["INSERT INTO f VALUES ('blue')", 'DELETE FROM f WHERE rowid = 2', 'SELECT last_insert_rowid(), changes()'], {
+        kind: 'request',
+      }),
+      command(["INSERT INTO f VALUES ('green')"]),
+    ],
+  },
+]
+
 async function applied(
   { schema, commands }: Pick<History, 'schema' | 'commands'>,
   sizes: readonly number[],
@@ -100,7 +134,7 @@ async function applied(
 }
 
 describe('virtual tables stop no node, and no border of a group can be told from results', () => {
-  for (const history of histories) {
+  for (const history of [...histories, ...own]) {
     test(history.title, async () => {
       const one = await applied(history, [1])
       assert.deepEqual(await applied(history, [64]), one)

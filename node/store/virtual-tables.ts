@@ -3,6 +3,7 @@
 // and lets the old one write too, into tables that may be gone by then; and a ROLLBACK TO never tells a table that was made behind its savepoint. Either way a later
 // SAVEPOINT, or the COMMIT, fails with "SQL logic error": for everything in the transaction. So tables are settled before they can become old, and where they are,
 // what failed is taken back with the whole transaction.
+// Two things more depend on when a connection was opened: triggers on a table that a virtual one has since made its own, and rows that FTS5 counts in memory alone.
 import type Database from 'better-sqlite3'
 import { quotedName } from '../command/tokenizer.ts'
 import { answerOf } from './sqlite-failure.ts'
@@ -14,8 +15,12 @@ export class VirtualTables {
   readonly #kind: Database.Statement
   readonly #savepoint: Database.Statement
   readonly #release: Database.Statement
+  readonly #rollbackTo: Database.Statement
+  readonly #counting: Database.Statement
+  readonly #triggered: Database.Statement
   #exist: boolean | undefined
   #flushes: readonly Database.Statement[] | undefined
+  #count: boolean | undefined
 
   constructor(database: Database.Database) {
     this.#database = database
@@ -24,6 +29,16 @@ export class VirtualTables {
     this.#kind = database.prepare("SELECT type FROM pragma_table_list(?) WHERE schema = 'main'").pluck(true)
     this.#savepoint = database.prepare('SAVEPOINT _securesql_settle')
     this.#release = database.prepare('RELEASE _securesql_settle')
+    this.#rollbackTo = database.prepare('ROLLBACK TO _securesql_settle')
+    this.#counting = database
+      .prepare("SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%contentless\\_delete%' ESCAPE '\\')")
+      .pluck(true)
+    this.#triggered = database
+      .prepare(
+        `SELECT DISTINCT t.tbl_name FROM main.sqlite_schema AS t JOIN main.sqlite_schema AS v ON v.sql LIKE 'CREATE VIRTUAL%'
+         WHERE t.type = 'trigger' AND substr(t.tbl_name, 1, length(v.name) + 1) = v.name || '_' COLLATE NOCASE`,
+      )
+      .pluck(true)
   }
 
   get exist(): boolean {
@@ -34,6 +49,24 @@ export class VirtualTables {
   forget(): void {
     this.#exist = undefined
     this.#flushes = undefined
+    this.#count = undefined
+  }
+
+  /**
+   * A message: a trigger stands on what is now, by its name, a shadow table. SQLite makes none there, but does not look when a virtual table comes to such a name, and
+   * then no connection reads the schema again. Only SQLite knows which names those are; it says so before anything else when such a table is to be made.
+   */
+  triggeredShadow(): string | undefined {
+    if (!this.exist) return undefined
+    for (const name of this.#triggered.all() as string[]) {
+      try {
+        this.#database.prepare(`CREATE TABLE main.${quotedName(name)} (a)`)
+      } catch (error) {
+        const message = answerOf(error)
+        if (message.startsWith('object name reserved')) return message
+      }
+    }
+    return undefined
   }
 
   /**
@@ -57,7 +90,16 @@ export class VirtualTables {
         answerOf(error)
       }
     }
+    this.#count ??= this.#counting.get() === 1
+    if (this.#count) this.#forgetCounts()
     return undefined
+  }
+
+  /** A contentless FTS5 table counts rows that hold no word with those of the next ones that do, as long as it is open: a part of its index says how many. */
+  #forgetCounts(): void {
+    this.#savepoint.run()
+    this.#rollbackTo.run()
+    this.#release.run()
   }
 
   /** FTS3 and FTS4 may put off until COMMIT to read a setting of their own (after 'optimize', say), from a table that is gone by then; told to flush, they read it. */
