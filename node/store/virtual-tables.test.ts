@@ -80,12 +80,13 @@ const own: readonly History[] = [
     ],
   })),
   {
-    title: 'a virtual table is made where a view with a trigger has the name of one of its own',
-    schema: ['CREATE TABLE t (a)', 'CREATE VIEW F_Content AS SELECT * FROM t'],
+    title: 'a virtual table is renamed, and a view with a trigger has the name of one of its own',
+    schema: ["CREATE VIRTUAL TABLE g USING fts5(a, content='')", 'CREATE TABLE t (a)', 'CREATE VIEW F_Content AS SELECT * FROM t'],
     commands: [
       command(['CREATE TRIGGER r INSTEAD OF INSERT ON f_content BEGIN INSERT INTO t VALUES (new.a); END']),
-      command(["CREATE VIRTUAL TABLE f USING fts5(a, content='')", 'INSERT INTO t VALUES (1)']),
-      command(["CREATE VIRTUAL TABLE f_c USING fts5(a, content='')", "INSERT INTO f_c VALUES ('red')", 'INSERT INTO f_content VALUES (2)']),
+      command(['INSERT INTO t VALUES (1)', 'ALTER TABLE g RENAME TO f', 'INSERT INTO f_content VALUES (2)']),
+      command(["CREATE VIRTUAL TABLE f USING fts5(a, content='')", 'INSERT INTO f_content VALUES (3)']),
+      command(["CREATE VIRTUAL TABLE f_c USING fts5(a, content='')", "INSERT INTO f_c VALUES ('red')", 'INSERT INTO f_content VALUES (4)']),
     ],
   },
   {
