@@ -1,15 +1,16 @@
 // `npm run e2e:apiserver`: builds and starts a real control plane, runs every `*.suite.ts` beside this file against it, and takes it down again.
 // Arguments are names of suites (`crd`, `chart`); without any all of them run.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { runNodeTests } from '../node-runner.ts'
 import { startControlPlane, type ControlPlane } from './control-plane.ts'
 import { buildPrograms, type Programs } from './programs.ts'
 import { controlPlaneFileVariable, type ControlPlaneFile } from './suite-control-plane.ts'
 
+// More than the longest of the suites' own deadlines; it only ends what hangs.
+const testTimeoutMs = 500_000
 const say = (line: string): void => console.log(`e2e:apiserver: ${line}`)
 
 const suites = chosenSuites(process.argv.slice(2))
@@ -56,14 +57,10 @@ async function runSuites(suiteFiles: readonly string[], programs: Programs, cont
   }
   const file = join(folder, 'control-plane.json')
   await writeFile(file, JSON.stringify(content), { mode: 0o600 })
-  const environment = { ...process.env, [controlPlaneFileVariable]: file, KUBECONFIG: adminKubeconfig }
   // One suite at a time: they share a CRD and two cores.
-  const tests = spawn(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...suiteFiles], {
-    env: environment,
-    stdio: 'inherit',
+  return await runNodeTests({
+    arguments: ['--test-concurrency=1', `--test-timeout=${testTimeoutMs}`, ...suiteFiles],
+    environment: { ...process.env, [controlPlaneFileVariable]: file, KUBECONFIG: adminKubeconfig },
+    silentMsMax: testTimeoutMs + 60_000,
   })
-  const stop = (): boolean => tests.kill('SIGTERM')
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
-  await once(tests, 'exit')
-  return tests.exitCode ?? 1
 }

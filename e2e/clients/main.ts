@@ -1,13 +1,15 @@
 // `npm run e2e:clients`: clients that were written for rqlite, as they are published, against a cluster of real processes over HTTPS with users.
 // `--all`: a client that cannot be installed is a failure (for CI); without it the tests of pyrqlite are skipped where there is no Python, those of gorqlite where there is no Go.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runNodeTests } from '../node-runner.ts'
 import { installClients } from './installed-clients.ts'
 import { clientsVariable } from './suite-clients.ts'
+
+// It only ends what hangs: the machine may be loaded.
+const testTimeoutMs = 300_000
 
 const { values } = parseArgs({ options: { all: { type: 'boolean', default: false } } })
 const folder = mkdtempSync(join(tmpdir(), 'securesql-clients-'))
@@ -28,12 +30,9 @@ async function run(): Promise<number> {
     return 1
   }
   const suite = join(import.meta.dirname, 'clients.suite.ts')
-  const tests = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-timeout=300000', suite], {
-    env: { ...process.env, [clientsVariable]: JSON.stringify(clients) },
-    stdio: 'inherit',
+  return await runNodeTests({
+    arguments: [`--test-timeout=${testTimeoutMs}`, suite],
+    environment: { ...process.env, [clientsVariable]: JSON.stringify(clients) },
+    silentMsMax: testTimeoutMs + 60_000,
   })
-  const stop = (): boolean => tests.kill('SIGTERM')
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
-  await once(tests, 'exit')
-  return tests.exitCode ?? 1
 }
