@@ -14,10 +14,17 @@ export interface Kubectl {
   run(args: readonly string[], input?: string): Promise<string>
 }
 
+/** Longer than any wait that it is asked for. It only ends what hangs: kubectl itself waits without end for an API server that does not answer. */
+const answerMsMax = 300_000
+
 /** `home` is where kubectl keeps its discovery cache. */
 export function kubectlAs(program: string, kubeconfig: string, home: string): Kubectl {
   const attempt = async (args: readonly string[], input = ''): Promise<KubectlOutcome> => {
-    const child = spawn(program, args, { env: { KUBECONFIG: kubeconfig, HOME: home }, stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = spawn(program, args, {
+      env: { KUBECONFIG: kubeconfig, HOME: home },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      timeout: answerMsMax,
+    })
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
@@ -25,6 +32,7 @@ export function kubectlAs(program: string, kubeconfig: string, home: string): Ku
     child.stdin.on('error', () => undefined) // EPIPE: kubectl refused before it had read everything; its exit code says so
     child.stdin.end(input)
     await once(child, 'close')
+    if (child.signalCode !== null) stderr += `\nkubectl was ended by ${child.signalCode}; it may take ${answerMsMax / 1000} s`
     return { exitCode: child.exitCode ?? 1, stdout, stderr }
   }
   const run = async (args: readonly string[], input?: string): Promise<string> => {

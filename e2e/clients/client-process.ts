@@ -6,6 +6,9 @@ import { z } from 'zod'
 
 const failure = z.strictObject({ error: z.string() })
 
+/** A client may wait long for a node that does not answer, or without end. It only ends what hangs: the machine may be loaded. */
+const answerMsMax = 180_000
+
 /** A row as such a process writes it. */
 export const row = z.record(z.string(), z.union([z.string(), z.number(), z.null()]))
 
@@ -38,7 +41,13 @@ export function startClientProcess<Answer>(options: ProcessOptions<Answer>): Cli
   return {
     ask: async (order) => {
       send(order)
-      const line = await lines.next()
+      let isLate = false
+      const late = setTimeout(() => {
+        isLate = true
+        child.kill('SIGKILL')
+      }, answerMsMax)
+      const line = await lines.next().finally(() => clearTimeout(late))
+      if (isLate) throw new Error(`${name}: no answer within ${answerMsMax / 1000} s`)
       if (line.done === true) throw new Error(`${name}: the process has ended`)
       const said: unknown = JSON.parse(line.value)
       const failed = failure.safeParse(said)

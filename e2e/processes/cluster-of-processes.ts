@@ -69,9 +69,8 @@ export class ClusterOfProcesses {
       await cluster.whenReady()
       return cluster
     } catch (error) {
-      const logs = cluster.nodes.map((node) => `--- ${node.id}\n${node.logTail()}`).join('\n')
       await cluster.close()
-      throw new Error(`the cluster did not get ready\n${logs}`, { cause: error })
+      throw new Error(`the cluster did not get ready: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     }
   }
 
@@ -132,15 +131,22 @@ export class ClusterOfProcesses {
         const client = new ApiClient({ host: node.host, port: node.apiPort, ca: this.files.apiCa })
         try {
           await waitUntil({ what: `${node.id} is ready`, deadlineMs: readyDeadlineMs, everyMs: 50 }, async () => {
-            if (!node.isRunning) throw new Error(`${node.id} ended by itself:\n${node.logTail()}`)
+            if (!node.isRunning) throw new Error(`${node.id} ended by itself`)
             const answer = await client.send({ path: '/readyz', timeoutMs: 5000 })
             return answer.kind === 'reply' && answer.status === 200 ? true : undefined
+          }).catch((error: Error) => {
+            throw new Error(`${error.message}\n${this.logTails()}`, { cause: error })
           })
         } finally {
           client.close()
         }
       }),
     )
+  }
+
+  /** The ends of all members' logs, for reports of failures: `close` removes them. */
+  logTails(): string {
+    return this.nodes.map((node) => `--- the end of ${node.id}'s log\n${node.logTail(40)}`).join('\n')
   }
 
   /** The node that the others take for the leader; undefined while nobody knows one. */

@@ -31,6 +31,9 @@ export async function runFailovers(options: FailoverOptions): Promise<readonly C
     const kills = await killLeaders(cluster, options)
     const transfers = await handOver(cluster, options)
     return [...kills, ...transfers]
+  } catch (error) {
+    options.say(cluster.logTails())
+    throw error
   } finally {
     await cluster.close()
   }
@@ -109,8 +112,7 @@ async function handOver(cluster: ClusterOfProcesses, { transfers, say }: Failove
       await delay(2)
     }
   })
-  const { gapsMs, disturbed, refused } = await transferOften(cluster, { transfers, acknowledgedMs })
-  stop.abort()
+  const { gapsMs, disturbed, refused } = await transferOften(cluster, { transfers, acknowledgedMs }).finally(() => stop.abort())
   await Promise.all(writers)
   // An election that nobody asked for may leave open what became of the writes into which it fell.
   const failures = failed.filter((one) => !disturbed.some((span) => one.toMs >= span.fromMs && one.fromMs <= span.toMs))

@@ -8,9 +8,20 @@ import { basicAuthorization } from './api-client.ts'
 import { admin, type ClusterOfProcesses } from './cluster-of-processes.ts'
 import type { NodeProcess } from './node-process.ts'
 
+/** Of the whole exchange. It only ends what hangs: the machine may be loaded. */
+const exchangeMsMax = 600_000
+
 function optionsOf(cluster: ClusterOfProcesses, node: NodeProcess, path: string): RequestOptions {
   const { host, apiPort: port } = node
-  return { host, port, path, agent: false, ca: cluster.files.apiCa, headers: { authorization: basicAuthorization(admin) } }
+  return {
+    host,
+    port,
+    path,
+    agent: false,
+    ca: cluster.files.apiCa,
+    signal: AbortSignal.timeout(exchangeMsMax),
+    headers: { authorization: basicAuthorization(admin) },
+  }
 }
 
 /** Status and body. Rejects when the connection breaks. */

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { waitUntil } from '../apiserver/wait-until.ts'
 import { resultsOf } from './api-client.ts'
+import type { ApiClient } from './api-client.ts'
 import type { Check } from './checks.ts'
 import { ClusterOfProcesses } from './cluster-of-processes.ts'
 import { MemoryWatch } from './memory-of-processes.ts'
@@ -56,7 +57,7 @@ export async function runLargeDatabase(options: {
       },
     ]
   } catch (error) {
-    for (const node of cluster.nodes) say(`the end of ${node.id}'s log:\n${node.logTail()}`)
+    say(cluster.logTails())
     throw error
   } finally {
     await cluster.close()
@@ -136,18 +137,13 @@ async function joinUnderLoad(
     }
     await Promise.all(open)
   })()
-  const startedMs = performance.now()
-  spare.start()
-  const newcomer = cluster.client(spare)
-  const count = 'SELECT count(*) FROM large'
-  const wanted = await waitUntil({ what: 'the count', deadlineMs: joinDeadlineMs }, () => countOf(client, count))
-  await waitUntil({ what: `${spare.id} has everything`, deadlineMs: joinDeadlineMs }, async () => {
-    if (!spare.isRunning) throw new Error(`${spare.id} ended:\n${spare.logTail()}`)
-    const ready = await newcomer.send({ path: '/readyz', timeoutMs: 5000 })
-    return ready.kind === 'reply' && ready.status === 200 && (await countOf(newcomer, count)) === wanted ? true : undefined
-  })
-  say(`${spare.id} had everything after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
-  stop.abort()
+  try {
+    say(`${spare.id} had everything after ${((await join(cluster, { spare, client })) / 1000).toFixed(1)} s`)
+  } finally {
+    // Whoever still writes or looks would never be done.
+    stop.abort()
+    memory.stop()
+  }
   await writing
   if (latenciesMs.length === 0) faults.push('no write was acknowledged')
   if (!spare.log().includes('a snapshot has replaced the database')) faults.push(`${spare.id} got no snapshot`)
@@ -161,6 +157,24 @@ async function joinUnderLoad(
   return { faults: faults.slice(0, 10), failed, p99Ms: share(0.99), memory: most }
 }
 
+/** Starts the spare; gives how long it took, in milliseconds, until it had everything. */
+async function join(
+  cluster: ClusterOfProcesses,
+  { spare, client }: { readonly spare: NodeProcess; readonly client: ApiClient },
+): Promise<number> {
+  const startedMs = performance.now()
+  spare.start()
+  const newcomer = cluster.client(spare)
+  const count = 'SELECT count(*) FROM large'
+  const wanted = await waitUntil({ what: 'the count', deadlineMs: joinDeadlineMs }, () => countOf(client, count))
+  await waitUntil({ what: `${spare.id} has everything`, deadlineMs: joinDeadlineMs }, async () => {
+    if (!spare.isRunning) throw new Error(`${spare.id} ended:\n${spare.logTail()}`)
+    const ready = await newcomer.send({ path: '/readyz', timeoutMs: 5000 })
+    return ready.kind === 'reply' && ready.status === 200 && (await countOf(newcomer, count)) === wanted ? true : undefined
+  })
+  return performance.now() - startedMs
+}
+
 async function compact(cluster: ClusterOfProcesses, node: NodeProcess): Promise<void> {
   const client = cluster.client(node)
   await waitUntil({ what: `${node.id} has shortened its log`, deadlineMs: joinDeadlineMs }, async () => {
@@ -169,7 +183,7 @@ async function compact(cluster: ClusterOfProcesses, node: NodeProcess): Promise<
   })
 }
 
-async function countOf(client: ReturnType<ClusterOfProcesses['client']>, sql: string): Promise<number | undefined> {
+async function countOf(client: ApiClient, sql: string): Promise<number | undefined> {
   const answer = await client.send({ path: '/db/query?level=none', body: [sql], timeoutMs: 60_000 })
   const value = answer.kind === 'reply' ? resultsOf(answer)?.results[0]?.values?.[0]?.[0] : undefined
   return value === undefined ? undefined : Number(value)

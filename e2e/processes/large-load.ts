@@ -40,8 +40,14 @@ export async function runLargeLoad({ megabytes, victim, say }: LargeLoadOptions)
     const service = serveMeanwhile(cluster, receiver)
     const startedAtMs = performance.now()
     const loading = sendFile(cluster, receiver, { path, to: '/db/load' })
-    await killInTheMiddle(killed, receiver, loading)
-    const answer = await loading
+    const answer = await killInTheMiddle(killed, receiver, loading)
+      .then(() => loading)
+      .catch(async (error: unknown) => {
+        // Whoever still asks or looks would never be done.
+        memory.stop()
+        await service.stop()
+        throw error
+      })
     const seconds = (performance.now() - startedAtMs) / 1000
     const served = await service.stop()
     const most = memory.stop()
@@ -61,7 +67,7 @@ export async function runLargeLoad({ megabytes, victim, say }: LargeLoadOptions)
       },
     ]
   } catch (error) {
-    for (const node of cluster.nodes) say(`the end of ${node.id}'s log:\n${node.logTail()}`)
+    say(cluster.logTails())
     throw error
   } finally {
     await cluster.close()

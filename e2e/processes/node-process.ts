@@ -12,10 +12,18 @@ const program = join(import.meta.dirname, '..', '..', 'node', 'main.ts')
 const asInTheImage = ['--max-semi-space-size=8']
 const environmentAsInTheImage = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072' }
 
+/** It only ends what hangs: the machine may be loaded. */
+const compileMsMax = 180_000
+
 /** As the image does: the program is compiled once for all starts, into a directory that does not exist yet. What it gives goes into the environment of the nodes. */
 export async function compileAhead(directory: string): Promise<Readonly<Record<string, string>>> {
   const environment = { NODE_COMPILE_CACHE: directory }
-  await promisify(execFile)(process.execPath, [...asInTheImage, program, '-version'], { env: { ...process.env, ...environment } })
+  const argv = [...asInTheImage, program, '-version']
+  await promisify(execFile)(process.execPath, argv, {
+    env: { ...process.env, ...environment },
+    timeout: compileMsMax,
+    killSignal: 'SIGKILL',
+  })
   return environment
 }
 
@@ -130,9 +138,12 @@ export class NodeProcess {
     }
   }
 
-  /** The end of what it logged, for reports of failures. */
+  /** The end of what it logged, for reports of failures; without those who asked whether it was ready, which drown everything else. */
   logTail(lines = 20): string {
-    return this.log().trimEnd().split('\n').slice(-lines).join('\n')
+    const said = this.log()
+      .split('\n')
+      .filter((line) => line !== '' && !line.includes('"endpoint":"/readyz"'))
+    return said.slice(-lines).join('\n')
   }
 
   /** Empty when it was never started. */

@@ -24,6 +24,7 @@ export async function runQuorumLoss(options: {
 }): Promise<readonly Check[]> {
   const { say } = options
   const cluster = await ClusterOfProcesses.start({ nodes: 3 })
+  const stop = new AbortController()
   try {
     await makeTables(cluster)
     const survivor = await cluster.whoLeads()
@@ -31,7 +32,6 @@ export async function runQuorumLoss(options: {
     const client = cluster.client(survivor, undefined, { connectionsMax: writers })
     for (const node of others) await node.end('SIGKILL')
     const answers = new WritesWithoutQuorum()
-    const stop = new AbortController()
     const writing = Array.from({ length: writers }, async (_, writer) => {
       for (let n = 0; !stop.signal.aborted; n += 1) {
         const { isKnown } = answers
@@ -50,7 +50,7 @@ export async function runQuorumLoss(options: {
     while (performance.now() < endMs || (!answers.isKnown && performance.now() < endMs + serviceDeadlineMs)) {
       await new Promise((resolve) => setTimeout(resolve, 500))
       const bytes = survivor.pid === undefined ? undefined : residentBytes(survivor.pid)
-      if (bytes === undefined) throw new Error(`${survivor.id} ended:\n${survivor.logTail()}`)
+      if (bytes === undefined) throw new Error(`${survivor.id} ended`)
       if (performance.now() > settledMs) measured.push(bytes)
     }
     stop.abort()
@@ -79,7 +79,12 @@ export async function runQuorumLoss(options: {
         faults: growth <= growthBytesMax ? [] : [`grew by ${megabytes(growth)} MB`],
       },
     ]
+  } catch (error) {
+    say(cluster.logTails())
+    throw error
   } finally {
+    // Whoever still writes would never be done.
+    stop.abort()
     await cluster.close()
   }
 }
