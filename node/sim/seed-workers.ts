@@ -8,6 +8,9 @@ import { parseReport, type SeedReport } from './seed-report.ts'
 /** Given ahead, so that no worker waits for its next one. */
 const aheadMax = 2
 
+/** Between two reports of a worker. The slowest seed takes some ten seconds, one that is made short some minutes: beyond it, it is in an endless loop. */
+const seedMsMax = 600_000
+
 interface WorkerOptions {
   readonly command: string
   readonly args: readonly string[]
@@ -25,20 +28,34 @@ function runWorker(next: () => number | undefined, { command, args, take, say }:
   const worker = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   // That it has ended is told by `close`.
   worker.stdin.on('error', () => {})
+  const underWay = new Set<number>()
   const give = (): void => {
     const seed = next()
-    if (seed === undefined) worker.stdin.end()
-    else worker.stdin.write(`${seed}\n`)
+    if (seed === undefined) return void worker.stdin.end()
+    underWay.add(seed)
+    worker.stdin.write(`${seed}\n`)
   }
   for (let ahead = 0; ahead < aheadMax; ahead += 1) give()
   createInterface({ input: worker.stdout }).on('line', (line) => {
     const report = parseReport(line)
     if (report === undefined) return say(line)
+    hung.refresh()
+    underWay.delete(report.seed)
     take(report)
     give()
   })
+  const hung = setTimeout(() => worker.kill('SIGKILL'), seedMsMax)
   return new Promise((resolve, reject) => {
-    worker.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`a process of the simulator ended with ${String(code)}`))))
+    worker.on('close', (code, signal) => {
+      clearTimeout(hung)
+      if (code === 0) return resolve()
+      const seeds = Array.from(underWay).join(', ')
+      reject(
+        new Error(
+          `a process of the simulator ended with ${code ?? `${String(signal)}, perhaps by us after ${seedMsMax / 1000} s`}; the first of these seeds: ${seeds}`,
+        ),
+      )
+    })
   })
 }
 

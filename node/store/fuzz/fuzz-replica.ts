@@ -13,6 +13,12 @@ import { hashText } from '../state-hash.ts'
 import { decodeHashPayload } from '../state-hash.ts'
 import { openWriteConnection } from '../write-connection.ts'
 
+/** A machine that has stopped: why, and what it was given and has not applied. */
+export interface Stop {
+  readonly message: string
+  readonly entries: readonly Entry[]
+}
+
 export interface ReplicaOptions {
   readonly name: string
   /** Entries in a group. */
@@ -55,21 +61,35 @@ export class FuzzReplica {
     return this.#connection
   }
 
-  async apply(entries: readonly Entry[]): Promise<void> {
+  /** `onGroup` hears of each group before it is applied. Undefined: all is applied. */
+  async apply(entries: readonly Entry[], onGroup: (group: readonly Entry[]) => void): Promise<Stop | undefined> {
     for (let at = 0; at < entries.length;) {
       const size = 1 + this.#chance.below(this.#options.groupMax)
       const group = entries.slice(at, at + size)
       at += group.length
       const last = group.at(-1)?.index ?? 0
-      const told = this.#news()
-      this.#machine.apply(group)
-      await told
-      while (!this.#results.has(last) && this.#fatal === undefined) await this.#news()
+      onGroup(group)
+      try {
+        const told = this.#news()
+        this.#machine.apply(group)
+        await told
+        while (!this.#results.has(last) && this.#fatal === undefined) await this.#news()
+        // Closed by a VACUUM; the machine's new one is out of sight.
+        if (this.#fatal === undefined && (this.#chance.isLucky(this.#options.restarts) || !this.#connection.open)) await this.#reopen()
+      } catch (error) {
+        // A broken invariant: what the fuzzer looks for.
+        this.broke(error)
+      }
       // A machine that has stopped tells nothing more.
-      if (this.#fatal !== undefined) return
-      // Closed by a VACUUM; the machine's new one is out of sight.
-      if (this.#chance.isLucky(this.#options.restarts) || !this.#connection.open) await this.#reopen()
+      if (this.#fatal !== undefined) return { message: this.#fatal, entries: group.filter(({ index }) => !this.#results.has(index)) }
     }
+    return undefined
+  }
+
+  /** Something was thrown where nobody could catch it, while this replica was at work. */
+  broke(error: unknown): void {
+    this.#fatal ??= error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#told?.()
   }
 
   /** Without their times. */
@@ -83,7 +103,6 @@ export class FuzzReplica {
 
   /** Undefined: nothing has got out. */
   escape(appliedIndex: number): string | undefined {
-    if (this.#fatal !== undefined) return `stopped: ${this.#fatal}`
     if (this.#connection.inTransaction) return 'a transaction is open'
     const databases = (this.#connection.pragma('database_list') as { readonly name: string }[]).map(({ name }) => name)
     if (databases.some((name) => name !== 'main' && name !== 'temp')) return `databases: ${databases.join(', ')}`
@@ -104,7 +123,9 @@ export class FuzzReplica {
   }
 
   async dispose(): Promise<void> {
-    await this.#machine.close()
+    const closed = this.#machine.close()
+    // What has stopped in the middle may not be closed in order; why it has stopped is what counts.
+    await (this.#fatal === undefined ? closed : closed.catch(() => {}))
     rmSync(this.#directory, { recursive: true, maxRetries: 20, retryDelay: 50 })
   }
 
@@ -114,10 +135,7 @@ export class FuzzReplica {
 
   #open(): SqliteStateMachine {
     const machine = new SqliteStateMachine(this.#connection, {
-      onFatal: ({ message }) => {
-        this.#fatal = message
-        this.#told?.()
-      },
+      onFatal: ({ code, message, cause }) => this.broke(`${code}: ${message} (${cause instanceof Error ? cause.message : String(cause)})`),
       elsewhere: this.#options.elsewhere,
       // Room for what statements need, but not for more.
       ...(this.#options.hasRoom ? {} : { readFreeBytes: () => freeBytesMin }),

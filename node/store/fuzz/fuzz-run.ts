@@ -24,7 +24,7 @@ export interface FuzzTally {
 }
 
 export interface FuzzFailure {
-  readonly kind: 'divergence' | 'escape'
+  readonly kind: 'divergence' | 'escape' | 'stop'
   readonly message: string
 }
 
@@ -43,12 +43,16 @@ export class FuzzRun {
   readonly #writer: CommandWriter
   readonly #replicas: readonly [FuzzReplica, ...FuzzReplica[]]
   readonly #failures = new Map<string, number>()
+  readonly #begin: (what: string) => void
+  #atWork: FuzzReplica | undefined
   #index = 0
   #statements = 0
   #succeeded = 0
   #refused = 0
 
-  constructor(seed: number) {
+  /** `begin` hears what is under way, each time before something else begins. */
+  constructor(seed: number, begin: (what: string) => void) {
+    this.#begin = begin
     this.#chance = new Chance(seed)
     this.#writer = new CommandWriter(this.#chance)
     const chance = (n: number): Chance => new Chance(seed + n)
@@ -73,8 +77,21 @@ export class FuzzRun {
 
   async #round(): Promise<FuzzFailure | undefined> {
     const round = this.#write()
-    for (const replica of this.#replicas) await replica.apply(round.entries)
+    for (const replica of this.#replicas) {
+      this.#atWork = replica
+      const stop = await replica.apply(round.entries, (group) => this.#begin(`${replica.name}\n${statementsOf(round, group)}`))
+      if (stop === undefined) continue
+      return { kind: 'stop', message: `${replica.name}: ${stop.message}\nnot applied:\n${statementsOf(round, stop.entries)}` }
+    }
+    this.#atWork = undefined
+    this.#begin('comparing')
     return this.#escaped() ?? this.#differing(round)
+  }
+
+  /** Something was thrown where nobody could catch it: whoever is at work has stopped. */
+  broke(error: unknown): void {
+    if (this.#atWork === undefined) throw error
+    this.#atWork.broke(error)
   }
 
   #write(): Round {
@@ -154,6 +171,12 @@ export class FuzzRun {
       failures: [...this.#failures].toSorted(([, a], [, b]) => b - a).slice(0, 15),
     }
   }
+}
+
+/** One entry a line. */
+function statementsOf({ entries, commands }: Round, group: readonly Entry[]): string {
+  const first = entries[0]?.index ?? 0
+  return group.map(({ index }) => `entry ${index}: ${inWords(commands[index - first])}`).join('\n')
 }
 
 function inWords(value: unknown): string {

@@ -3,9 +3,13 @@
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { FuzzRun } from './fuzz-run.ts'
+import { HangWatch } from './hang-watch.ts'
 
 /** In percent: a run in which fewer statements succeed proves little. */
 const succeededMin = 60
+
+/** A group of entries takes some milliseconds; a busy machine may stand still for long. */
+const hangsAfterMs = 240_000
 
 const { values } = parseArgs({
   options: { statements: { type: 'string', default: '5000' }, seed: { type: 'string' }, verbose: { type: 'boolean', default: false } },
@@ -19,7 +23,12 @@ if (!Number.isSafeInteger(statements) || statements < 1 || !Number.isSafeInteger
 
 console.log(`seed ${seed}`)
 const beganAtMs = performance.now()
-const { tally, failure } = await new FuzzRun(seed).run(statements)
+const watch = await HangWatch.start({ msMax: hangsAfterMs })
+const run = new FuzzRun(seed, (what) => watch.begin(what))
+// Of a thread's message or a timer: the run that is under way ends with it, and says where.
+process.on('uncaughtException', (error) => run.broke(error))
+const { tally, failure } = await run.run(statements)
+await watch.close()
 const share = Math.round((100 * tally.succeeded) / Math.max(1, tally.statements))
 if (values.verbose) for (const [message, count] of tally.failures) console.log(`${String(count).padStart(7)} ${message}`)
 if (failure !== undefined)
