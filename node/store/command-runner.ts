@@ -116,6 +116,14 @@ export class CommandRunner {
     return this.#schema.edition
   }
 
+  /**
+   * Whether the schema may have changed since it was `schema`, and there are statistics: what SQLite knows of tables' sizes then depends on when the connection has read the
+   * schema, because a new table or index takes the defaults, where a reader finds rows of another one that had its name, and a dropped index leaves its table's size behind.
+   */
+  knowsOtherSizes(schema: object): boolean {
+    return this.#schema.edition !== schema && this.#schema.hasStatistics()
+  }
+
   /** Before another connection writes, and after it has. */
   handOver(): void {
     this.#guard.handOver()

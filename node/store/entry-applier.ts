@@ -29,9 +29,9 @@ import { StateComparison } from './state-comparison.ts'
 import { HashFold, type RecentHashes, type Trace } from './state-hash.ts'
 import { UpkeepRunner } from './upkeep-runner.ts'
 
-/** `alone`: the next one needs a transaction for itself. */
+/** `alone`: the next one needs a transaction for itself. `sizes`: those of tables are to be read anew. */
 type GroupRun =
-  | { readonly kind: 'committed'; readonly applied: readonly Applied[]; readonly stop: Stretch['stop'] | 'alone' }
+  | { readonly kind: 'committed'; readonly applied: readonly Applied[]; readonly stop: Stretch['stop'] | 'alone' | 'sizes' }
   | { readonly kind: 'rolled-back'; readonly position: number }
   /** Nothing of it is in the data. */
   | { readonly kind: 'refused'; readonly entries: number }
@@ -124,6 +124,10 @@ export class EntryApplier {
       const group = this.#applyGroup(rest, { untilMs, ...limits })
       if (group.kind === 'committed') {
         applied.push(...group.applied)
+        if (group.stop === 'sizes') {
+          rest = rest.slice(group.applied.length)
+          continue
+        }
         if (group.stop !== 'alone') return { applied, stop: group.stop }
         const next = rest[group.applied.length]
         assert(next !== undefined, 'one of the entries stands alone')
@@ -157,7 +161,7 @@ export class EntryApplier {
     const applied: Applied[] = []
     const fold = new HashFold(this.progress.hash)
     let { appliedIndex, appliedTerm, membership, timeMs } = this.progress
-    let stop: Stretch['stop'] | 'alone' = 'end'
+    let stop: Stretch['stop'] | 'alone' | 'sizes' = 'end'
     for (const [position, entry] of entries.entries()) {
       if (isLarge(entry, limits)) {
         stop = 'long'
@@ -171,6 +175,7 @@ export class EntryApplier {
       if (stop !== 'end') break
       if (position === 0) this.#transaction.begin()
       let outcome: CommandOutcome | undefined
+      const { schema } = this.#runner
       if (entry.kind === 'membership') membership = membershipAfter(entry, membership)
       if (entry.kind === 'command') {
         if (command !== undefined && !isStep(command)) timeMs = this.#beginCommand(command, timeMs)
@@ -188,6 +193,10 @@ export class EntryApplier {
       applied.push({ index: entry.index, term: entry.term, outcome })
       appliedIndex = entry.index
       appliedTerm = entry.term
+      if (this.#runner.knowsOtherSizes(schema)) {
+        stop = 'sizes'
+        break
+      }
     }
     if (applied.length > 0) {
       const refusal = this.#transaction.commit({
@@ -202,6 +211,7 @@ export class EntryApplier {
       if (refusal !== undefined) return this.#refuse(applied.length)
     }
     if (stop === 'diverged') this.#comparison.recordFound()
+    if (stop === 'sizes') this.#readSchema()
     return { kind: 'committed', applied, stop }
   }
 
@@ -222,6 +232,7 @@ export class EntryApplier {
     if (upkeepOf(command) !== undefined) return this.#applyUpkeep(entry)
     const timeMs = this.#beginCommand(command, this.progress.timeMs)
     const results: StatementResult[] = []
+    const { schema } = this.#runner
     let isDone = false
     let full: string | undefined
     let isEachCommitted = mayDefer && !command.transaction
@@ -256,6 +267,7 @@ export class EntryApplier {
       }
     }
     this.hashes.set(index, this.progress.hash)
+    if (this.#runner.knowsOtherSizes(schema)) this.#readSchema()
     return { index, term, outcome: { results } satisfies CommandOutcome }
   }
 
@@ -282,6 +294,12 @@ export class EntryApplier {
     this.#adopt()
     this.hashes.set(index, fold.value)
     return { index, term, outcome: { results: [trace.result] } satisfies CommandOutcome }
+  }
+
+  /** So that it is the same for whoever opens the database now. */
+  #readSchema(): void {
+    this.#upkeep.readSchema()
+    this.#transaction.restore()
   }
 
   /** After settings or statistics may have changed. */

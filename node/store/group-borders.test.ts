@@ -133,3 +133,43 @@ test('a change of the schema that fails half-way leaves nothing in the memory of
   assert.doesNotMatch(inspect(one.results[4], { depth: 5 }), /error/)
   assert.deepEqual(await applied([command([trigger]), ...commands], [2, 64], { foreignKeys: false, restarts: false }), one)
 })
+
+const rows = (count: number, table: string, a = 'i'): string =>
+  `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count}) INSERT INTO ${table} SELECT ${a}, i FROM n`
+/** In which order a join goes through its tables hangs on their sizes, and with it which row gets which rowid. */
+const join = 'INSERT INTO joined (a, b) SELECT few.b, many.b FROM few JOIN many ON few.a = many.a'
+const measured = [
+  'CREATE TABLE few (a, b)',
+  'CREATE INDEX few_a ON few (a)',
+  'CREATE TABLE many (a, b)',
+  'CREATE INDEX many_a ON many (a)',
+  'CREATE TABLE joined (id INTEGER PRIMARY KEY, a, b)',
+  'INSERT INTO few VALUES (1, 1)',
+  rows(5000, 'many', '5001 - i'),
+]
+const changes: readonly (readonly [title: string, ...statements: string[]])[] = [
+  [
+    'a table is made anew under the name of one that was renamed',
+    'ALTER TABLE few RENAME TO other',
+    'CREATE TABLE few (a, b)',
+    'CREATE INDEX few_b ON few (a)',
+    'DROP TABLE other',
+  ],
+  ['an index is dropped and another one made', 'DROP INDEX few_a', 'CREATE INDEX few_b ON few (a)'],
+]
+for (const [title, ...statements] of changes) {
+  test(`what SQLite knows of the sizes of tables is the same for every connection: ${title}`, async () => {
+    const told = command(['SELECT a, b FROM joined'], { kind: 'request' })
+    const each = [...statements, rows(50, 'few'), join].map((sql) => command([sql]))
+    const inOne = [command(statements, { transaction: true }), command([rows(50, 'few'), join])]
+    for (const history of [each, inOne]) {
+      const commands = [command(measured), command(['ANALYZE']), ...history, told]
+      const options = { foreignKeys: false, restarts: false }
+      const one = await applied(commands, [1], options)
+      assert.doesNotMatch(inspect(one.results, { depth: 5 }), /error/)
+      assert.deepEqual(await applied(commands, [1], { ...options, restarts: true }), one)
+      assert.deepEqual(await applied(commands, [64], options), one)
+      assert.deepEqual(await applied(commands, [3], { ...options, elsewhere: 'threads' }), one)
+    }
+  })
+}

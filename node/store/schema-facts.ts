@@ -4,6 +4,7 @@ import { HeavyNames } from './heavy-names.ts'
 
 export class SchemaFacts {
   readonly #mentions: Database.Statement
+  readonly #statistics: Database.Statement
   readonly #heavyNames: HeavyNames
   #edition: object = {}
   #mentionsChanges: boolean | undefined
@@ -11,6 +12,7 @@ export class SchemaFacts {
 
   constructor(database: Database.Database) {
     this.#mentions = database.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE sql LIKE '%changes%')").pluck(true)
+    this.#statistics = database.prepare("SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat1')").pluck(true)
     this.#heavyNames = new HeavyNames(database)
   }
 
@@ -22,6 +24,11 @@ export class SchemaFacts {
   /** Something in it may tell changes() or total_changes(). */
   get mentionsChanges(): boolean {
     return (this.#mentionsChanges ??= this.#mentions.get() === 1)
+  }
+
+  /** The planner has statistics. */
+  hasStatistics(): boolean {
+    return this.#statistics.get() === 1
   }
 
   /** Preparing the text may take long by itself (heavy-names.ts). */

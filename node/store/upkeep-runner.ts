@@ -71,9 +71,13 @@ export class UpkeepRunner {
   /** What the database says, on this connection too. */
   adopt(settings: Settings): void {
     if (settings.foreignKeys !== this.#adopted.foreignKeys) this.#setForeignKeys(settings.foreignKeys)
-    // Reads the schema again, and the statistics with it. Nothing becomes writable.
-    if (settings.statisticsIndex !== this.#adopted.statisticsIndex) this.#database.pragma('writable_schema = RESET')
+    if (settings.statisticsIndex !== this.#adopted.statisticsIndex) this.readSchema()
     this.#adopted = settings
+  }
+
+  /** Again, and the statistics with it, as a connection does that has just been opened. In no transaction. */
+  readSchema(): void {
+    this.#database.pragma('writable_schema = RESET') // nothing becomes writable
   }
 
   #analyze(statements: readonly string[], index: number): UpkeepRun {
