@@ -32,6 +32,8 @@ export function schemaProblem(database: Database.Database): string | undefined {
 
 function rowProblem({ type, name, tbl_name: table, sql }: SchemaRow): string | undefined {
   if (!kinds.has(type) || typeof name !== 'string' || typeof table !== 'string') return 'its schema holds what is no part of a schema'
+  // SQLite reads a name up to there, and compares no more.
+  if (name.includes('\0') || table.includes('\0')) return `${shown(name)} is no name`
   const lower = name.toLowerCase()
   if (lower.startsWith(reservedPrefix) || table.toLowerCase().startsWith(reservedPrefix))
     return `names that begin with ${reservedPrefix} are reserved; make it with /db/backup instead of copying a node's file`

@@ -195,6 +195,7 @@ test('a schema that lies about its pages is refused', () => {
     "INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING csv(filename=''/etc/passwd'')')",
     "INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING dbstat(main)')",
     "INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING sqlite_dbpage')",
+    "INSERT INTO sqlite_schema VALUES ('view', 'v' || char(0) || 'x', 'v', 0, 'CREATE VIEW v AS SELECT 1')",
   ])
     assertRefused(withSchema(two, lie), /./)
 })

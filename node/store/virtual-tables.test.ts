@@ -2,10 +2,12 @@
 // everything in the transaction. Each of these histories made nodes stop, all of them alike, again and again.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { inspect } from 'node:util'
+import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import type { Command } from '../command/command.ts'
 import { fingerprintDatabase } from './database-fingerprint.ts'
-import { TestMachine, command, logOf, type ShortStatement } from './test-machine.ts'
+import { TestMachine, command, failed, logOf, onMachine, type ShortStatement } from './test-machine.ts'
 
 interface History {
   readonly title: string
@@ -198,3 +200,55 @@ describe('virtual tables stop no node, and no border of a group can be told from
     )
   })
 })
+
+/** What no statement that the gate lets through can do, but a file that is loaded may bring along. */
+async function changeFile(world: TestMachine, sql: string): Promise<void> {
+  await world.machine.close()
+  const database = new Database(world.path)
+  database.unsafeMode(true)
+  database.pragma('writable_schema = ON')
+  database.exec(sql)
+  database.close()
+  await world.reopen()
+}
+
+test('what rolls back behind an insert that a damaged index cannot take stops no node', () =>
+  onMachine(async (world) => {
+    await world.run([
+      'CREATE TABLE w (k PRIMARY KEY) WITHOUT ROWID',
+      'INSERT INTO w VALUES (1)',
+      "CREATE VIRTUAL TABLE f USING fts4(a, content='')",
+    ])
+    // At the sixteenth, all are to be merged.
+    await world.run(Array.from({ length: 16 }, (_, at): ShortStatement => ['INSERT INTO f (docid, a) VALUES (?, ?)', at, `red ${at}`]))
+    await changeFile(world, "UPDATE f_segdir SET root = x'00ffffffffffffffffff'")
+    const text = "INSERT INTO f (docid, a) VALUES (100, 'blue'); INSERT OR ROLLBACK INTO w VALUES (1)"
+    const [first, second, third, ...more] = await world.run(['INSERT INTO w VALUES (2)', text, 'INSERT INTO w VALUES (3)'])
+    assert.deepEqual([second, more], [failed('database disk image is malformed'), []])
+    assert.doesNotMatch(inspect([first, third]), /error/)
+    assert.deepEqual(await world.run([text], { transaction: true }), [failed('UNIQUE constraint failed: w.k')])
+    assert.deepEqual(world.rows('SELECT k FROM w'), [[1], [2], [3]])
+  }))
+
+test('a virtual table is known by what it is, however its text in the schema is spelled', () =>
+  onMachine(async (world) => {
+    await world.run(filled('fts4'))
+    await changeFile(world, "UPDATE sqlite_schema SET sql = 'create/**/virtual table f using fts4(a, b)' WHERE name = 'f'")
+    const results = await world.run(["INSERT INTO f (f) VALUES ('optimize')", 'ALTER TABLE t ADD COLUMN z', 'DROP TABLE f'], together)
+    assert.doesNotMatch(inspect(results), /error/)
+  }))
+
+test('only a change of the schema that has begun takes the whole transaction back', () =>
+  onMachine(async (world) => {
+    await world.run([
+      'CREATE TABLE t (a, x)',
+      "CREATE TRIGGER tells AFTER UPDATE ON t WHEN old.x = 'red' BEGIN SELECT old.x; END",
+      'INSERT INTO t (a) VALUES (1), (2)',
+    ])
+    const before = world.machine.schema
+    const results = await world.run(['CREATE TABLE t (a)', 'DROP TABLE nowhere', 'ALTER TABLE t DROP COLUMN nothing', 'nonsense'])
+    assert(results.every((result) => /error/.test(inspect(result))))
+    assert.equal(world.machine.schema, before)
+    assert.match(inspect(await world.run(['ALTER TABLE t DROP COLUMN x'])), /after drop column/)
+    assert.notEqual(world.machine.schema, before)
+  }))

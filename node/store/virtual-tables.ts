@@ -24,18 +24,21 @@ export class VirtualTables {
 
   constructor(database: Database.Database) {
     this.#database = database
-    this.#any = database.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%')").pluck(true)
-    this.#names = database.prepare("SELECT name FROM main.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'").pluck(true)
+    // Not by their texts: in a file that was loaded there may be a comment between the words.
+    this.#any = database.prepare("SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0)").pluck(true)
+    this.#names = database.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0").pluck(true)
     this.#kind = database.prepare("SELECT type FROM pragma_table_list(?) WHERE schema = 'main'").pluck(true)
     this.#savepoint = database.prepare('SAVEPOINT _securesql_settle')
     this.#release = database.prepare('RELEASE _securesql_settle')
     this.#rollbackTo = database.prepare('ROLLBACK TO _securesql_settle')
     this.#counting = database
-      .prepare("SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%contentless\\_delete%' ESCAPE '\\')")
+      .prepare(
+        "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0 AND sql LIKE '%contentless\\_delete%' ESCAPE '\\')",
+      )
       .pluck(true)
     this.#triggered = database
       .prepare(
-        `SELECT DISTINCT t.tbl_name FROM main.sqlite_schema AS t JOIN main.sqlite_schema AS v ON v.sql LIKE 'CREATE VIRTUAL%'
+        `SELECT DISTINCT t.tbl_name FROM main.sqlite_schema AS t JOIN main.sqlite_schema AS v ON v.type = 'table' AND v.rootpage = 0
          WHERE t.type = 'trigger' AND substr(t.tbl_name, 1, length(v.name) + 1) = v.name || '_' COLLATE NOCASE`,
       )
       .pluck(true)
