@@ -53,6 +53,8 @@ export class ClockGuard {
   prepare(): void {
     if (this.#isCurrent) return
     for (const name of this.#triggers.all() as string[]) this.#database.exec(`DROP TRIGGER temp.${name}`)
+    // SQLite names them in its errors, and other connections have made them more often or less.
+    this.#made = 0
     const conditions = new Map<string, string[]>()
     for (const { name, sql } of this.#sources.all() as Source[]) {
       const pieces = splitStatements(sql)

@@ -297,12 +297,12 @@ export class CommandRunner {
       hasBegun = true
       const end = this.#step(piece, toBindings(bound.value), kind)
       if (changesSchema) this.forgetStatements()
-      const hidden = changesSchema ? this.#virtualTables.triggeredShadow() : undefined
+      const hidden = changesSchema ? this.#virtualTables.misusedShadow() : undefined
       if (hidden !== undefined) return { kind: 'rolled-back', message: hidden, isFull: false }
       return changesData && this.#guard.isBroken() ? { kind: 'unwanted', message: rowidRefused } : end
     } catch (error) {
       if (isFull(error)) return { kind: 'rolled-back', message: error.message, isFull: true }
-      const message = answerOf(error)
+      const message = (changesSchema ? this.#virtualTables.refusalOf(error) : undefined) ?? answerOf(error)
       // A change of the schema that fails half-way (ALTER … DROP COLUMN of what a trigger names) stays in SQLite's memory until the transaction ends.
       const isOver = (changesSchema && hasBegun) || !this.#database.inTransaction
       return isOver ? { kind: 'rolled-back', message, isFull: false } : this.#failed(piece, message)

@@ -173,3 +173,22 @@ for (const [title, ...statements] of changes) {
     }
   })
 }
+
+test('an error that names what guards a connection names it alike on every connection', async () => {
+  const commands = [
+    command([
+      'CREATE TABLE told (a, b, c)',
+      'CREATE INDEX told_a ON told (date(a))',
+      'CREATE TABLE other (a)',
+      'INSERT INTO other VALUES (0)',
+    ]),
+    // It fits no key, so nothing can be prepared that writes into the table: the guard sees to all of its columns.
+    command(['CREATE TABLE child_of_told (a REFERENCES told (a))']),
+    command(['INSERT INTO other VALUES (1)']),
+    command(['ALTER TABLE told DROP COLUMN c']),
+  ]
+  const options = { foreignKeys: true, restarts: false }
+  const one = await applied(commands, [1], options)
+  assert.match(inspect(one.results.at(-1)), /error in/)
+  assert.deepEqual(await applied(commands, [1], { ...options, restarts: true }), one)
+})

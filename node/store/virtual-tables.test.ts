@@ -252,3 +252,28 @@ test('only a change of the schema that has begun takes the whole transaction bac
     assert.match(inspect(await world.run(['ALTER TABLE t DROP COLUMN x'])), /after drop column/)
     assert.notEqual(world.machine.schema, before)
   }))
+
+test('a foreign key that refers to a table of a full-text table stops no node', async () => {
+  const full = (name: string): string => `CREATE VIRTUAL TABLE ${name} USING fts5(a)`
+  const insert = "INSERT INTO f VALUES ('red')"
+  for (const [refused, ...statements] of [
+    [1, 'CREATE TABLE u (a REFERENCES F_Config (a))', full('f'), 'INSERT INTO u VALUES (NULL)'],
+    [1, full('f'), 'CREATE TABLE u (a REFERENCES f_data (a))', insert],
+    [2, full('g'), 'CREATE TABLE u (a REFERENCES f_docsize (a))', 'ALTER TABLE g RENAME TO f', "INSERT INTO g VALUES ('red')"],
+    [2, full('f'), 'CREATE TABLE u (a)', 'ALTER TABLE u ADD COLUMN b REFERENCES f_idx (a)', insert],
+    [-1, full('f'), 'CREATE TABLE f_notes (a PRIMARY KEY)', 'CREATE TABLE u (a REFERENCES f_notes (a))', insert],
+  ] as const) {
+    for (const foreignKeys of [true, false]) {
+      await onMachine(
+        async (world) => {
+          for (const [at, sql] of statements.entries()) {
+            const results = inspect(await world.run([sql]))
+            assert.equal(/object name reserved|vtable constructor failed/.test(results), at === refused, sql)
+            await world.reopen()
+          }
+        },
+        { foreignKeys },
+      )
+    }
+  }
+})

@@ -4,7 +4,8 @@
 // SAVEPOINT, or the COMMIT, fails with "SQL logic error": for everything in the transaction. So tables are settled before they can become old, and where they are,
 // what failed is taken back with the whole transaction.
 // Two things more depend on when a connection was opened: triggers on a table that a virtual one has since made its own, and rows that FTS5 counts in memory alone.
-import type Database from 'better-sqlite3'
+// And FTS5 calls the database corrupt when a foreign key that fits no column keeps it from writing into a table of its own.
+import Database from 'better-sqlite3'
 import { quotedName } from '../command/tokenizer.ts'
 import { answerOf } from './sqlite-failure.ts'
 
@@ -18,6 +19,7 @@ export class VirtualTables {
   readonly #rollbackTo: Database.Statement
   readonly #counting: Database.Statement
   readonly #triggered: Database.Statement
+  readonly #referenced: Database.Statement
   #exist: boolean | undefined
   #flushes: readonly Database.Statement[] | undefined
   #count: boolean | undefined
@@ -42,6 +44,12 @@ export class VirtualTables {
          WHERE t.type = 'trigger' AND substr(t.tbl_name, 1, length(v.name) + 1) = v.name || '_' COLLATE NOCASE`,
       )
       .pluck(true)
+    this.#referenced = database
+      .prepare(
+        `SELECT DISTINCT k."table" FROM main.sqlite_schema AS t, pragma_foreign_key_list(t.name, 'main') AS k
+         WHERE t.type = 'table' AND t.sql LIKE '%references%'`,
+      )
+      .pluck(true)
   }
 
   get exist(): boolean {
@@ -56,12 +64,15 @@ export class VirtualTables {
   }
 
   /**
-   * A message: a trigger stands on what is now, by its name, a shadow table. SQLite makes none there, but does not look when a virtual table comes to such a name, and
-   * then no connection reads the schema again. Only SQLite knows which names those are; it says so before anything else when such a table is to be made.
+   * A message: a trigger stands on what is now, by its name, a shadow table, or a foreign key refers to it. SQLite makes no trigger there, but does not look when a virtual
+   * table comes to such a name, and then no connection reads the schema again. Only SQLite knows which names those are; it says so before anything else when such a table
+   * is to be made.
    */
-  triggeredShadow(): string | undefined {
+  misusedShadow(): string | undefined {
     if (!this.exist) return undefined
-    for (const name of this.#triggered.all() as string[]) {
+    const own = (this.#names.all() as string[]).map((name) => `${name.toLowerCase()}_`)
+    const referenced = (this.#referenced.all() as string[]).filter((name) => own.some((prefix) => name.toLowerCase().startsWith(prefix)))
+    for (const name of [...(this.#triggered.all() as string[]), ...referenced]) {
       try {
         this.#database.prepare(`CREATE TABLE main.${quotedName(name)} (a)`)
       } catch (error) {
@@ -70,6 +81,14 @@ export class VirtualTables {
       }
     }
     return undefined
+  }
+
+  /** The message of an error that says of the database what is only true of the schema: a foreign key refers to what would be a shadow table of one that is to be made. */
+  refusalOf(error: unknown): string | undefined {
+    if (!(error instanceof Database.SqliteError) || error.code !== 'SQLITE_CORRUPT') return undefined
+    const name = /^vtable constructor failed: ([^]*)$/.exec(error.message)?.[1]?.toLowerCase()
+    if (name === undefined) return undefined
+    return (this.#referenced.all() as string[]).some((parent) => parent.toLowerCase().startsWith(`${name}_`)) ? error.message : undefined
   }
 
   /**
