@@ -111,6 +111,7 @@ export class ChangeWriter {
     const name = quotedName(table.name)
     return chance.pick([
       () => `INSERT INTO ${name} (a, b) VALUES (${text()}, ${text()})`,
+      () => `INSERT INTO ${name} DEFAULT VALUES`,
       () => `INSERT INTO ${name} (rowid, a) VALUES (${chance.below(20)}, ${text()})`,
       () => `UPDATE ${name} SET a = ${text()} WHERE rowid = ${chance.below(20)}`,
       () => `DELETE FROM ${name} WHERE ${chance.pick([`rowid > ${rowsMax / 2}`, `rowid = ${chance.below(20)}`, `${name} MATCH 'green'`])}`,

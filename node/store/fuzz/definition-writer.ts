@@ -133,6 +133,7 @@ export class DefinitionWriter {
     return this.#chance.pick([
       `CREATE VIRTUAL TABLE ${this.#name('f')} USING fts5(a, b${this.#chance.maybe(30, () => ", prefix='2 3'")})`,
       `CREATE VIRTUAL TABLE ${this.#name('f')} USING fts4(a, b)`,
+      `CREATE VIRTUAL TABLE ${this.#name('f')} USING fts5(a, b, content='', contentless_delete=1)`,
       `CREATE VIRTUAL TABLE ${this.#name('p')} USING rtree(id, a, b)`,
     ])
   }
