@@ -4,8 +4,11 @@ import type Database from 'better-sqlite3'
 
 /** How many views, written out, a text may come to: well below a millisecond. */
 const weightMax = 64
-/** A schema with a view that comes to more is refused: SQLite prepares every view to list tables, which the guards of writes do after each change of the schema. */
-const viewWeightMax = 1_024
+/**
+ * A schema with a view that comes to more is refused: SQLite prepares every view to list tables, which the guards of writes do after each change of the schema. That takes about
+ * 0.1 s here, and grows with the third power. From a depth of 1,000 on whether it is taken at all depends on which views the connection knows already.
+ */
+const viewWeightMax = 512
 /** They prepare every view there is. */
 const listing = /table_(?:list|x?info)/i
 /** Longer texts are bulk loads, or attacks on the parser. */
@@ -53,15 +56,16 @@ export class HeavyNames {
   }
 }
 
-/** A view counts once, and each view that its text names as often as it does. Views that name one another in a circle cannot be prepared at all. */
+/** A view counts as often as it selects, because SQLite takes subqueries apart in the same way, and each view that its text names as often as it does. Views that name one another in a circle cannot be prepared at all. */
 function weightsOf(views: ReadonlyMap<string, string>): ReadonlyMap<string, number> {
   const weights = new Map<string, number>()
   const weigh = (name: string, sql: string): number => {
     const known = weights.get(name)
     if (known !== undefined) return known
     weights.set(name, 1) // its own name stands in its text
-    let weight = 1
-    for (const other of namesIn(sql)) {
+    const names = namesIn(sql)
+    let weight = Math.max(1, names.filter((word) => word === 'select').length)
+    for (const other of names) {
       const text = views.get(other)
       if (text !== undefined && other !== name) weight += weigh(other, text)
     }

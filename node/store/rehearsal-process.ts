@@ -13,7 +13,7 @@ import type { RehearsalReply, RehearsalRequest } from './rehearsal-messages.ts'
 import { SelfWatch } from './self-watch.ts'
 import { EnvironmentFailure } from './sqlite-failure.ts'
 
-const tooHeavy = 'not allowed: views of views that would be written out more than 1024 times'
+const tooHeavy = 'not allowed: views of views that would be written out more than 512 times'
 
 const [, , databasePath = '', directory = '', growthBytesMax = ''] = process.argv
 const place = { databasePath, directory }
