@@ -284,6 +284,7 @@ export class CommandRunner {
     if (!bound.ok) return { kind: 'failed', message: bound.problem }
     const changesData = dataChanging.has(piece.keyword)
     const changesSchema = !schemaKeeping.has(piece.keyword)
+    const { lastInsertId } = this.counters
     let hasBegun = false
     // FTS4 keeps the setting in memory, also when it is rolled back. The gate refuses it as a literal; here it comes as a parameter.
     if (changesData && holdsAutomerge(bound.value) && piece.isCommanding())
@@ -299,12 +300,16 @@ export class CommandRunner {
       if (changesSchema) this.forgetStatements()
       const hidden = changesSchema ? this.#virtualTables.misusedShadow() : undefined
       if (hidden !== undefined) return { kind: 'rolled-back', message: hidden, isFull: false }
-      return changesData && this.#guard.isBroken() ? { kind: 'unwanted', message: rowidRefused } : end
+      if (!changesData || !this.#guard.isBroken()) return end
+      this.keepLastInsertId(lastInsertId)
+      return { kind: 'unwanted', message: rowidRefused }
     } catch (error) {
       if (isFull(error)) return { kind: 'rolled-back', message: error.message, isFull: true }
       const message = (changesSchema ? this.#virtualTables.refusalOf(error) : undefined) ?? answerOf(error)
       // A change of the schema that fails half-way (ALTER … DROP COLUMN of what a trigger names) stays in SQLite's memory until the transaction ends.
       const isOver = (changesSchema && hasBegun) || !this.#database.inTransaction
+      // Behind its last rowid a virtual table takes any, by chance, until the statement fails.
+      if (changesData && this.#virtualTables.exist) this.keepLastInsertId(lastInsertId)
       return isOver ? { kind: 'rolled-back', message, isFull: false } : this.#failed(piece, message)
     }
   }

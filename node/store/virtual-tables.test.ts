@@ -91,6 +91,20 @@ const own: readonly History[] = [
       command(["CREATE VIRTUAL TABLE f_c USING fts5(a, content='')", "INSERT INTO f_c VALUES ('red')", 'INSERT INTO f_content VALUES (4)']),
     ],
   },
+  ...[
+    "INSERT INTO f (a) VALUES ('red'), ('green')",
+    "INSERT INTO f (a) VALUES ('red'), ('green'), (abs(-9223372036854775808))",
+    "INSERT OR ROLLBACK INTO f (rowid, a) VALUES (NULL, 'red'), (NULL, 'green'), (9223372036854775806, 'blue')",
+  ].map((sql) => ({
+    title: `rows behind the last rowid: ${sql}`,
+    schema: ['CREATE VIRTUAL TABLE f USING fts5(a)', 'CREATE TABLE t (a)'],
+    commands: [
+      command(["INSERT INTO f (rowid, a) VALUES (9223372036854775806, 'red')"]),
+      command([sql, 'INSERT INTO t SELECT last_insert_rowid()']),
+      command([sql, 'DELETE FROM t WHERE a = 0'], together),
+      command(['DELETE FROM t WHERE a = 1']),
+    ],
+  })),
   {
     title: 'a contentless table that can delete is given rows without a word',
     schema: ["CREATE VIRTUAL TABLE f USING fts5(a, content='', contentless_delete=1)", 'CREATE TABLE t (a)'],
