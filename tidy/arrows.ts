@@ -59,13 +59,14 @@ export const rooms: Readonly<Record<string, Room>> = {
     'contract',
     'runtime',
   ),
-  // Files from elsewhere and for elsewhere: judged by the gate, their schema read as the store reads a client's, copied by the store, in processes that are watched and ended as the store's are.
+  // Files from elsewhere and for elsewhere: judged by the gate, their schema read and its views weighed as the store does a client's, copied by the store, in watched processes that end as its own do.
   'node/files': room(
     types('node/api/file-intake.ts'),
     types('node/api/backups.ts'),
     'node/command',
     'node/store/database-copier.ts',
     'node/store/double-quoted-strings.ts',
+    'node/store/heavy-names.ts',
     'node/store/killable-process.ts',
     'node/store/self-watch.ts',
     'runtime',

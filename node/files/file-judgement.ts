@@ -4,6 +4,7 @@ import Database from 'better-sqlite3'
 import { quotedName } from '../command/tokenizer.ts'
 import { judgeText } from '../command/gate.ts'
 import { valueBytesMax } from '../command/result-limits.ts'
+import { HeavyNames } from '../store/heavy-names.ts'
 
 interface SchemaRow {
   readonly type: unknown
@@ -27,7 +28,9 @@ export function schemaProblem(database: Database.Database): string | undefined {
     const problem = rowProblem(row)
     if (problem !== undefined) return problem
   }
-  return undefined
+  const names = new HeavyNames(database)
+  names.follow()
+  return names.isTooHeavy ? 'its views of views would take too long to be written out' : undefined
 }
 
 function rowProblem({ type, name, tbl_name: table, sql }: SchemaRow): string | undefined {

@@ -200,6 +200,15 @@ test('a schema that lies about its pages is refused', () => {
     assertRefused(withSchema(two, lie), /./)
 })
 
+test('views that take long to be written out are refused, as where they are made', () => {
+  const chain = (length: number) => Array.from({ length }, (_, n) => `CREATE VIEW v${n} AS SELECT * FROM v${n + 1};`).join('')
+  assertRefused(
+    make((database) => database.exec(`${chain(600)} CREATE TABLE v600 (a)`)),
+    /views of views/,
+  )
+  soundOf(make((database) => database.exec(`${chain(100)} CREATE TABLE v100 (a)`)))
+})
+
 test('what the gate lets nobody make is refused in a file too', () => {
   for (const sql of [
     'CREATE TABLE _securesql_state (a)',
