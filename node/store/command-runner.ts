@@ -263,6 +263,7 @@ export class CommandRunner {
       this.#functions.beginPiece(at, position, piece.clock)
       const end = this.#runPiece(piece, statement, command, skip)
       if (end.kind !== 'result') {
+        this.#virtualTables.forgetSettings()
         const result: StatementResult = { kind: 'error', message: end.message, seconds: seconds() }
         if (end.kind === 'rolled-back') return { ...end, result, effect: 'failed', piece: position }
         return { kind: end.kind, result, effect: mayWrite(piece) ? 'failed' : 'read' }
@@ -286,7 +287,7 @@ export class CommandRunner {
     const changesSchema = !schemaKeeping.has(piece.keyword)
     const { lastInsertId } = this.counters
     let hasBegun = false
-    // FTS4 keeps the setting in memory, also when it is rolled back. The gate refuses it as a literal; here it comes as a parameter.
+    // It would have no effect (virtual-tables.ts). The gate says so of a literal; here it comes as a parameter.
     if (changesData && holdsAutomerge(bound.value) && piece.isCommanding())
       return { kind: 'failed', message: 'automerge of a full-text table cannot be changed yet' }
     try {

@@ -119,6 +119,33 @@ const own: readonly History[] = [
   },
 ]
 
+const automerge = (name: string, ...commands: readonly Command[]): History => ({
+  title: `automerge of an fts4 table: ${name}`,
+  schema: ['CREATE VIRTUAL TABLE f USING fts4(a)', 'CREATE TABLE t (a)', 'CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO f (f) VALUES (new.a); END'], // prettier-ignore
+  commands: [
+    // What guards the tables is made; where it is taken back, the schema is read anew and all is forgotten.
+    command(["INSERT INTO f (a) VALUES ('red')", 'INSERT INTO t VALUES (NULL)']),
+    ...commands,
+    ...Array.from({ length: 20 }, (_, k) =>
+      command([
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)
+         INSERT INTO f (a) SELECT 'w' || (i * ${k + 1}) || ' x' || (i * 7) || ' red green blue' || i || hex(i * ${k + 1}) FROM n`,
+      ]),
+    ),
+  ],
+})
+const automerges: readonly History[] = [
+  automerge('set by an expression', command(["INSERT INTO f (f) VALUES ('auto' || 'merge=2')"])),
+  automerge('set by a trigger', command([['INSERT INTO t VALUES (?)', 'automerge=2']])),
+  automerge(
+    'set by a statement that fails',
+    command([
+      "INSERT INTO f (f) SELECT CASE a WHEN 1 THEN 'auto' || 'merge=2' ELSE abs(a) END FROM (SELECT 1 AS a UNION ALL SELECT -9223372036854775807 - 1)",
+    ]),
+  ),
+  automerge('set in a command that fails', command([['INSERT INTO t VALUES (?)', 'automerge=2'], overflow], together)),
+]
+
 async function applied(
   { schema, commands }: Pick<History, 'schema' | 'commands'>,
   sizes: readonly number[],
@@ -151,7 +178,7 @@ async function applied(
 }
 
 describe('virtual tables stop no node, and no border of a group can be told from results', () => {
-  for (const history of [...histories, ...own]) {
+  for (const history of [...histories, ...own, ...automerges]) {
     test(history.title, async () => {
       const one = await applied(history, [1])
       assert.deepEqual(await applied(history, [64]), one)

@@ -4,10 +4,18 @@
 // SAVEPOINT, or the COMMIT, fails with "SQL logic error": for everything in the transaction. So tables are settled before they can become old, and where they are,
 // what failed is taken back with the whole transaction.
 // Two things more depend on when a connection was opened: triggers on a table that a virtual one has since made its own, and rows that FTS5 counts in memory alone.
+// FTS4's automerge has it merge at COMMIT by what the whole transaction has added, and stays in memory when it is rolled back: it is kept at 0.
 // And FTS5 calls the database corrupt when a foreign key that fits no column keeps it from writing into a table of its own.
 import Database from 'better-sqlite3'
 import { quotedName } from '../command/tokenizer.ts'
 import { answerOf } from './sqlite-failure.ts'
+
+/** Of a table of FTS3 or FTS4. */
+interface OlderFullText {
+  readonly flush: Database.Statement
+  /** Undefined: it keeps no settings. */
+  readonly automerge: { readonly isOn: Database.Statement; readonly stop: Database.Statement } | undefined
+}
 
 export class VirtualTables {
   readonly #database: Database.Database
@@ -21,7 +29,7 @@ export class VirtualTables {
   readonly #triggered: Database.Statement
   readonly #referenced: Database.Statement
   #exist: boolean | undefined
-  #flushes: readonly Database.Statement[] | undefined
+  #olderFullTexts: readonly OlderFullText[] | undefined
   #count: boolean | undefined
 
   constructor(database: Database.Database) {
@@ -59,7 +67,7 @@ export class VirtualTables {
   /** The schema may have changed. */
   forget(): void {
     this.#exist = undefined
-    this.#flushes = undefined
+    this.#olderFullTexts = undefined
     this.#count = undefined
   }
 
@@ -103,9 +111,9 @@ export class VirtualTables {
     } catch (error) {
       return answerOf(error)
     }
-    this.#flushes ??= this.#prepareFlushes()
-    for (const flush of this.#flushes) {
+    for (const { flush, automerge } of this.#olderOnes()) {
       try {
+        if (automerge?.isOn.get() === 1) automerge.stop.run()
         flush.run()
       } catch (error) {
         // What it has to write is written already: the savepoint would have said so.
@@ -124,18 +132,44 @@ export class VirtualTables {
     this.#release.run()
   }
 
-  /** FTS3 and FTS4 may put off until COMMIT to read a setting of their own (after 'optimize', say), from a table that is gone by then; told to flush, they read it. */
-  #prepareFlushes(): readonly Database.Statement[] {
-    return (this.#names.all() as string[])
+  /** Behind what has failed: what it has set is not in the database. */
+  forgetSettings(): void {
+    if (!this.exist) return
+    for (const { automerge } of this.#olderOnes()) {
+      if (automerge === undefined) continue
+      try {
+        this.#savepoint.run()
+        automerge.stop.run()
+      } catch (error) {
+        answerOf(error)
+      }
+      if (!this.#database.inTransaction) continue
+      this.#rollbackTo.run()
+      this.#release.run()
+    }
+  }
+
+  /** They may put off until COMMIT to read a setting of their own (after 'optimize', say), from a table that is gone by then; told to flush, they read it. */
+  #olderOnes(): readonly OlderFullText[] {
+    return (this.#olderFullTexts ??= (this.#names.all() as string[])
       .filter((name) => this.#kind.get(`${name}_segdir`) === 'shadow')
       .flatMap((name) => {
-        const table = quotedName(name)
         try {
-          return [this.#database.prepare(`INSERT INTO main.${table} (${table}) VALUES ('flush')`)]
+          return [this.#olderFullText(name)]
         } catch (error) {
           answerOf(error) // it cannot be used at all, like one whose content is gone
           return []
         }
-      })
+      }))
+  }
+
+  #olderFullText(name: string): OlderFullText {
+    const tell = (command: string): Database.Statement => this.#database.prepare(`INSERT INTO main.${quotedName(name)} (${quotedName(name)}) VALUES ('${command}')`) // prettier-ignore
+    const settings = `${name}_stat`
+    if (this.#kind.get(settings) !== 'shadow') return { flush: tell('flush'), automerge: undefined }
+    const isOn = this.#database
+      .prepare(`SELECT EXISTS (SELECT 1 FROM main.${quotedName(settings)} WHERE id = 2 AND value <> 0)`)
+      .pluck(true)
+    return { flush: tell('flush'), automerge: { isOn, stop: tell('automerge=0') } }
   }
 }
