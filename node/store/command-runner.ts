@@ -111,17 +111,8 @@ export class CommandRunner {
     return costOfCommand(command, this.#schema, this.#cache)
   }
 
-  /** Another object whenever the schema, or a setting that plans depend on, may have changed. */
-  get schema(): object {
-    return this.#schema.edition
-  }
-
-  /**
-   * Whether the schema may have changed since it was `schema`, and there are statistics: what SQLite knows of tables' sizes then depends on when the connection has read the
-   * schema, because a new table or index takes the defaults, where a reader finds rows of another one that had its name, and a dropped index leaves its table's size behind.
-   */
-  knowsOtherSizes(schema: object): boolean {
-    return this.#schema.edition !== schema && this.#schema.hasStatistics()
+  get schemaFacts(): SchemaFacts {
+    return this.#schema
   }
 
   /** Before another connection writes, and after it has. */
@@ -297,6 +288,7 @@ export class CommandRunner {
       if (changesData || piece.keyword === 'alter') this.#clockGuard.prepare()
       piece.statement()
       hasBegun = true
+      if (changesSchema) this.#schema.countChange()
       const end = this.#step(piece, toBindings(bound.value), kind)
       if (changesSchema) this.forgetStatements()
       const hidden = changesSchema ? this.#virtualTables.misusedShadow() : undefined

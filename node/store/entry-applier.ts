@@ -78,7 +78,7 @@ export class EntryApplier {
 
   /** Another object whenever the schema, or the setting of foreign keys, may have changed. Says nothing while another connection applies entries. */
   get schema(): object {
-    return this.#runner.schema
+    return this.#runner.schemaFacts.edition
   }
 
   /** Another connection applies entries from now on. */
@@ -175,7 +175,7 @@ export class EntryApplier {
       if (stop !== 'end') break
       if (position === 0) this.#transaction.begin()
       let outcome: CommandOutcome | undefined
-      const { schema } = this.#runner
+      const { changes } = this.#runner.schemaFacts
       if (entry.kind === 'membership') membership = membershipAfter(entry, membership)
       if (entry.kind === 'command') {
         if (command !== undefined && !isStep(command)) timeMs = this.#beginCommand(command, timeMs)
@@ -193,7 +193,7 @@ export class EntryApplier {
       applied.push({ index: entry.index, term: entry.term, outcome })
       appliedIndex = entry.index
       appliedTerm = entry.term
-      if (this.#runner.knowsOtherSizes(schema)) {
+      if (this.#runner.schemaFacts.mayKnowOtherSizes(changes)) {
         stop = 'sizes'
         break
       }
@@ -232,7 +232,7 @@ export class EntryApplier {
     if (upkeepOf(command) !== undefined) return this.#applyUpkeep(entry)
     const timeMs = this.#beginCommand(command, this.progress.timeMs)
     const results: StatementResult[] = []
-    const { schema } = this.#runner
+    const { changes } = this.#runner.schemaFacts
     let isDone = false
     let full: string | undefined
     let isEachCommitted = mayDefer && !command.transaction
@@ -267,7 +267,7 @@ export class EntryApplier {
       }
     }
     this.hashes.set(index, this.progress.hash)
-    if (this.#runner.knowsOtherSizes(schema)) this.#readSchema()
+    if (this.#runner.schemaFacts.mayKnowOtherSizes(changes)) this.#readSchema()
     return { index, term, outcome: { results } satisfies CommandOutcome }
   }
 

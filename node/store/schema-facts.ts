@@ -7,6 +7,7 @@ export class SchemaFacts {
   readonly #statistics: Database.Statement
   readonly #heavyNames: HeavyNames
   #edition: object = {}
+  #changes = 0
   #mentionsChanges: boolean | undefined
   #knowsNames = false
 
@@ -26,9 +27,21 @@ export class SchemaFacts {
     return (this.#mentionsChanges ??= this.#mentions.get() === 1)
   }
 
-  /** The planner has statistics. */
-  hasStatistics(): boolean {
-    return this.#statistics.get() === 1
+  /** Statements that have begun to change it, also those that were taken back. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  countChange(): void {
+    this.#changes += 1
+  }
+
+  /**
+   * Whether it may have changed since there were so many changes, and there are statistics: what SQLite knows of tables' sizes then depends on when the connection has read
+   * the schema, because a new table or index takes the defaults, where a reader finds rows of another one that had its name, and a dropped index leaves its table's size behind.
+   */
+  mayKnowOtherSizes(changes: number): boolean {
+    return this.#changes > changes && this.#statistics.get() === 1
   }
 
   /** Preparing the text may take long by itself (heavy-names.ts). */
