@@ -121,6 +121,15 @@ for (const foreignKeys of [false, true]) {
   })
 }
 
+test('a deferred constraint holds at the end of each entry, not at the end of a group that has repaired it', async () => {
+  const commands = [command(['INSERT INTO late VALUES (5)']), command(['INSERT INTO parent VALUES (5)'])]
+  const options = { foreignKeys: true, restarts: false }
+  const one = await applied(commands, [1], options)
+  assert.match(inspect(one.results[1], { depth: 5 }), /FOREIGN KEY constraint failed/)
+  assert.deepEqual(await applied(commands, [64], options), one)
+  assert.deepEqual(await applied(commands, [1, 2], options), one)
+})
+
 test('a change of the schema that fails half-way leaves nothing in the memory of a connection', async () => {
   const commands = [
     command(["INSERT INTO t VALUES (1, 1, 'red')"]),
