@@ -307,14 +307,18 @@ export class CommandRunner {
     }
   }
 
-  #rolledBack(statement: number, end: Extract<TextEnd, { kind: 'rolled-back' }>, traces: readonly Trace[]): CommandRun {
+  #rolledBack(
+    statement: number,
+    end: Pick<Extract<TextEnd, { kind: 'rolled-back' }>, 'piece' | 'isFull' | 'result'>,
+    traces: readonly Trace[],
+  ): CommandRun {
     const { piece, isFull, result: error } = end
     return { kind: 'rolled-back', statement, piece, isFull, error, traces, lastInsertId: this.counters.lastInsertId }
   }
 
   /** With all pieces of its text. */
-  #takenBack(statement: number, error: StatementResult, traces: readonly Trace[]): CommandRun {
-    return { kind: 'rolled-back', statement, piece: 0, isFull: false, error, traces, lastInsertId: this.counters.lastInsertId }
+  #takenBack(statement: number, result: StatementResult, traces: readonly Trace[]): CommandRun {
+    return this.#rolledBack(statement, { piece: 0, isFull: false, result }, traces)
   }
 
   /** As the connection tells it to what runs next. */

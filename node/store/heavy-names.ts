@@ -8,7 +8,7 @@ const weightMax = 64
  * A schema with a view that comes to more is refused: SQLite prepares every view to list tables, which the guards of writes do after each change of the schema. That takes about
  * 0.1 s here, and grows with the third power. From a depth of 1,000 on whether it is taken at all depends on which views the connection knows already.
  */
-const viewWeightMax = 512
+export const viewWeightMax = 512
 /** They prepare every view there is. */
 const listing = /table_(?:list|x?info)/i
 /** Longer texts are bulk loads, or attacks on the parser. */

@@ -7,13 +7,13 @@ import { freeBytesBeside } from './disk-space.ts'
 import { noLimits } from './apply-limits.ts'
 import { bookkeepingTable } from './bookkeeping.ts'
 import { EntryApplier } from './entry-applier.ts'
-import { HeavyNames } from './heavy-names.ts'
+import { HeavyNames, viewWeightMax } from './heavy-names.ts'
 import { openCopy, removeCopy } from './rehearsal-copy.ts'
 import type { RehearsalReply, RehearsalRequest } from './rehearsal-messages.ts'
 import { SelfWatch } from './self-watch.ts'
 import { EnvironmentFailure } from './sqlite-failure.ts'
 
-const tooHeavy = 'not allowed: views of views that would be written out more than 512 times'
+const tooHeavy = `not allowed: views of views that would be written out more than ${viewWeightMax} times`
 
 const [, , databasePath = '', directory = '', growthBytesMax = ''] = process.argv
 const place = { databasePath, directory }

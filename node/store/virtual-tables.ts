@@ -10,6 +10,11 @@ import Database from 'better-sqlite3'
 import { quotedName } from '../command/tokenizer.ts'
 import { answerOf } from './sqlite-failure.ts'
 
+interface VirtualTable {
+  readonly name: string
+  readonly sql: string
+}
+
 /** Of a table of FTS3 or FTS4. */
 interface OlderFullText {
   readonly flush: Database.Statement
@@ -19,39 +24,25 @@ interface OlderFullText {
 
 export class VirtualTables {
   readonly #database: Database.Database
-  readonly #any: Database.Statement
-  readonly #names: Database.Statement
+  readonly #read: Database.Statement
   readonly #kind: Database.Statement
   readonly #savepoint: Database.Statement
   readonly #release: Database.Statement
   readonly #rollbackTo: Database.Statement
-  readonly #counting: Database.Statement
   readonly #triggered: Database.Statement
   readonly #referenced: Database.Statement
-  #exist: boolean | undefined
+  #known: readonly VirtualTable[] | undefined
   #olderFullTexts: readonly OlderFullText[] | undefined
-  #count: boolean | undefined
 
   constructor(database: Database.Database) {
     this.#database = database
     // Not by their texts: in a file that was loaded there may be a comment between the words.
-    this.#any = database.prepare("SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0)").pluck(true)
-    this.#names = database.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0").pluck(true)
+    this.#read = database.prepare("SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0")
     this.#kind = database.prepare("SELECT type FROM pragma_table_list(?) WHERE schema = 'main'").pluck(true)
     this.#savepoint = database.prepare('SAVEPOINT _securesql_settle')
     this.#release = database.prepare('RELEASE _securesql_settle')
     this.#rollbackTo = database.prepare('ROLLBACK TO _securesql_settle')
-    this.#counting = database
-      .prepare(
-        "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0 AND sql LIKE '%contentless\\_delete%' ESCAPE '\\')",
-      )
-      .pluck(true)
-    this.#triggered = database
-      .prepare(
-        `SELECT DISTINCT t.tbl_name FROM main.sqlite_schema AS t JOIN main.sqlite_schema AS v ON v.type = 'table' AND v.rootpage = 0
-         WHERE t.type = 'trigger' AND substr(t.tbl_name, 1, length(v.name) + 1) = v.name || '_' COLLATE NOCASE`,
-      )
-      .pluck(true)
+    this.#triggered = database.prepare("SELECT DISTINCT tbl_name FROM main.sqlite_schema WHERE type = 'trigger'").pluck(true)
     this.#referenced = database
       .prepare(
         `SELECT DISTINCT k."table" FROM main.sqlite_schema AS t, pragma_foreign_key_list(t.name, 'main') AS k
@@ -61,14 +52,17 @@ export class VirtualTables {
   }
 
   get exist(): boolean {
-    return (this.#exist ??= this.#any.get() === 1)
+    return this.#tables.length > 0
+  }
+
+  get #tables(): readonly VirtualTable[] {
+    return (this.#known ??= this.#read.all() as VirtualTable[]) // a schema row has a name, and that of a virtual table a text
   }
 
   /** The schema may have changed. */
   forget(): void {
-    this.#exist = undefined
+    this.#known = undefined
     this.#olderFullTexts = undefined
-    this.#count = undefined
   }
 
   /**
@@ -78,9 +72,9 @@ export class VirtualTables {
    */
   misusedShadow(): string | undefined {
     if (!this.exist) return undefined
-    const own = (this.#names.all() as string[]).map((name) => `${name.toLowerCase()}_`)
-    const referenced = (this.#referenced.all() as string[]).filter((name) => own.some((prefix) => name.toLowerCase().startsWith(prefix)))
-    for (const name of [...(this.#triggered.all() as string[]), ...referenced]) {
+    const own = this.#tables.map(({ name }) => `${name.toLowerCase()}_`)
+    for (const name of [...this.#triggered.all(), ...this.#referenced.all()] as string[]) {
+      if (!own.some((prefix) => name.toLowerCase().startsWith(prefix))) continue
       try {
         this.#database.prepare(`CREATE TABLE main.${quotedName(name)} (a)`)
       } catch (error) {
@@ -120,8 +114,7 @@ export class VirtualTables {
         answerOf(error)
       }
     }
-    this.#count ??= this.#counting.get() === 1
-    if (this.#count) this.#forgetCounts()
+    if (this.#tables.some(({ sql }) => /contentless_delete/i.test(sql))) this.#forgetCounts()
     return undefined
   }
 
@@ -151,9 +144,9 @@ export class VirtualTables {
 
   /** They may put off until COMMIT to read a setting of their own (after 'optimize', say), from a table that is gone by then; told to flush, they read it. */
   #olderOnes(): readonly OlderFullText[] {
-    return (this.#olderFullTexts ??= (this.#names.all() as string[])
-      .filter((name) => this.#kind.get(`${name}_segdir`) === 'shadow')
-      .flatMap((name) => {
+    return (this.#olderFullTexts ??= this.#tables
+      .filter(({ name }) => this.#kind.get(`${name}_segdir`) === 'shadow')
+      .flatMap(({ name }) => {
         try {
           return [this.#olderFullText(name)]
         } catch (error) {
