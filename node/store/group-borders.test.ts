@@ -5,8 +5,7 @@ import { test } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import type { Command } from '../command/command.ts'
-import { fingerprintDatabase } from './database-fingerprint.ts'
-import { TestMachine, command, logOf, type ShortStatement } from './test-machine.ts'
+import { command, endOf, type End, type ShortStatement } from './test-machine.ts'
 
 const schema: readonly ShortStatement[] = [
   'CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER UNIQUE, s TEXT)',
@@ -69,37 +68,12 @@ const anyCommand: fc.Arbitrary<Command> = fc
   })
   .map(({ statements, kind, transaction }) => command(statements, { kind, transaction }))
 
-interface End {
-  readonly results: readonly unknown[]
-  readonly fingerprint: unknown
-  readonly hash: unknown
-}
-
-async function applied(
+function applied(
   commands: readonly Command[],
   sizes: readonly number[],
-  options: { foreignKeys: boolean; restarts: boolean; elsewhere?: 'threads' },
+  { restarts, ...options }: { foreignKeys: boolean; restarts: boolean; elsewhere?: 'threads' },
 ): Promise<End> {
-  const world = new TestMachine(options)
-  try {
-    const log = logOf([command(schema), ...commands])
-    let at = 0
-    for (let turn = 0; at < log.length; turn += 1) {
-      const size = sizes[turn % sizes.length] ?? 1
-      await world.apply(log.slice(at, at + size))
-      at += size
-      if (options.restarts) await world.reopen()
-    }
-    assert.deepEqual(world.fatal, [])
-    await world.machine.close()
-    return {
-      results: log.map(({ index }) => world.results(index)),
-      fingerprint: fingerprintDatabase(world.path),
-      hash: world.rows('SELECT hex(state_hash), typeof(state_hash) FROM _securesql_state'),
-    }
-  } finally {
-    await world.dispose()
-  }
+  return endOf({ commands: [command(schema), ...commands], sizes, restarts }, options)
 }
 
 for (const foreignKeys of [false, true]) {

@@ -12,6 +12,7 @@ import { eventually } from '../replica/eventually.ts'
 import type { StateHashUnderTest } from '../replica/state-hash-contract.ts'
 import type { Divergence } from '../replica/state-machine.ts'
 import { bookkeepingTable, openBookkeeping } from './bookkeeping.ts'
+import { fingerprintDatabase } from './database-fingerprint.ts'
 import type { ReadFreeBytes } from './disk-space.ts'
 import type { FatalProblem } from './fatal.ts'
 import { SqliteStateMachine } from './sqlite-state-machine.ts'
@@ -150,6 +151,52 @@ export async function onMachine(body: (world: TestMachine) => Promise<void>, opt
   try {
     await body(world)
     assert.deepEqual(world.fatal, [])
+  } finally {
+    await world.dispose()
+  }
+}
+
+export interface GroupedLog {
+  /** Applied before, in an entry of its own, and met by the rest as a start finds it. */
+  readonly schema?: readonly ShortStatement[]
+  readonly commands: readonly Command[]
+  /** Entries in a group, over and over. */
+  readonly sizes: readonly number[]
+  /** Behind each group. */
+  readonly restarts?: boolean
+}
+
+/** All that may not depend on how the log is cut. */
+export interface End {
+  readonly results: readonly unknown[]
+  readonly fingerprint: unknown
+  readonly hash: unknown
+}
+
+/** Applies the commands in such groups on a database of its own. */
+export async function endOf({ schema, commands, sizes, restarts = false }: GroupedLog, options?: TestMachineOptions): Promise<End> {
+  const world = new TestMachine(options)
+  try {
+    if (schema !== undefined) {
+      await world.run(schema)
+      await world.reopen()
+    }
+    const log = logOf(commands, world.machine.appliedIndex + 1)
+    for (let at = 0, turn = 0; at < log.length; turn += 1) {
+      const size = sizes[turn % sizes.length] ?? 1
+      await world.apply(log.slice(at, at + size))
+      at += size
+      if (restarts) await world.reopen()
+    }
+    assert.deepEqual(world.fatal, [])
+    assert.equal(world.machine.appliedIndex, log.at(-1)?.index)
+    await world.machine.close()
+    assert.deepEqual(world.rows('PRAGMA integrity_check'), [['ok']])
+    return {
+      results: log.map(({ index }) => world.results(index)),
+      fingerprint: fingerprintDatabase(world.path),
+      hash: world.rows('SELECT hex(state_hash), typeof(state_hash) FROM _securesql_state'),
+    }
   } finally {
     await world.dispose()
   }

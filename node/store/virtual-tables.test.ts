@@ -6,8 +6,7 @@ import { inspect } from 'node:util'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import type { Command } from '../command/command.ts'
-import { fingerprintDatabase } from './database-fingerprint.ts'
-import { TestMachine, command, failed, logOf, onMachine, type ShortStatement } from './test-machine.ts'
+import { command, endOf, failed, onMachine, type End, type ShortStatement, type TestMachine } from './test-machine.ts'
 
 interface History {
   readonly title: string
@@ -146,35 +145,8 @@ const automerges: readonly History[] = [
   automerge('set in a command that fails', command([['INSERT INTO t VALUES (?)', 'automerge=2'], overflow], together)),
 ]
 
-async function applied(
-  { schema, commands }: Pick<History, 'schema' | 'commands'>,
-  sizes: readonly number[],
-  restarts = false,
-): Promise<unknown> {
-  const world = new TestMachine()
-  try {
-    await world.run(schema)
-    const log = logOf(commands, 2)
-    // The tables are met as a start finds them.
-    await world.reopen()
-    for (let at = 0, turn = 0; at < log.length; turn += 1) {
-      const size = sizes[turn % sizes.length] ?? 1
-      await world.apply(log.slice(at, at + size))
-      at += size
-      if (restarts) await world.reopen()
-    }
-    assert.deepEqual(world.fatal, [])
-    assert.equal(world.machine.appliedIndex, 1 + commands.length)
-    await world.machine.close()
-    assert.deepEqual(world.rows('PRAGMA integrity_check'), [['ok']])
-    return {
-      results: log.map(({ index }) => world.results(index)),
-      fingerprint: fingerprintDatabase(world.path),
-      hash: world.rows('SELECT hex(state_hash) FROM _securesql_state'),
-    }
-  } finally {
-    await world.dispose()
-  }
+function applied({ schema, commands }: Pick<History, 'schema' | 'commands'>, sizes: readonly number[], restarts = false): Promise<End> {
+  return endOf({ schema, commands, sizes, restarts })
 }
 
 describe('virtual tables stop no node, and no border of a group can be told from results', () => {
@@ -187,19 +159,15 @@ describe('virtual tables stop no node, and no border of a group can be told from
     })
   }
 
-  test('what failed is gone, what stands for itself stays', async () => {
-    const world = new TestMachine()
-    try {
+  test('what failed is gone, what stands for itself stays', () =>
+    onMachine(async (world) => {
       await world.run(filled('fts5'))
-      const failed = await world.run(["INSERT INTO f (a) VALUES ('gone')", 'INSERT INTO t VALUES (1)', overflow], together)
-      assert.deepEqual(failed.at(-1), { kind: 'error', message: 'integer overflow' })
+      const results = await world.run(["INSERT INTO f (a) VALUES ('gone')", 'INSERT INTO t VALUES (1)', overflow], together)
+      assert.deepEqual(results.at(-1), failed('integer overflow'))
       await world.run(["INSERT INTO f (a) VALUES ('kept')", overflow, 'INSERT INTO t VALUES (2)'])
       assert.deepEqual(world.rows("SELECT a FROM f WHERE f MATCH 'gone OR kept'"), [['kept']])
       assert.deepEqual(world.rows('SELECT a FROM t'), [[2]])
-    } finally {
-      await world.dispose()
-    }
-  })
+    }))
 
   test('any history of them', async () => {
     const kind = fc.constantFrom(
